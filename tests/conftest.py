@@ -1,4 +1,4 @@
-"""What every test relies on: an environment and a folder of its own, the command to run, and how thorough to be."""
+"""Fixtures and options of all tests: an environment and a folder of their own, the command, and `--thorough`."""
 
 import gc
 import os
@@ -43,7 +43,7 @@ FOREIGN = (
 )
 """Variables that steer the tool or a library of it: no test depends on what a developer has set."""
 
-gc.disable()  # until the tests are collected: to look for garbage among all they import takes a third of that time
+gc.disable()  # until the tests are collected: searching all imported objects for garbage takes a third of that time
 
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,7 +53,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option of `.ci/run`, which has more time than a person who runs the tests."""
+    """Add the option of `.ci/run`, which has more time than a developer."""
     parser.addoption(
         "--thorough",
         action="store_true",
@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage from here on, rarely, and without looking at what was imported."""
+    """Collect garbage from here on, rarely, and without searching imported objects."""
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     gc.enable()
@@ -93,7 +93,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_environment() -> Iterator[None]:
-    """Run without the keys, proxies and colours of the person who runs the tests."""
+    """Run without the keys, proxies and colours of the developer."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if any(fnmatchcase(name.upper(), pattern) for pattern in FOREIGN):
@@ -123,6 +123,12 @@ def _forked_simulators() -> Iterator[None]:
 def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Start each test in an empty folder, with no compare.yaml, .env or results of another."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run asynchronous tests on uvloop, as the command runs; a module may override it to test other loops."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A command called in the process of the tests does what it does in a process of its own."""
+"""A command that is called in the process of the tests behaves as in its own process."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ from tests.support.forked_process import can_fork, start_forked
 def test_calls_in_both_ways_print_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    """Exit code, stdout and stderr are equal, errors of usage and of ours included, those of a fork, too."""
+    """Exit code, stdout and stderr are equal, also for usage errors and our errors, and in a fork."""
     command.write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": "你好"}]})
     ended = []
     for always_start in (False, True):
@@ -40,7 +40,7 @@ def test_calls_in_both_ways_print_the_same(
 
 @pytest.mark.skipif(not can_fork(), reason="forks are for Linux")
 def test_a_fork_holds_no_file_of_the_tests_and_ends_at_a_signal(tmp_path: Path) -> None:
-    """What the tests close is closed; an interrupt reaches the command; its variables and folder are its own."""
+    """Closed files are closed there; an interrupt reaches the command; its variables and folder are its own."""
     reader, writer = os.pipe()
     before = (Path.cwd(), dict(os.environ))
     with start_forked(
@@ -61,7 +61,7 @@ def test_a_fork_holds_no_file_of_the_tests_and_ends_at_a_signal(tmp_path: Path) 
 def test_a_call_leaves_folder_environment_and_streams_as_they_were(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Variables of a call are gone after it, and nothing is printed to the streams of the tests."""
+    """Its variables are gone afterwards, and nothing is printed to the streams of the tests."""
     before = (Path.cwd(), dict(os.environ))
     (tmp_path / "elsewhere").mkdir()
     command.compare(tmp_path / "elsewhere", "providers", variables={"DEEPSEEK_API_KEY": "not-a-key"})
@@ -70,7 +70,7 @@ def test_a_call_leaves_folder_environment_and_streams_as_they_were(
 
 
 def test_a_crash_is_printed_as_a_process_prints_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception that escapes the command is exit code 1 and a traceback."""
+    """An exception that escapes the command gives exit code 1 and a traceback."""
 
     def break_down(**_: object) -> None:
         raise RuntimeError("a bug")

@@ -1,6 +1,6 @@
-"""Every command a document shows runs, every option it names exists, and every link leads to a file and a heading.
+"""Every command in a document runs, every option in it exists, and every link leads to a file and a heading.
 
-No command names a retired model, and what programs read is named as it is.
+No command names a retired model, and JSON members that programs read exist.
 """
 
 import csv
@@ -72,8 +72,8 @@ with LLMockServer() as server:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A command as a document shows it in a block of shell."""
+class ShownCommand:
+    """A command in a shell block of a document."""
 
     document: Path
     line: str
@@ -84,31 +84,31 @@ class Shown:
         return shlex.split(COMMENT.sub("", self.line))
 
     @property
-    def shorter(self) -> "Shown":
+    def shorter(self) -> "ShownCommand":
         """The command with options that make it wait less, if there are any."""
         words = set(self.words)
         options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from", "--sweep"} & words else ()
         if options and MANY_ROUNDS & words:
             options += ("--repeat", "2")
-        return Shown(self.document, shlex.join([*self.words, *options])) if options else self
+        return ShownCommand(self.document, shlex.join([*self.words, *options])) if options else self
 
 
 def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
-    """Yield each fenced block of shell, and the mark above it."""
+    """Yield each shell block, and the mark above it."""
     for found in FENCE.finditer(document.read_text(encoding="utf-8")):
         if found["language"] == "sh":
             yield found["mark"] or "", found["body"]
 
 
-def commands_of(document: Path, *, elsewhere: bool = False) -> list[Shown]:
-    """Return the commands of a document, or those too that are marked as needing another machine."""
+def commands_of(document: Path, *, elsewhere: bool = False) -> list[ShownCommand]:
+    """Return the commands of a document, optionally with those that are marked as needing another machine."""
     lines = (
         line
         for mark, body in blocks_of(document)
         if elsewhere or not mark.startswith(("ci:", "needs "))
         for line in body.replace("\\\n", " ").splitlines()
     )
-    return [Shown(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
+    return [ShownCommand(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
 
 
 def named(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -174,7 +174,7 @@ def test_the_index_names_every_command_and_every_option_of_a_run() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_every_path_named_exists(document: Path) -> None:
-    """A file or folder of the checkout that a document names is there; the CHANGELOG tells of former ones, too."""
+    """A file or folder that a document names exists in the checkout; the CHANGELOG may name former ones, too."""
     if document.name != "CHANGELOG.md":
         named_paths = PATH.findall(document.read_text(encoding="utf-8"))
         missing = [path for path in named_paths if not any((CHECKOUT / up / path).exists() for up in ("", "runner"))]
@@ -183,7 +183,7 @@ def test_every_path_named_exists(document: Path) -> None:
 
 @pytest.fixture(scope="module")
 def second_server() -> Iterator[str]:
-    """Run a server that answers to any model's name, and return its address."""
+    """Run a server that answers for any model, and return its address."""
     process = subprocess.Popen(
         [sys.executable, "-c", SECOND_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -194,13 +194,13 @@ def second_server() -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Someone who follows a document: a folder to work in, and the environment of their shell."""
+class DocumentShell:
+    """The shell of a document's reader: a folder to work in, and environment variables."""
 
     folder: Path
     environment: Mapping[str, str]
 
-    def run(self, shown: Shown) -> int:
+    def run(self, shown: ShownCommand) -> int:
         """Run a command as shown; return its exit code."""
         if command.always_start or SHELL_SYNTAX.search(QUOTED.sub("", shown.line)):
             return self.run_in_shell(shown.line)
@@ -256,8 +256,8 @@ def earlier_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
-    """Lay out what a reader has by then: the suites, three keys, `compare` on the PATH, one earlier run."""
+def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> DocumentShell:
+    """Prepare what a reader has at that point: the suites, three keys, `compare` on the PATH, one earlier run."""
     shutil.copytree(earlier_run, tmp_path, symlinks=True, dirs_exist_ok=True)
     write_config(tmp_path, **{name: {"base_url": f"{second_server}/v1"} for name in ("dashscope", "zhipu", "deepseek")})
     (tmp_path / "bin").mkdir()
@@ -266,22 +266,22 @@ def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
     shim.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     keys = {f"{name}_API_KEY": "not-a-key" for name in ("DASHSCOPE", "ZHIPUAI", "DEEPSEEK")}
-    return Reader(tmp_path, environment | keys)
+    return DocumentShell(tmp_path, environment | keys)
 
 
 @pytest.mark.parametrize(
     "document",
-    # The Chinese documents show the very same commands, which another test asserts.
+    # The Chinese documents show the same commands, which another test asserts.
     [
         pytest.param(document, marks=[pytest.mark.thorough] if name_of(document) in LONG else [], id=name_of(document))
         for document in DOCUMENTS
         if commands_of(document) and document not in TWINS
     ],
 )
-def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
-    """The commands of a document, run one after the other, end with an exit code that is no mistake.
+def test_every_command_shown_runs(document: Path, reader: DocumentShell) -> None:
+    """The commands of a document, run in order, end with an exit code that is no usage error.
 
-    As shown with the option --thorough, else with options that make some of them wait less.
+    They run as shown with the option --thorough, otherwise some of them with options that make them wait less.
     """
     ends: dict[str, int] = {}
     write_named_files(document, reader.folder)
@@ -335,7 +335,7 @@ def retired_names(text: str) -> list[str]:
 
 
 def helps(command: click.Command, name: str = "compare") -> Iterator[tuple[str, str]]:
-    """Yield the help of a command and of all below it."""
+    """Yield the help of a command and of all its sub-commands."""
     context = click.Context(command, info_name=name)
     yield name, command.get_help(context)
     if isinstance(command, click.Group):
@@ -364,7 +364,7 @@ def test_no_command_names_a_retired_model() -> None:
     assert {place: names for place, text in shown.items() if (names := retired_names(text))} == {}
 
 
-# What programs read
+# JSON members that programs read
 
 
 def members_of(document: Path) -> list[tuple[str, str]]:
@@ -384,7 +384,7 @@ def has_member(value: Any, path: Sequence[str]) -> bool:
 
 
 def test_the_json_that_agents_read_has_the_members_of_the_page(tmp_path: Path) -> None:
-    """Each member that docs/agents.md names is in what the page's own commands print."""
+    """Each member that docs/agents.md names is in the output of the page's commands."""
     page = DOCS / "agents.md"
     shutil.copytree(CHECKOUT / "prompts", tmp_path / "prompts")
     printed: dict[str, Any] = {}
@@ -399,6 +399,6 @@ def test_the_json_that_agents_read_has_the_members_of_the_page(tmp_path: Path) -
 
 
 def test_every_command_in_a_block_is_in_a_block_of_shell() -> None:
-    """No command stands in an indented block, which no test would run."""
+    """No command is in an indented block, which no test would run."""
     shown = {name_of(path): re.findall(r"^ {4}compare .*", prose_of(path), re.MULTILINE) for path in DOCUMENTS}
     assert {name: lines for name, lines in shown.items() if lines} == {}

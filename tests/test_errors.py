@@ -4,13 +4,13 @@ from runner.errors import Problem, counted, did_you_mean, list_first
 
 
 def test_a_number_has_its_noun_in_the_singular_or_the_plural() -> None:
-    """One has the singular; a noun whose plural is not made by an s brings it."""
+    """An irregular plural is given with the noun."""
     assert [counted(n, "request") for n in (0, 1, 2_000)] == ["0 requests", "1 request", "2,000 requests"]
     assert [counted(n, "query", "queries") for n in (1, 2)] == ["1 query", "2 queries"]
 
 
 def test_names_beyond_a_number_are_counted() -> None:
-    """So many names are listed; the others are a number."""
+    """Names up to that number are listed, and the others are counted."""
     assert [list_first(["a", "b", "c"][:n], 2) for n in (0, 1, 2, 3)] == ["", "a", "a, b", "a, b and 1 more"]
 
 

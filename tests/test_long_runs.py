@@ -1,4 +1,4 @@
-"""Long runs: records are read and written piece by piece, and little of them is held in memory."""
+"""Long runs: records are read and written one by one, and few of them are in memory."""
 
 import gc
 import math
@@ -54,7 +54,7 @@ class CountingSource:
         return self.records_at(range(len(self.kept)))
 
     def records_at(self, places: object) -> Iterator[Record]:
-        """Yield the records at these places."""
+        """Yield the records at these positions."""
         for place, record in enumerate(self.kept):
             if place in places:  # type: ignore[operator]
                 self.read += 1
@@ -69,7 +69,7 @@ def counted_run(size: int) -> tuple[Run, CountingSource]:
 
 
 def peak_bytes(work: Callable[[], object]) -> int:
-    """Return the peak memory of some work, in bytes."""
+    """Return the peak memory of a function, in bytes."""
     gc.collect()
     tracemalloc.start()
     try:
@@ -91,7 +91,7 @@ def write_everything(folder: Path) -> None:
 
 @pytest.mark.thorough
 def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.6 kB of it."""
+    """A record has 700 bytes of JSON, 5 KiB as objects, and less than 1.6 kB of memory for all outputs together."""
     monkeypatch.setattr(dataframe, "SEGMENT", 512)
     monkeypatch.setattr(dataframe, "BATCH", 64)
     monkeypatch.setattr(comparison_grid, "MAX_REPLIES", 100)  # as many on both pages
@@ -99,13 +99,13 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
     monkeypatch.setattr(loaded_run, "KEPT_BYTES", 0)  # below it all records are kept
     for size in (FEW, MANY):
         write_journal(tmp_path / str(size), size)
-    write_everything(tmp_path / str(FEW))  # loads modules and caches, whose size does not grow
+    write_everything(tmp_path / str(FEW))  # loads modules and fills caches, whose size does not grow
     peaks = [peak_bytes(partial(write_everything, tmp_path / str(size))) for size in (FEW, MANY)]
     assert (peaks[1] - peaks[0]) / (MANY - FEW) < 1600
 
 
 def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are not held as objects, which take ten times as much, and the table is not held twice."""
+    """Rows are not kept as objects, which need ten times as much, and the table is not copied."""
     monkeypatch.setattr(dataframe, "SEGMENT", 512)
     monkeypatch.setattr(dataframe, "BATCH", 64)
 
@@ -118,7 +118,7 @@ def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.
 
 
 def test_equal_texts_of_rows_are_one_object() -> None:
-    """A table holds each prompt, model and outcome once, however many rows have it."""
+    """A table holds each prompt, model and outcome once, for any number of rows."""
     run = Run.of(header(100), records(100))
     for name in ("case", "model", "prompt", "outcome", "error"):
         held = run.table[name].dropna()
@@ -126,7 +126,7 @@ def test_equal_texts_of_rows_are_one_object() -> None:
 
 
 def test_a_file_is_written_piece_by_piece_or_not_at_all(tmp_path: Path) -> None:
-    """A file of 64 MB takes less than 1 MB of memory; if a piece fails, the old file stays and no other is left."""
+    """A file of 64 MB needs less than 1 MB of memory; if a piece fails, the old file stays and no other is left."""
     path = tmp_path / "rows.csv"
     assert peak_bytes(lambda: write_atomically(path, ("x" * 1000 for _ in range(64_000)))) < 1_000_000
     assert path.stat().st_size == 64_000_000
@@ -141,7 +141,7 @@ def test_a_file_is_written_piece_by_piece_or_not_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", STREAM_WRITERS)
 def test_a_writer_reads_records_when_its_pieces_are_taken(suffix: str) -> None:
-    """Three pieces read three records at most; all pieces together are the complete text."""
+    """Three pieces read at most three records; all pieces together are the complete text."""
     run, source = counted_run(50)
     pieces = STREAM_WRITERS[suffix](run)
     first = [next(pieces) for _ in range(3)]
@@ -155,14 +155,14 @@ def test_only_replies_that_are_shown_are_read() -> None:
     taken = excerpt_of(run, max_cases=2)
     assert (source.read, len(taken.rows), taken.left_out) == (4, 2, len(CASES) - 2)
     assert taken == excerpt(run.grid, max_cases=2)
-    pictures, equal_length = 2 * 2 * len(source.kept), len(source.kept)  # two pictures, each at two widths
+    pictures, equal_length = 2 * 2 * len(source.kept), len(source.kept)  # two charts, each at two widths
     source.read = 0
     write_report([run])
     assert source.read <= pictures + equal_length + 2000 + 2 * len(run.summary)
 
 
-def test_records_are_found_by_their_place(tmp_path: Path) -> None:
-    """A place counts the sound records; a damaged one is left out, and noted."""
+def test_records_are_found_by_their_position(tmp_path: Path) -> None:
+    """Positions count valid records; a damaged one is left out, and noted."""
     with journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header(3))
         first, second = records(2)
@@ -203,7 +203,7 @@ def test_rows_and_table_agree() -> None:
 
 
 def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
-    """Its table, rows and places are those of the chosen requests."""
+    """Its table, rows and places are those of the selected requests."""
     write_journal(tmp_path, 60)
     run = Run.of_journal(journal.read(tmp_path))
     part = run.only(lambda asked: asked.identity.model == "quick" and asked.identity.block > 2)
@@ -214,7 +214,7 @@ def test_a_part_of_a_run_is_a_run(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(*KIND_CELLS.values()), max_size=12))
 def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
-    """Wherever a segment of a column ends, every cell equals what pandas makes of the whole column."""
+    """For any length of a segment, every cell equals that of pandas for the whole column."""
     columns = [ResultColumn(kind.value, kind, lambda *_: None) for kind in KIND_CELLS]
     as_found = pd.DataFrame(rows, columns=pd.Index(KIND_CELLS), dtype=object)
     expected = as_found.astype(dict(zip(KIND_CELLS, (dataframe.TEXT, "Int64", "float64", "boolean"), strict=True)))
@@ -226,7 +226,7 @@ def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
 
 
 def test_every_kind_of_column_is_tested_above() -> None:
-    """No column is of a kind that the property above omits."""
+    """The property test omits no kind of column."""
     assert {column.kind for column in COLUMNS} == {*KIND_CELLS}
 
 

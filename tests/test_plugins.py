@@ -18,7 +18,7 @@ EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
 
 
 @dataclass(frozen=True)
-class Machine:
+class PluginEnvironment:
     """A working folder, and a folder with installed distributions."""
 
     folder: Path
@@ -43,11 +43,11 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    """Return a machine on which nothing is installed."""
+def environment(tmp_path: Path) -> PluginEnvironment:
+    """Return an environment in which nothing is installed."""
     for name in ("work", "installed"):
         (tmp_path / name).mkdir()
-    return Machine(tmp_path / "work", tmp_path / "installed")
+    return PluginEnvironment(tmp_path / "work", tmp_path / "installed")
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +59,9 @@ def installed_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sample(machine: Machine, installed_sample: Path) -> Machine:
-    """Return a machine on which the sample is installed."""
-    return replace(machine, installed=installed_sample)
+def sample(environment: PluginEnvironment, installed_sample: Path) -> PluginEnvironment:
+    """Return an environment in which the sample is installed."""
+    return replace(environment, installed=installed_sample)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.communicate()
 
 
-# What a plug-in brings
+# What a plug-in adds
 
 
 def test_documentation_shows_the_sample_plugin() -> None:
@@ -86,7 +86,7 @@ def test_documentation_shows_the_sample_plugin() -> None:
     assert shown in (SAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_a_plugin_provider_is_used_like_any_other(sample: Machine, server: str) -> None:
+def test_a_plugin_provider_is_used_like_any_other(sample: PluginEnvironment, server: str) -> None:
     """Its row is listed, and its models are asked; its replies report that they are simulated."""
     assert "sample" in sample.compare("providers").stdout
     sample.write_suite()
@@ -97,7 +97,7 @@ def test_a_plugin_provider_is_used_like_any_other(sample: Machine, server: str) 
     assert ran.stdout.startswith("simulated: every target")
 
 
-def test_a_user_row_is_merged_onto_a_plugin_row(sample: Machine, server: str) -> None:
+def test_a_user_row_is_merged_onto_a_plugin_row(sample: PluginEnvironment, server: str) -> None:
     """A compare.yaml changes a plug-in's row as it changes a built-in one."""
     write_yaml(sample.folder / "compare.yaml", {"providers": {"sample": {"base_url": server, "models": ["steady"]}}})
     sample.write_suite()
@@ -106,7 +106,7 @@ def test_a_user_row_is_merged_onto_a_plugin_row(sample: Machine, server: str) ->
     assert [row["model"] for row in read_rows(sample.folder / "out")] == ["steady"]
 
 
-def test_a_plugin_output_is_written_by_its_suffix(sample: Machine) -> None:
+def test_a_plugin_output_is_written_by_its_suffix(sample: PluginEnvironment) -> None:
     """`-o` accepts the suffix during a run and afterwards, and lists it among those it knows."""
     sample.write_suite()
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.tsv")
@@ -121,7 +121,7 @@ def test_a_plugin_output_is_written_by_its_suffix(sample: Machine) -> None:
     assert ".parquet, .tsv." in refused.stderr
 
 
-def test_a_plugin_check_runs_once_and_is_stored(sample: Machine) -> None:
+def test_a_plugin_check_runs_once_and_is_stored(sample: PluginEnvironment) -> None:
     """Its verdict fails the run, is in the journal, and is read from there when the plug-in is gone."""
     sample.write_suite(checks={"plugin": {"lines": 3}})
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out")
@@ -134,7 +134,7 @@ def test_a_plugin_check_runs_once_and_is_stored(sample: Machine) -> None:
     assert sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "again").returncode == 0
 
 
-def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> None:
+def test_an_unknown_plugin_check_is_refused_with_its_place(sample: PluginEnvironment) -> None:
     """A mistyped name is a problem of the suite, found before anything is sent."""
     sample.write_suite(checks={"plugin": {"line": 3}})
     refused = sample.compare("run", "suite.yaml", "-m", EXACT)
@@ -142,28 +142,28 @@ def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> N
     assert "suite.yaml:6:7: no plug-in brings a check `line`. Did you mean `lines`?" in refused.stderr
 
 
-# What is wrong with a plug-in
+# Broken plug-ins
 
 
-def test_a_broken_plugin_does_not_affect_other_commands(machine: Machine) -> None:
+def test_a_broken_plugin_does_not_affect_other_commands(environment: PluginEnvironment) -> None:
     """A module that cannot be imported gives one message where it is used; other commands do not import it."""
     groups = {f"compare.{group}": {"bad": "broken:thing"} for group in ("providers", "outputs", "checks")}
-    machine.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
+    environment.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
     sentence = "of acme-broken 1.0 cannot be imported: RuntimeError: no licence"
-    machine.write_suite()
+    environment.write_suite()
     for arguments in (["--help"], ["schema"], ["providers"]):
-        assert sentence not in machine.compare(*arguments).stderr
-    ran = machine.compare("run", "suite.yaml", "-m", EXACT)
+        assert sentence not in environment.compare(*arguments).stderr
+    ran = environment.compare("run", "suite.yaml", "-m", EXACT)
     assert (ran.returncode, sentence in ran.stderr) == (0, False)
-    without_names = machine.compare("run", "suite.yaml")
+    without_names = environment.compare("run", "suite.yaml")
     assert (without_names.returncode, sentence in without_names.stderr) == (0, True)
     for arguments in (["-m", "bad/model"], ["-p", "bad"], ["-m", EXACT, "-o", "rows.bad"]):
-        refused = machine.compare("run", "suite.yaml", *arguments)
+        refused = environment.compare("run", "suite.yaml", *arguments)
         assert refused.returncode == 2
         assert sentence in refused.stderr
         assert "Traceback" not in refused.stderr
-    machine.write_suite(checks={"plugin": {"bad": 1}})
-    assert sentence in machine.compare("run", "suite.yaml", "-m", EXACT).stderr
+    environment.write_suite(checks={"plugin": {"bad": 1}})
+    assert sentence in environment.compare("run", "suite.yaml", "-m", EXACT).stderr
 
 
 ROWS = """
@@ -183,26 +183,26 @@ TAKEN = {"base_url": "https://example.com", "aliases": ["deepseek"], "keyless": 
         ("acme", "MISSING", "cannot be imported: AttributeError: module 'rows' has no attribute 'MISSING'"),
     ],
 )
-def test_an_invalid_plugin_row_is_explained(machine: Machine, id_: str, name: str, fault: str) -> None:
+def test_an_invalid_plugin_row_is_explained(environment: PluginEnvironment, id_: str, name: str, fault: str) -> None:
     """The message names the distribution, and the built-in providers are unchanged."""
-    machine.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
-    machine.write_suite()
-    ran = machine.compare("plan", "suite.yaml")
+    environment.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
+    environment.write_suite()
+    ran = environment.compare("plan", "suite.yaml")
     assert ran.returncode == 0
     assert (
         f"the plug-in {id_} (compare.providers) of acme-rows 1.0 {fault}; mend or uninstall it"
         in ran.stdout + ran.stderr
     )
-    assert "https://example.com" not in machine.compare("providers").stdout
+    assert "https://example.com" not in environment.compare("providers").stdout
 
 
-def test_two_distributions_with_the_same_name_are_refused(machine: Machine) -> None:
+def test_two_distributions_with_the_same_name_are_refused(environment: PluginEnvironment) -> None:
     """Neither is chosen: the message names both."""
     for name in ("first", "second"):
         entry = {"compare.outputs": {"tsv": f"{name}_tsv:write"}}
-        machine.install(name, entry, **{f"{name}_tsv": "def write(run): return ''"})
-    machine.write_suite()
-    refused = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "rows.tsv")
+        environment.install(name, entry, **{f"{name}_tsv": "def write(run): return ''"})
+    environment.write_suite()
+    refused = environment.compare("run", "suite.yaml", "-m", EXACT, "-o", "rows.tsv")
     assert refused.returncode == 2
     assert "tsv of compare.outputs is brought by first 1.0 and second 1.0; uninstall one of them" in refused.stderr
 
@@ -222,17 +222,19 @@ number = 7
         ("number", 2, "is int, and no function"),
     ],
 )
-def test_a_failing_plugin_output_loses_no_reply(machine: Machine, name: str, code: int, fault: str) -> None:
+def test_a_failing_plugin_output_loses_no_reply(
+    environment: PluginEnvironment, name: str, code: int, fault: str
+) -> None:
     """The run's own files are complete, and a message names the missing output."""
-    machine.install("acme-writers", {"compare.outputs": {"x": f"writers:{name}"}}, writers=WRITERS)
-    machine.write_suite()
-    ran = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.x")
+    environment.install("acme-writers", {"compare.outputs": {"x": f"writers:{name}"}}, writers=WRITERS)
+    environment.write_suite()
+    ran = environment.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.x")
     assert ran.returncode == code
     assert f"the plug-in x (compare.outputs) of acme-writers 1.0 {fault}" in ran.stderr
     assert "Traceback" not in ran.stderr
-    assert (machine.folder / "out").exists() == (code == 3)
+    assert (environment.folder / "out").exists() == (code == 3)
     if code == 3:
-        assert len(read_rows(machine.folder / "out")) == 1
+        assert len(read_rows(environment.folder / "out")) == 1
 
 
 CHECKS = """
@@ -246,14 +248,14 @@ def told(answer, wanted):
 """
 
 
-def test_a_misbehaving_plugin_check_fails(machine: Machine) -> None:
+def test_a_misbehaving_plugin_check_fails(environment: PluginEnvironment) -> None:
     """It may raise, exit or return anything; what it prints does not mix with the results."""
     names = {name: f"checks:{name}" for name in ("fail", "leave", "odd", "told")}
-    machine.install("acme-checks", {"compare.checks": names}, checks=CHECKS)
-    machine.write_suite(checks={"plugin": {"fail": 1, "leave": 1, "odd": 1, "told": {"of": [1, 2]}}})
-    ran = machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "--json")
+    environment.install("acme-checks", {"compare.checks": names}, checks=CHECKS)
+    environment.write_suite(checks={"plugin": {"fail": 1, "leave": 1, "odd": 1, "told": {"of": [1, 2]}}})
+    ran = environment.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "--json")
     assert ran.returncode == 1, ran.stderr
-    (line,) = read_lines(machine.folder / "out", "check")
+    (line,) = read_lines(environment.folder / "out", "check")
     assert line["said"] == {
         "fail": "ValueError: one two three",
         "leave": "SystemExit: 9",
@@ -264,15 +266,15 @@ def test_a_misbehaving_plugin_check_fails(machine: Machine) -> None:
     assert {"imported", "asked"} <= {*ran.stderr.split()}
 
 
-# What is not looked at
+# Plug-ins that are not needed
 
 
-def test_plugins_are_imported_only_where_they_are_used(machine: Machine) -> None:
+def test_plugins_are_imported_only_where_they_are_used(environment: PluginEnvironment) -> None:
     """Neither a suite's schema nor an export to a built-in format imports a plug-in's module."""
     groups = {f"compare.{group}": {"loud": "loud:thing"} for group in ("providers", "outputs", "checks")}
-    machine.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")
-    machine.write_suite()
-    assert "loud was imported" in machine.compare("run", "suite.yaml", "-m", EXACT, "-o", "out").stderr
+    environment.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")
+    environment.write_suite()
+    assert "loud was imported" in environment.compare("run", "suite.yaml", "-m", EXACT, "-o", "out").stderr
     for arguments in (["--version"], ["run", "--help"], ["schema"], ["export", "out", "-o", "rows.csv"]):
-        ran = machine.compare(*arguments)
+        ran = environment.compare(*arguments)
         assert (ran.returncode, "loud was imported" in ran.stderr) == (0, False)

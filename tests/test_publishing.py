@@ -1,4 +1,4 @@
-"""The scripts and workflows by which the project is published: the owner in one place, releases, the site."""
+"""The scripts and workflows that publish the project: the owner in one place, releases, the site."""
 
 import importlib
 import re
@@ -26,8 +26,8 @@ def steps_of(workflow: Path) -> list[dict[str, Any]]:
     return [step for job in jobs.values() for step in job["steps"]]
 
 
-def test_the_owner_of_the_repository_is_named_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever else names the repository, names the one of pyproject.toml."""
+def test_every_mention_of_the_repository_has_the_owner_of_pyproject(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All files name the repository of pyproject.toml."""
     owner = script(monkeypatch, "owner")
     assert [path.name for path, _ in owner.outdated()] == []
 
@@ -60,7 +60,7 @@ def test_a_release_needs_its_version_and_its_repository(monkeypatch: pytest.Monk
 
 
 def test_a_release_is_checked_and_needs_no_password() -> None:
-    """It is refused unless releasable, built and tried by .ci/package, and published by the job's own identity."""
+    """It must be releasable, is built and tested by .ci/package, and published with the job's own identity."""
     path = CHECKOUT / ".github" / "workflows" / "release.yml"
     jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     runs = [step.get("run", "") for step in jobs["build"]["steps"]]
@@ -72,8 +72,8 @@ def test_a_release_is_checked_and_needs_no_password() -> None:
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_a_workflow_runs_what_is_there(workflow: Path) -> None:
-    """Each script of .ci that a workflow runs exists, and each dependency group that it installs is defined."""
+def test_scripts_and_groups_of_workflows_exist(workflow: Path) -> None:
+    """Scripts are those of .ci, and dependency groups those of pyproject.toml."""
     runs = "\n".join(step.get("run", "") for step in steps_of(workflow))
     groups = re.findall(r"^(\w+) = \[", (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
 

@@ -175,7 +175,7 @@ VAGUE_NAMES = frozenset({"base", "common", "helper", "helpers", "manager", "misc
 
 @dataclass(frozen=True)
 class Import:
-    """One import as it stands in the source, wherever in it; names are without the leading `runner.`."""
+    """One import of the source; names are without the leading `runner.`."""
 
     importer: str
     imported: str
@@ -208,13 +208,13 @@ def modules() -> dict[str, ast.Module]:
 
 @cache
 def nodes_of(name: str) -> tuple[ast.AST, ...]:
-    """Return every node of a module's tree: to walk through all trees takes a second."""
+    """Return every node of a module's tree, cached because walking through all trees takes a second."""
     return tuple(ast.walk(modules()[name]))
 
 
 @cache
 def imports() -> tuple[Import, ...]:
-    """Return every import of the package, those in functions, for types and by name as text too."""
+    """Return every import of the package, including those in functions, for types and by a name as text."""
     return tuple(found for importer in modules() for found in _imports_of(importer, nodes_of(importer)))
 
 
@@ -268,7 +268,7 @@ def constants_of(call: ast.Call) -> list[str]:
 
 @cache
 def calls() -> tuple[tuple[str, ast.Call, str, str], ...]:
-    """Return every call of the package: its module, itself, what its function is read from, and the function's name."""
+    """Return every call of the package: module, node, the expression before the function, and the function's name."""
     return tuple(_calls())
 
 
@@ -310,12 +310,12 @@ def test_the_table_permits_no_import_that_is_not_made() -> None:
 
 
 def test_the_rooms_have_no_cycle() -> None:
-    """The table's arrows lead from no room back to itself."""
+    """No path of arrows leads from a room back to itself."""
     TopologicalSorter(ARROWS).prepare()
 
 
 def test_imports_go_along_the_arrows() -> None:
-    """A module imports only what the table permits its room, inside functions and for types too."""
+    """A module imports only what the table permits its room, inside functions and for types, too."""
     assert (
         listed(
             found
@@ -338,7 +338,7 @@ def test_measuring_and_output_import_nothing_of_each_other() -> None:
 
 
 def test_modules_have_no_import_cycle() -> None:
-    """No module imports itself by way of others, imports inside functions and for types included."""
+    """This includes imports inside functions and for types."""
     graph: dict[str, set[str]] = {name: set() for name in modules()}
     for found in imports():
         if found.of_ours and found.imported in graph:
@@ -347,7 +347,7 @@ def test_modules_have_no_import_cycle() -> None:
 
 
 def test_modules_are_imported_by_a_computed_name_in_three_places_only() -> None:
-    """The package, `outputs` and `cli` look modules up in a table; other imports name the module where they stand."""
+    """The package, `outputs` and `cli` look modules up in a table; other imports name the module directly."""
     computing = set()
     for name in modules():
         readable = {
@@ -363,8 +363,8 @@ def test_modules_are_imported_by_a_computed_name_in_three_places_only() -> None:
     assert computing == {"", "outputs", "cli"}
 
 
-def test_an_importing_function_handed_on_is_seen() -> None:
-    """The tables see a module that is imported in a thread, named by text, or inside a function."""
+def test_indirect_imports_are_found() -> None:
+    """The tables include modules that are imported in a thread, named by text, or inside a function."""
     source = """
         from importlib import import_module
         Thread(target=import_module, args=("runner.engine.run",)).start()
@@ -426,7 +426,7 @@ def test_connections_are_opened_by_the_wire_and_the_simulator() -> None:
 
 
 def test_files_are_opened_and_written_where_the_table_says() -> None:
-    """Other rooms get what a file held, and return what it is to hold."""
+    """Other rooms get the content of a file, and return the content to write."""
     assert (
         listed(
             found
@@ -452,14 +452,14 @@ def touches_file(call: ast.Call, owner: str, function: str) -> bool:
     """Return whether a call opens, writes or removes a file that does not belong to the package."""
     if owner.startswith("files("):  # importlib.resources
         return False
-    if function == "open":  # Connections and bodies are opened, too, but with no mode and no encoding.
+    if function == "open":  # Connections and bodies are opened, too, but without a mode and an encoding.
         named = {keyword.arg for keyword in call.keywords}
         return owner in {"", "io", "os"} or bool(constants_of(call)) or bool(named & {"encoding", "mode"})
     return (owner == "os" and function in FILE_FUNCTIONS_OF_OS) or (owner != "" and function in FILE_METHODS)
 
 
 def test_paths_are_looked_up_where_the_table_says() -> None:
-    """Other rooms do not ask whether a file exists, or what is in a folder."""
+    """Other rooms ask neither whether a file exists nor what a folder contains."""
     looked_up = [
         f"{name}: {owner}.{function}()"
         for name, _, owner, function in calls()
@@ -470,7 +470,7 @@ def test_paths_are_looked_up_where_the_table_says() -> None:
 
 
 def test_pure_rooms_read_no_clock() -> None:
-    """Other rooms than those of the table get the time as an argument."""
+    """They get the time as an argument."""
     pure = {name for name in modules() if not within(name, *CLOCKS)}
     assert listed(found for found in imports() if found.importer in pure and library_of(found.imported) == "time") == []
     reading = {"now", "utcnow", "today", "current_time"}
@@ -500,7 +500,7 @@ HELPS = (("--help",), ("schema", "--help"), ("run", "--help"))
 
 @pytest.mark.parametrize("command", [(), *((name,) for group in (*COMMANDS.values(), FORMER_NAMES) for name in group)])
 def test_help_is_light(command: tuple[str, ...]) -> None:
-    """Neither the command's help nor a sub-command's loads a heavy library or looks for entry points."""
+    """Neither the command's help nor a sub-command's loads a heavy library or searches for entry points."""
     names = loaded("-m", "runner", *command, "--help")
     assert {"runner.cli", "click"} <= names
     assert {library_of(name) for name in names} & HEAVY == set()
@@ -514,7 +514,7 @@ def test_a_command_is_imported_when_it_is_used() -> None:
 
 
 def test_a_plan_is_light() -> None:
-    """A plan loads neither what measures nor what reads runs."""
+    """A plan loads neither the measuring nor the reading of runs."""
     names = loaded("-m", "runner", "plan", str(CHECKOUT / "prompts" / "basic.yaml"), "-m", "sim/steady")
     assert {library_of(name) for name in names} & {"aiohttp", "numpy", "openai", "pandas"} == set()
 
@@ -526,7 +526,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_the_table_of_outputs_is_light() -> None:
-    """To know which formats there are, none of them is loaded."""
+    """Listing the formats loads none of them."""
     names = loaded("-c", "from runner.outputs import WRITERS; assert '.html' in WRITERS")
     assert {library_of(name) for name in names} & HEAVY == set()
 
@@ -540,7 +540,7 @@ def test_formats_load_no_library_that_they_do_not_use(module: str, unneeded: str
 
 
 def test_pandas_waits_until_the_last_request_is_answered() -> None:
-    """What `compare run` imports before its first request has neither pandas nor numpy, which take 0.3 s."""
+    """Imports of `compare run` before its first request exclude pandas and numpy, which take 0.3 s."""
     before = (
         "commands.exit_codes",
         "commands.run.prepare",
@@ -553,11 +553,33 @@ def test_pandas_waits_until_the_last_request_is_answered() -> None:
     assert {library_of(name) for name in names} & {"numpy", "pandas"} == set()
 
 
+# Tests
+
+
+@cache
+def modules_of_tests() -> dict[str, ast.Module]:
+    """Return every module of tests/, parsed; samples are data."""
+    paths = [path for path in sorted((CHECKOUT / "tests").rglob("*.py")) if "samples" not in path.parts]
+    names = {path: ".".join(path.relative_to(CHECKOUT).with_suffix("").parts) for path in paths}
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for path, name in names.items()}
+
+
+def test_no_test_imports_from_the_file_of_another() -> None:
+    """What several files of tests use is in tests/support."""
+    imported = [
+        f"{name} imports {node.module}"
+        for name, tree in modules_of_tests().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and re.match(r"tests\..*\btest_", node.module or "")
+    ]
+    assert imported == []
+
+
 # Names
 
 
 def docstrings() -> Iterator[tuple[str, ast.AST, str]]:
-    """Yield every docstring of a module, a class or a function, with its place and what it documents."""
+    """Yield every docstring of a module, a class or a function, with its place and its node."""
     for name in modules():
         for node in nodes_of(name):
             if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -599,7 +621,7 @@ def is_property(node: ast.AST) -> bool:
 
 
 def test_docstrings_begin_with_what_is_returned_or_done() -> None:
-    """None begins with a question word or a command to the reader; `Whether` is for properties."""
+    """None starts with a question word or a command to the reader; `Whether` is for properties."""
     wrong = [
         f"{place}: {text.splitlines()[0]}"
         for place, node, text in docstrings()
@@ -626,8 +648,11 @@ def test_no_module_has_a_vague_name() -> None:
 
 
 def test_a_class_name_is_defined_once() -> None:
-    """A class can be found by its name alone."""
-    places = {(name, node.name) for name in modules() for node in nodes_of(name) if isinstance(node, ast.ClassDef)}
+    """A class, of the package or of its tests, can be found by its name alone."""
+    trees = {**{f"runner.{name}": tree for name, tree in modules().items()}, **modules_of_tests()}
+    places = {
+        (name, node.name) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    }
     defined = Counter(class_name for _, class_name in places)
     assert [name for name, count in defined.items() if count > 1] == []
 
@@ -663,7 +688,7 @@ def paths_of_this_machine() -> Iterator[str]:
         yield f"{Path.home()}{os.sep}"
 
 
-# In halves, so that this file does not hold what it looks for.
+# In halves, so that this file does not contain the words.
 FORBIDDEN = tuple(
     "".join(halves)
     for halves in (
@@ -693,12 +718,12 @@ def naming_this_machine(paths: Iterable[Path]) -> list[str]:
 
 
 def test_nothing_names_this_machine_or_a_registry() -> None:
-    """No tracked file holds a path of whoever wrote it, or the host that packages came from."""
+    """No tracked file holds a path of a developer's machine, or the host of a package registry."""
     assert naming_this_machine(tracked_files()) == []
 
 
-def test_what_names_this_machine_is_found(tmp_path: Path) -> None:
-    """A path of the checkout is found in a file; an environment beside the tracked files is not looked at."""
+def test_a_path_of_this_machine_in_a_file_is_found(tmp_path: Path) -> None:
+    """An environment beside the tracked files is not searched."""
     leaking = tmp_path / "leaking.md"
     leaking.write_text(f"See {CHECKOUT}/docs.", encoding="utf-8")
     assert [found for found in naming_this_machine([leaking]) if str(CHECKOUT) in found]

@@ -1,133 +1,24 @@
 """Secrets: no file and no output holds a key, whatever a server echoes."""
 
-import base64
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
 from tests.support.certificate import make_certificate, server_context
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.echoed_keys import ECHOES, HAVE_NO_PLACE_FOR_IT, MARK, VARIABLE, echoing, forms, make_key, streamed
 from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    STREAM_HEAD,
-    ReceivedRequest,
-    ScriptedReply,
     ScriptedServer,
-    delta_event,
-    http_chunk,
-    http_head,
-    json_reply,
     serve,
-    sse_event,
 )
 
-VARIABLE = "ACME_API_KEY"
 LOUDEST = {"OPENAI_LOG": "debug", "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1"}
-MARK = "‹key›"
-
-
-def make_key(prefix: str) -> str:
-    """Return a random key, which is in no file of this project."""
-    return prefix + "TEST" + "SECRET" + secrets.token_hex(8) + "/a+b=c"
-
-
-def forms(key: str) -> tuple[str, ...]:
-    """Return a key as a server might write it."""
-    encoded = key.encode()
-    return (
-        key,
-        quote(key, safe=""),
-        key.replace("/", "\\/"),
-        base64.b64encode(encoded).decode(),
-        base64.urlsafe_b64encode(b":" + encoded).decode(),
-    )
-
-
-def streamed(*chunks: bytes) -> ScriptedReply:
-    """Return a stream of these events that ends regularly."""
-    return ScriptedReply(
-        [
-            (0, STREAM_HEAD),
-            *[(0, http_chunk(chunk)) for chunk in chunks],
-            (0, http_chunk(FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n"),
-        ]
-    )
-
-
-def chunk(**parts: object) -> bytes:
-    """Return an event whose delta has these parts."""
-    return sse_event({"choices": [{"index": 0, "delta": parts}]})
-
-
-def call(arguments: str) -> dict[str, object]:
-    """Return the delta of a tool call."""
-    return {"index": 0, "function": {"name": "look", "arguments": arguments}}
-
-
-def in_pieces(text: str) -> list[str]:
-    """Return a text in pieces like those of a model's tokens."""
-    return [text[place : place + 3] for place in range(0, len(text), 3)]
-
-
-ECHOES: dict[str, Callable[[str, str], ScriptedReply]] = {
-    "refused": lambda key, all_: json_reply(
-        "401 Unauthorized", {"error": {"message": f"bad key: {all_}", "code": key}}
-    ),
-    "limited": lambda key, all_: json_reply("429 Slow", {"error": {"message": f"{key} {all_}"}}, retry_after_ms="10"),
-    "headed": lambda key, _: ScriptedReply(
-        [
-            (
-                0,
-                http_head(content_type="text/event-stream", x_request_id=key, x_echo=key)
-                + delta_event("Hi")
-                + FINISH_EVENT
-                + DONE_EVENT,
-            )
-        ],
-        "close",
-    ),
-    "spoken": lambda _, all_: streamed(delta_event(all_), *map(delta_event, in_pieces(all_))),
-    "thought": lambda _, all_: streamed(chunk(reasoning_content=all_), delta_event("Hi")),
-    "tooled": lambda _, all_: streamed(chunk(tool_calls=[call(all_)])),
-    "named": lambda key, _: streamed(
-        sse_event({"id": key, "model": key, "choices": []}), delta_event("Hi", finish_reason=key)
-    ),
-    "counted": lambda key, _: streamed(
-        delta_event("Hi"), sse_event({"choices": [], "usage": {"prompt_tokens": 1, "of": key}})
-    ),
-    "midway": lambda _, all_: streamed(delta_event("Hi"), sse_event({"error": {"message": all_, "type": all_}})),
-    "led-on": lambda key, _: ScriptedReply(
-        [(0, http_head("307 Moved", location=f"https://{key}@h.test/{quote(key)}?key={key}", content_length="0"))]
-    ),
-    "paged": lambda _, all_: json_reply("200 OK", f"<html><title>{all_}</title>{all_}</html>"),
-    "garbled": lambda _, all_: streamed(sse_event(f"{{ {all_}")),
-    "phrased": lambda key, _: ScriptedReply([(0, http_head(f"400 {key}", content_length="0"))]),
-    "cut": lambda key, _: ScriptedReply([(0, http_head("500 Oops", content_length="9999") + key.encode())], "close"),
-    "no-http": lambda key, _: ScriptedReply([(0, f"{key} {key}\r\n\r\n".encode())], "close"),
-}
-HAVE_NO_PLACE_FOR_IT = {"phrased", "no-http"}
-"""What these say of a key is dropped with the words around it."""
-
-
-@contextmanager
-def echoing(name: str) -> Iterator[ScriptedServer]:
-    """Run a server that echoes the key it received in one of the ways above."""
-
-    def answer(asked: ReceivedRequest) -> ScriptedReply:
-        key = asked.headers["authorization"].removeprefix("Bearer ")
-        return ECHOES[name](key, " ".join(forms(key)))
-
-    with serve(answer) as server:
-        yield server
 
 
 def found(folder: Path, printed: str, key: str) -> list[str]:
-    """Return where a key was written or printed, in any form."""
+    """Return the places at which a key was written or printed, in any form."""
     written = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".env"}
     lines = {line[:200]: line.encode() for line in printed.splitlines()}
     places = {**written, **lines}
@@ -156,7 +47,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, ScriptedServer]]:
 
 
 def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, ScriptedServer], key: str) -> None:
-    """However a server echoes a key, no file and no output has it in any form."""
+    """For every way in which a server echoes a key, no file and no output has it in any form."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
     done = compare(
@@ -167,8 +58,8 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Sc
     assert "Traceback" not in printed
     assert "HTTP Request" in printed, "the loudest is not loud enough"
     assert found(tmp_path, printed, key) == []
-    heard = {name: server.requests[0].headers["authorization"] for name, server in servers.items()}
-    assert heard == dict.fromkeys(ECHOES, f"Bearer {key}")
+    received = {name: server.requests[0].headers["authorization"] for name, server in servers.items()}
+    assert received == dict.fromkeys(ECHOES, f"Bearer {key}")
     lines = {line["provider"]: str(line) for line in read_lines(tmp_path / "out", "record") if line["turn"] == 1}
     assert lines.keys() == {*ECHOES, "untrusted"}
     assert {name for name in ECHOES if MARK in lines[name]} == ECHOES.keys() - HAVE_NO_PLACE_FOR_IT
@@ -236,7 +127,7 @@ main()
     ids=["environment", "plain-environment", "env-file", "plain-env-file"],
 )
 def test_a_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
-    """A crash is shown whole, its causes included, with each key hidden, wherever it came from."""
+    """It is complete, including its causes, with each key hidden."""
     key = make_key(prefix)
     write_config(tmp_path, acme={"base_url": "http://127.0.0.1:9/v1", "api_key_env": VARIABLE, "models": ["m"]})
     if in_file:

@@ -1,4 +1,4 @@
-"""What `--thorough` runs: the tests that do something else with it than without, whatever they reach the command by."""
+"""The selection of `--thorough`: the tests that the option changes, however they call the command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tests.support.resumable_run import open_run
 
 
 @dataclass(frozen=True)
-class Machine:
+class CommandCaller:
     """A class whose method calls the command."""
 
     def run(self) -> None:
@@ -20,15 +20,15 @@ class Machine:
         compare(command.ROOT, "--version")
 
 
-def make_machine() -> Machine:
-    """Return a machine."""
-    return Machine()
+def make_caller() -> CommandCaller:
+    """Return a caller."""
+    return CommandCaller()
 
 
 @contextmanager
-def open_machine() -> Iterator[Machine]:
-    """Yield a machine."""
-    yield make_machine()
+def open_caller() -> Iterator[CommandCaller]:
+    """Yield a caller."""
+    yield make_caller()
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def open_machine() -> Iterator[Machine]:
     [
         lambda: compare(command.ROOT),
         lambda: command.call((), command.ROOT, {}),
-        lambda: make_machine().run(),
-        lambda: open_machine().__enter__(),
-        lambda: [Machine() for _ in range(2)],
+        lambda: make_caller().run(),
+        lambda: open_caller().__enter__(),
+        lambda: [CommandCaller() for _ in range(2)],
         lambda: open_run(command.ROOT),
         lambda: start(command.ROOT),
         lambda: command.always_start,
@@ -46,13 +46,13 @@ def open_machine() -> Iterator[Machine]:
     ids=["compare", "call", "method", "context", "comprehension", "other-module", "process", "option"],
 )
 def test_a_call_of_the_command_is_found_through_functions_and_classes(calling: object) -> None:
-    """Directly, by a method, by a context manager, or by what depends on the option itself."""
+    """It may be direct, by a method, by a context manager, or in code that depends on the option itself."""
     assert selection._calls_the_command(calling)
 
 
 @pytest.mark.parametrize(
     "other", [lambda: command.read_rows(command.ROOT), lambda: command.ROOT], ids=["other", "constant"]
 )
-def test_what_does_not_depend_on_the_option_is_no_call(other: object) -> None:
-    """It does the same with the option and without."""
+def test_code_that_does_not_depend_on_the_option_is_not_selected(other: object) -> None:
+    """The tests do the same with the option and without."""
     assert not selection._calls_the_command(other)

@@ -15,19 +15,19 @@ CODE = re.compile(r"`([^`\n]+)`")
 
 
 def english_path(document: Path, link: str) -> Path:
-    """Return the file that a link leads to, the English one of a pair."""
+    """Return the file that a link leads to, or its English version."""
     path = Path(os.path.normpath(document.parent / link)) if link else document
     return TWINS.get(path, path)
 
 
 def tables_of(document: Path) -> list[tuple[int, tuple[str, ...]]]:
-    """Return of each row of a document's tables how many cells it has, and the code in it."""
+    """Return, for each row of a document's tables, the number of its cells and the code in it."""
     rows = [found["cells"] for found in TABLE_ROW.finditer(prose_of(document))]
     return [(row.count("|"), tuple(sorted(CODE.findall(row)))) for row in rows]
 
 
 def outline_of(document: Path) -> Mapping[str, object]:
-    """Return what a document and its translation have in common."""
+    """Return the features that a document and its translation must share."""
     text, prose = document.read_text(encoding="utf-8"), prose_of(document)
     return {
         "levels of headings": [len(found[0]) for found in re.finditer(r"^#+(?= )", prose, re.MULTILINE)],
@@ -53,14 +53,14 @@ def test_a_chinese_document_matches_the_english_one(chinese: Path) -> None:
 
 
 def test_the_pages_that_beginners_need_are_translated() -> None:
-    """Tutorial, suite, providers, metrics, report, CI and troubleshooting have a Chinese page."""
+    """These are tutorial, suite, providers, metrics, report, CI and troubleshooting."""
     needed = {"tutorial", "suite", "providers", "metrics", "report", "ci", "troubleshooting"}
     assert needed <= {page.stem for page in TWINS}
 
 
 @pytest.mark.parametrize("chinese", TWINS, ids=name_of)
 def test_emphasis_in_chinese_text_is_rendered(chinese: Path) -> None:
-    """No star is left over: one between Chinese punctuation and a character would not end emphasis."""
+    """No literal star is left: one between Chinese punctuation and a character would not end emphasis."""
     inline = [each for each in MarkdownIt().enable("table").parse(prose_of(chinese)) if each.type == "inline"]
     texts = [child.content for each in inline for child in each.children or () if child.type == "text"]
     assert [text for text in texts if "*" in text] == []

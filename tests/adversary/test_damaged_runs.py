@@ -1,4 +1,4 @@
-"""Commands on a run whose journal is damaged: they go on with the good rows, and say what they left out."""
+"""Commands on a run with a damaged journal: they use the valid rows, and name what they left out."""
 
 import json
 import os
@@ -21,7 +21,7 @@ BAD_LINE = 14
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
-    """Return a folder with a recorded run whose journal has a bad byte in the line of a record, as `run`."""
+    """Return a folder with a recorded run as `run`, whose journal has a bad byte in the line of a record."""
     shutil.copytree(SAMPLES / "complete", tmp_path / "run")
     lines = (tmp_path / "run" / FILE_NAME).read_bytes().splitlines(keepends=True)
     assert lines[BAD_LINE - 1].startswith(b'{"kind":"record"')
@@ -31,7 +31,7 @@ def damaged(tmp_path: Path) -> Path:
 
 
 def records_of(folder: Path) -> int:
-    """Return how many records of a run are sound."""
+    """Return the number of valid records of a run."""
     return len(list(journal.read(folder).records))
 
 
@@ -43,24 +43,22 @@ REPAIR = "--repair` writes a sound copy"
     "arguments",
     [("report", "run"), ("diff", "run", "run"), ("export", "run", "-o", "rows.csv"), ("export", "run", "--otel")],
 )
-def test_a_command_on_a_damaged_run_goes_on_and_says_what_it_left_out(
-    damaged: Path, arguments: tuple[str, ...]
-) -> None:
-    """The exit code is the one that the good rows earn; the line and the way to a sound copy are named."""
+def test_a_command_on_a_damaged_run_names_what_it_left_out(damaged: Path, arguments: tuple[str, ...]) -> None:
+    """The exit code is that of the valid rows; the line and the way to a valid copy are named."""
     done = compare(damaged, *arguments)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
     assert SAID in done.stdout + done.stderr
     assert REPAIR in " ".join((done.stdout + done.stderr).split())
 
 
-def test_a_page_on_a_damaged_run_says_what_it_left_out(damaged: Path) -> None:
-    """Who gets the page alone knows that rows are missing."""
+def test_a_page_on_a_damaged_run_names_what_it_left_out(damaged: Path) -> None:
+    """A reader of the page alone sees that rows are missing."""
     assert compare(damaged, "report", "run").returncode == 0
     assert SAID in (damaged / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
-    """The copy has every good row and the recordings, loads without a remark, and the damaged run stays as it is."""
+    """The copy has every valid row and the recordings, loads without a remark, and the damaged run is unchanged."""
     before = (damaged / "run" / FILE_NAME).read_bytes()
     done = compare(damaged, "rederive", "run", "--repair")
     assert done.returncode == 0, done.stderr
@@ -76,7 +74,7 @@ def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
 
 
 def test_a_damaged_run_is_rederived_without_its_bad_lines(damaged: Path) -> None:
-    """Recomputing needs no repair first."""
+    """Recomputing needs no repair."""
     done = compare(damaged, "rederive", "run")
     assert done.returncode == 0, done.stderr
     assert SAID in done.stderr
@@ -84,7 +82,7 @@ def test_a_damaged_run_is_rederived_without_its_bad_lines(damaged: Path) -> None
 
 
 def test_a_damaged_run_is_not_resumed_before_it_is_repaired(damaged: Path) -> None:
-    """What is damaged would be paid for twice without a word; the copy is resumed and asks for it alone."""
+    """Damaged requests would silently be paid for twice; the repaired copy is resumed and sends only them."""
     shutil.copy(SAMPLES / "complete.yaml", damaged)
     shutil.copy(SAMPLES / "own_checks.py", damaged)
     done = compare(damaged, "run", "--resume", "run")
@@ -96,8 +94,8 @@ def test_a_damaged_run_is_not_resumed_before_it_is_repaired(damaged: Path) -> No
     assert "[1/1]" in done.stderr, done.stderr
 
 
-def test_damaged_checks_and_prices_cost_only_themselves(damaged: Path) -> None:
-    """A case's checks and a target's price that cannot be read are left out, and named; every row is there."""
+def test_damaged_checks_and_prices_leave_all_rows(damaged: Path) -> None:
+    """Unreadable checks of a case and an unreadable price of a target are left out, and named."""
     path = damaged / "run" / FILE_NAME
     header, _, rest = path.read_bytes().partition(b"\n")
     changed = json.loads(header)
@@ -111,8 +109,8 @@ def test_damaged_checks_and_prices_cost_only_themselves(damaged: Path) -> None:
     assert len(run.table) == records_of(damaged / "run")
 
 
-def test_records_that_are_gone_are_counted(tmp_path: Path) -> None:
-    """A run that came to its end and lacks rows is partial, in every table and on the page; a resumed run has them."""
+def test_missing_records_make_a_run_partial(tmp_path: Path) -> None:
+    """A run with an end line that lacks rows is partial, in every table and on the page; a resumed run is complete."""
     shutil.copytree(SAMPLES / "complete", tmp_path / "run")
     path = tmp_path / "run" / FILE_NAME
     lines = path.read_bytes().splitlines(keepends=True)
@@ -128,8 +126,8 @@ def test_records_that_are_gone_are_counted(tmp_path: Path) -> None:
     assert "is unfinished: 23 requests of 30 planned" in " ".join((done.stdout + done.stderr).split())
 
 
-def test_a_record_that_is_there_twice_counts_once(tmp_path: Path) -> None:
-    """The copy is named, and it does not hide that another record is gone."""
+def test_a_repeated_record_counts_once(tmp_path: Path) -> None:
+    """The second one is named, and does not hide that another record is missing."""
     shutil.copytree(SAMPLES / "kept", tmp_path / "run")
     path = tmp_path / "run" / FILE_NAME
     lines = path.read_bytes().splitlines(keepends=True)
@@ -141,8 +139,8 @@ def test_a_record_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     assert f"line {second + 1} (a second record of the request in line {first + 1})" in (run.left_out or "")
 
 
-def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -> None:
-    """What cannot be read of them is named with its byte."""
+def test_valid_recordings_of_a_damaged_file_are_copied(damaged: Path) -> None:
+    """The unreadable ones are named with their byte."""
     path = damaged / "run" / "recordings.bin"
     data = bytearray(path.read_bytes())
     data[len(data) // 2 :] = b"\xff" * (len(data) - len(data) // 2)
@@ -162,7 +160,7 @@ def test_damaged_recordings_are_copied_as_far_as_they_are_sound(damaged: Path) -
 
 @pytest.mark.parametrize("arguments", [("--repair",), ()])
 def test_recordings_that_were_cut_off_are_named(damaged: Path, arguments: tuple[str, ...]) -> None:
-    """How many are left of a file that ends within a recording is said, since nothing else shows that some are lost."""
+    """The message has the number of remaining recordings, since nothing else shows that some are lost."""
     path = damaged / "run" / "recordings.bin"
     whole = read_recordings(damaged / "run")
     cut = whole.entries[3].end - 1
@@ -173,8 +171,8 @@ def test_recordings_that_were_cut_off_are_named(damaged: Path, arguments: tuple[
     assert said in " ".join(done.stderr.split())
 
 
-def test_a_label_that_cannot_be_decompressed_is_a_sentence(damaged: Path) -> None:
-    """It names the byte and what is kept, in words."""
+def test_a_label_that_cannot_be_decompressed_is_named(damaged: Path) -> None:
+    """The message has the byte and what is kept."""
     path = damaged / "run" / "recordings.bin"
     data = bytearray(path.read_bytes())
     at = read_recordings(damaged / "run").entries[0].end

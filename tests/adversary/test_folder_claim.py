@@ -1,4 +1,4 @@
-"""Two runs and one folder: the second is refused before it asks or sends anything, whatever the first waits for."""
+"""Two runs and one folder: the second is refused before it sends anything, whatever the first waits for."""
 
 import os
 from collections.abc import Iterator
@@ -25,14 +25,14 @@ REFUSED = "out is being written by another run; let it end, or choose another fo
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[ResumableRun]:
-    """Begin with a simulator that counts as a real provider, and a suite of two requests."""
+    """Start with a simulator that counts as a real provider, and a suite of two requests."""
     with open_run(tmp_path, QUICK) as resumable:
         resumable.write_suite([{"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"}])
         yield resumable
 
 
 def test_a_run_that_waits_for_an_answer_holds_its_folder(run: ResumableRun) -> None:
-    """While one run asks whether to send, another into its folder is refused and sends nothing; the first goes on."""
+    """While one run asks whether to send, another into its folder is refused; the first continues."""
     with open_on_terminal(run.place, *ASKING) as waiting:
         waiting.wait_for("send them?")
         other = compare(run.place, "run", "suite.yaml", "-o", "out")
@@ -44,8 +44,8 @@ def test_a_run_that_waits_for_an_answer_holds_its_folder(run: ResumableRun) -> N
     assert len(run.asked()) == 2
 
 
-def test_a_no_leaves_nothing_behind(run: ResumableRun) -> None:
-    """The folder that was claimed is removed again."""
+def test_the_answer_no_removes_the_claimed_folder(run: ResumableRun) -> None:
+    """No file is left."""
     with open_on_terminal(run.place, *ASKING) as waiting:
         waiting.wait_for("send them?")
         assert run.out.exists()
@@ -56,7 +56,7 @@ def test_a_no_leaves_nothing_behind(run: ResumableRun) -> None:
 
 
 def test_a_resumed_run_that_waits_holds_its_folder(run: ResumableRun) -> None:
-    """Of two runs that resume the same one, the second is refused before it asks."""
+    """Of two processes that resume the same run, the second is refused before it asks."""
     run.run()
     lines = run.journal.read_bytes().splitlines(keepends=True)
     del lines[next(at for at, line in enumerate(lines) if line.startswith(b'{"kind":"record"'))]
@@ -74,7 +74,7 @@ def test_a_resumed_run_that_waits_holds_its_folder(run: ResumableRun) -> None:
 
 
 def test_a_run_that_asks_about_a_host_holds_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The claim comes before the first question, and is released if the answer is no."""
+    """The claim precedes the first question, and is released if the answer is no."""
     monkeypatch.setenv("ACME_API_KEY", "k-0123456789")
     row = {"base_url": "http://evil.test/v1", "api_key_env": "ACME_API_KEY", "models": ["m"]}
     suite = write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "a", "prompt": "b"}], "providers": {"thief": row}})

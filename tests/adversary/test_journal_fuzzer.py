@@ -1,6 +1,6 @@
-"""A fuzzer of journals that knows their structure: whatever is damaged, good rows are read and nothing is a traceback.
+"""A fuzzer of journals that knows their structure: after any damage, valid rows are read without a traceback.
 
-Every edit is made to a run of the samples, which between them have lines of each kind.
+Every edit is made to a run of the samples, which together have lines of each kind.
 """
 
 import json
@@ -49,8 +49,8 @@ LINES_ADDED = (
 
 
 @dataclass(frozen=True)
-class Edit:
-    """A damaged journal: its lines, and which lines of the sound one were touched, from 0."""
+class DamagedJournal:
+    """A damaged journal: its lines, and the indexes of the valid lines that were edited."""
 
     lines: list[bytes]
     touched: frozenset[int]
@@ -98,27 +98,27 @@ def flip_kind(lines: list[bytes], at: int, chance: Random) -> list[bytes]:
 
 
 def flip_byte(lines: list[bytes], at: int, chance: Random) -> list[bytes]:
-    """Replace a byte, perhaps by one that is no UTF-8."""
+    """Replace a byte, possibly by one that is no UTF-8."""
     place = chance.randrange(len(lines[at]))
     damaged = lines[at][:place] + bytes([chance.choice([0, 0x22, 0x5C, 0x7B, 0xFF, chance.randrange(256)])])
     return [*lines[:at], *(damaged + lines[at][place + 1 :]).split(b"\n"), *lines[at + 1 :]]
 
 
 def cut_line(lines: list[bytes], at: int, chance: Random) -> list[bytes]:
-    """Leave out the end of a line, and perhaps the line end."""
+    """Cut off the end of a line, possibly with the line end."""
     kept = lines[at][: chance.randrange(len(lines[at]))]
     rest = lines[at + 1 :]
     return [*lines[:at], kept + rest[0], *rest[1:]] if rest and chance.random() < 0.5 else [*lines[:at], kept, *rest]
 
 
 def repeat_line(lines: list[bytes], at: int, chance: Random) -> list[bytes]:
-    """Write a line a second time, somewhere behind."""
+    """Write a line a second time, at a later place."""
     place = chance.randrange(at, len(lines)) + 1
     return [*lines[:place], lines[at], *lines[place:]]
 
 
 def insert_rubbish(lines: list[bytes], at: int, chance: Random) -> list[bytes]:
-    """Insert what is no line of a journal."""
+    """Insert a line that is none of a journal."""
     rubbish = (b"", b"\0" * 40, b"[]", b"null", b'"kind"', b'{"kind":[]}', b'{"kind":"end"', b"\xff\xfe", DEEP.encode())
     return [*lines[:at], chance.choice(rubbish), *lines[at:]]
 
@@ -137,25 +137,25 @@ EDITORS: Sequence[Callable[[list[bytes], int, Random], list[bytes]]] = (
 )
 
 
-def make_edit(lines: list[bytes], chance: Random) -> Edit:
-    """Return a journal with one to three edits; the header, which has most to lose, is edited more often."""
+def make_edit(lines: list[bytes], chance: Random) -> DamagedJournal:
+    """Return a journal with one to three edits; the header is edited more often, because its loss matters most."""
     edited, touched = lines, set[int]()
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         at = 0 if chance.random() < 0.25 else chance.randrange(len(edited))
         try:
             made = chance.choice(EDITORS)(edited, at, chance)
         except (ValueError, TypeError, IndexError, KeyError, AttributeError, RecursionError):
-            continue  # an earlier edit left nothing there to edit
+            continue  # an earlier edit removed the place
         touched |= {number for number, line in enumerate(lines) if line in edited and line not in made}
         edited = made
-    return Edit(edited, frozenset(touched))
+    return DamagedJournal(edited, frozenset(touched))
 
 
-# What must hold
+# Properties
 
 
-def check_edit(folder: Path, lines: list[bytes], edit: Edit, number: int) -> None:
-    """Check that a damaged journal is read as far as it is good, or refused in a sentence that names it."""
+def check_edit(folder: Path, lines: list[bytes], edit: DamagedJournal, number: int) -> None:
+    """Check that a damaged journal is read as far as it is valid, or refused with a message that names it."""
     (folder / FILE_NAME).write_bytes(b"\n".join(edit.lines) + b"\n")
     try:
         opened = journal.read(folder)
@@ -172,8 +172,8 @@ def check_edit(folder: Path, lines: list[bytes], edit: Edit, number: int) -> Non
     assert str(folder / FILE_NAME) in refused
 
 
-def check_rows(opened: journal.Journal, lines: list[bytes], edit: Edit) -> None:
-    """Check that each record that no edit touched is read, and each that cannot be read is named."""
+def check_rows(opened: journal.Journal, lines: list[bytes], edit: DamagedJournal) -> None:
+    """Check that each record without an edit is read, and each that cannot be read is named."""
     good = [line for number, line in enumerate(lines) if number not in edit.touched and b'"kind":"record"' in line]
     behind = opened.read_to
     if behind is not None:
@@ -188,7 +188,7 @@ def check_rows(opened: journal.Journal, lines: list[bytes], edit: Edit) -> None:
 
 
 def write_everything(folder: Path, run: Run) -> None:
-    """Write a run in every format, compare it with itself, and repair it; the copy must be sound."""
+    """Write a run in every format, compare it with itself, and repair it; the copy must be valid."""
     for suffix in (".csv", ".md", ".json", ".jsonl", ".html", ".xml", ".parquet"):
         write_atomically(folder / f"rows{suffix}", find_writer(suffix)(run))
     write_report([run, run])
@@ -206,8 +206,8 @@ def write_everything(folder: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize("edits", [EDITS, pytest.param(THOROUGH_EDITS, marks=pytest.mark.thorough)])
-def test_no_edit_of_a_journal_is_a_traceback_or_costs_a_good_row(tmp_path: Path, edits: int) -> None:
-    """Each edit ends in a sentence or in tables; lines that were not touched are read, others read or named."""
+def test_an_edited_journal_causes_no_traceback_and_loses_no_valid_row(tmp_path: Path, edits: int) -> None:
+    """Each edit ends in a message or in tables; unedited lines are read, others read or named."""
     chance = Random(16)
     sound = {name: sound_lines(name) for name in RUNS}
     for number in range(edits):
@@ -222,8 +222,8 @@ def test_no_edit_of_a_journal_is_a_traceback_or_costs_a_good_row(tmp_path: Path,
             raise
 
 
-def test_the_sound_journals_are_sound(tmp_path: Path) -> None:
-    """What is edited has no damage to begin with, so that each fault is the edit's."""
+def test_the_journals_are_valid_before_they_are_edited(tmp_path: Path) -> None:
+    """Each fault that is found is then that of an edit."""
     for name in RUNS:
         (tmp_path / FILE_NAME).write_bytes(b"\n".join(sound_lines(name)) + b"\n")
         run = load_run(tmp_path)

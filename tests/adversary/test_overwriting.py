@@ -1,4 +1,4 @@
-"""An output never replaces a file that the command read, or one that a run owns."""
+"""An output never replaces a file that the command read, or one that belongs to a run."""
 
 import shutil
 from pathlib import Path
@@ -64,7 +64,7 @@ def place(tmp_path: Path) -> Path:
     ],
 )
 def test_no_output_replaces_a_file_that_is_needed(place: Path, arguments: tuple[str, ...], why: str) -> None:
-    """Whatever names it, through links and in any case, it is refused with exit code 2, and every file stays."""
+    """For any name, through links and in any case, it is refused with exit code 2, and every file stays."""
     shutil.copy(SAMPLES / "kept.yaml", place)
     shutil.copy(place / "complete" / "journal.jsonl", place / "copy.jsonl")
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
@@ -76,7 +76,7 @@ def test_no_output_replaces_a_file_that_is_needed(place: Path, arguments: tuple[
 
 @pytest.mark.parametrize("name", ["report.html", "results.csv", "results.md", "recordings.bin", "difference.md"])
 def test_a_run_replaces_no_file_of_a_folder_that_holds_no_run(place: Path, name: str) -> None:
-    """A folder with files of the user's is refused before anything is sent, and so is one that the suite reads."""
+    """A folder with the user's files, or one that the suite reads, is refused before anything is sent."""
     (place / "mine").mkdir()
     (place / "mine" / name).write_text("keep")
     for command in ("run", "plan"):
@@ -88,7 +88,7 @@ def test_a_run_replaces_no_file_of_a_folder_that_holds_no_run(place: Path, name:
 
 @pytest.mark.parametrize(("key", "name"), [("cases_from", "results.csv"), ("prompt_file", "results.md")])
 def test_a_run_replaces_no_file_of_its_suite_with_its_tables(place: Path, key: str, name: str) -> None:
-    """Neither in a folder that is named with -o, nor in that of the run that is resumed."""
+    """This holds for a folder named with -o, and for that of a resumed run."""
     out, copy = place / "out", f"copy-{name}"
     out.mkdir()
 
@@ -109,7 +109,7 @@ def test_a_run_replaces_no_file_of_its_suite_with_its_tables(place: Path, key: s
 
 
 def test_a_report_replaces_no_page_that_is_not_its_own_unless_it_is_named(place: Path) -> None:
-    """At its default place, beside a journal or here, stands perhaps something of the user's."""
+    """The file at its default place, beside a journal or in the current folder, may be the user's."""
     for folder, runs in (("complete", ("complete",)), (".", ("complete", "kept"))):
         (place / folder / "report.html").write_text("<p>mine")
         done = compare(place, "report", *runs)
@@ -121,14 +121,14 @@ def test_a_report_replaces_no_page_that_is_not_its_own_unless_it_is_named(place:
 
 
 def test_a_runs_own_views_may_be_written_again(place: Path) -> None:
-    """A report goes into its run's folder by itself, and may be named there."""
+    """By default a report is written into its run's folder, and it may be named there."""
     for arguments in ((), ("-o", "complete/report.html"), ("-o", "results/latest/report.html")):
         done = compare(place, "report", "complete", *arguments)
         assert done.returncode == 0, done.stderr
 
 
-def test_a_run_whose_table_cannot_be_written_keeps_all_else(place: Path) -> None:
-    """The table is named, the others are there, and the exit code says that results are missing, not that none was."""
+def test_an_unwritable_table_does_not_affect_the_others(place: Path) -> None:
+    """It is named, and the exit code means that results are missing, not that there are none."""
     (place / "out" / "results.md" / "in-the-way").mkdir(parents=True)
     done = compare(place, *RUN, "-o", "more.csv")
     assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr

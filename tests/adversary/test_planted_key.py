@@ -1,4 +1,4 @@
-"""Keys: a server plants the run's secrets in every field it controls; nothing that is written or printed holds them."""
+"""Keys: servers repeat the run's secrets in every field that they control; no file and no output has them."""
 
 import base64
 import html
@@ -67,7 +67,7 @@ def new_key() -> str:
 
 
 def is_in(text: str, key: str) -> bool:
-    """Return whether a reader could take a key from a text, undoing what Markdown, HTML, URLs and JSON do to it."""
+    """Return whether a reader could get a key from a text by undoing Markdown, HTML, URL encoding or JSON."""
     encoded = [base64.b64encode(b"x" * n + key.encode())[-(-n * 8 // 6) : -4].decode() for n in range(3)]
     if any(form in text or form in text.translate(str.maketrans("-_", "+/")) for form in encoded):
         return True
@@ -79,8 +79,8 @@ def is_in(text: str, key: str) -> bool:
 
 
 @pytest.mark.parametrize("way", WRITTEN)
-def test_a_key_is_hidden_however_it_is_written(way: str) -> None:
-    """In texts, in bytes cut anywhere, and in what Markdown makes of a text, the key is nowhere."""
+def test_a_key_is_hidden_in_every_encoding(way: str) -> None:
+    """It is absent from texts, from bytes cut anywhere, and from rendered Markdown."""
     key = new_key()
     redactor = Redactor([Key(key, VARIABLE)])
     written = WRITTEN[way](key)
@@ -90,7 +90,7 @@ def test_a_key_is_hidden_however_it_is_written(way: str) -> None:
     assert hidden.startswith("It is ")
     assert not is_in(hidden, key)
     assert not is_in(safe_html(hidden), key)
-    if way != "invisible":  # its bytes are found when the text is decoded
+    if way != "invisible":  # it is found once the text is decoded
         data = f"It is {written} here.".encode()
         assert redactor.occurs_in(data)
         assert MARK.encode() in b"".join(redactor.in_pieces([data[:9], data[9:20], data[20:]]))
@@ -98,7 +98,7 @@ def test_a_key_is_hidden_however_it_is_written(way: str) -> None:
 
 @given(st.sampled_from(sorted(WRITTEN)), st.lists(st.integers(1, 9), min_size=1), st.text("ab sk_\\&%", max_size=20))
 def test_pieces_of_a_text_never_join_to_a_key(way: str, sizes: list[int], around: str) -> None:
-    """What a live view was given joins to a text without the key, and no other character is lost."""
+    """The pieces for a live view join to a text without the key, and no other character is lost."""
     key = "sk_live_0123456789abcdef"
     text, stream, shown, at = around + WRITTEN[way](key) + around, Redactor([Key(key, VARIABLE)]).stream(), "", 0
     while at < len(text):
@@ -113,7 +113,7 @@ def test_pieces_of_a_text_never_join_to_a_key(way: str, sizes: list[int], around
 
 
 def test_ordinary_text_stays() -> None:
-    """Percentages, entities, emphasis, base64 and words like a part of the key stay as they are."""
+    """Percentages, entities, emphasis, base64 and words that resemble a part of the key are unchanged."""
     redactor = Redactor([Key("sk_live_0123456789abcdef", VARIABLE), Key("text", "SHORT")])
     text = "100 % of **all** &amp; `sk_live_` \\u0041 0123456789 sk-live c2tfbGl2ZQ== text"
     assert redactor.by_value(text) == text
@@ -148,14 +148,14 @@ def test_short_keys_are_hidden_in_headers_and_errors_only(tmp_path: Path) -> Non
 
 
 def test_secrets_are_keys_secret_headers_and_passwords_of_proxies() -> None:
-    """A header that is no secret, such as a referrer, is none: replies may hold it."""
+    """A header such as a referrer is no secret, and replies may contain it."""
     proxies = {"HTTPS_PROXY": "http://me:s3cr%40t-pass@p.test:1", "all_proxy": "me:other-pass@p.test", "http_proxy": ""}
     values = {key.reveal() for key in proxy_secrets(proxies)}
     assert values == {"s3cr@t-pass", "me:s3cr@t-pass", "other-pass", "me:other-pass"}
     assert secrets_of((), {}) == []
 
 
-# A run against servers that plant
+# A run against servers that repeat the key
 
 
 def pieces(text: str) -> list[bytes]:
@@ -268,13 +268,13 @@ PLANTS: dict[str, Callable[[str], ScriptedReply]] = {
 
 
 def plant_in_reply(plant: Callable[[str], ScriptedReply], key: str, _: ReceivedRequest) -> ScriptedReply:
-    """Return the reply of a server that plants a key."""
+    """Return the reply of a server that repeats a key."""
     return plant(key)
 
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Iterator[tuple[str, dict[str, ScriptedServer]]]:
-    """Run all servers; yield the key that their configuration uses, and the servers by name."""
+    """Run all servers; yield the key of their configuration, and the servers by name."""
     key = new_key()
     with ExitStack() as stack:
         servers = {}
@@ -299,15 +299,17 @@ def written_texts(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def holding(texts: Iterator[tuple[str, str]], key: str) -> list[str]:
-    """Return where a key can be read, with what stands around it."""
-    found = (each for each in texts if is_in(each[1], key))  # the whole text at once: each line takes far longer
+    """Return the places at which a key can be read, with the text around it."""
+    found = (
+        each for each in texts if is_in(each[1], key)
+    )  # the whole text at once, because line by line takes far longer
     return [f"{name}: {line[:300]}" for name, text in found for line in (*text.splitlines(), text) if is_in(line, key)]
 
 
 def test_a_planted_key_is_in_nothing_written_or_printed(
     tmp_path: Path, planted: tuple[str, dict[str, ScriptedServer]]
 ) -> None:
-    """Whatever field repeats it, in whatever form: no file, no recording, no table, no page and no line has the key."""
+    """No field and no encoding brings the key into a file, a recording, a table, a page or an output."""
     key, servers = planted
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "s", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     given = {VARIABLE: key}
@@ -333,7 +335,7 @@ def test_a_planted_key_is_in_nothing_written_or_printed(
 
 
 def test_ids_of_models_hold_no_key(tmp_path: Path) -> None:
-    """A list of models that repeats the key, and terminal controls, is shown without either."""
+    """A list of models that repeats the key and has terminal controls is shown without either."""
     key = new_key()
     with serve(lambda _: json_reply("200 OK", {"data": [{"id": f"m-{key}"}, {"id": "x\x1b[2J\u202ey"}]})) as server:
         write_config(tmp_path, acme={"base_url": server.url, "api_key_env": VARIABLE})

@@ -1,4 +1,4 @@
-"""Hostile suites: whatever a suite file says, the command ends with its exit code and a message, never a traceback."""
+"""Hostile suites: for any suite file, the command ends with its exit code and a message, never a traceback."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -132,7 +132,7 @@ def place(suite: Any, route: Route) -> Any:
 
 @st.composite
 def hostile_suites(draw: st.DrawFn) -> str:
-    """Return a suite's text: a good one with a few values replaced, removed, renamed or repeated, and signs put in."""
+    """Return the text of a valid suite with some values replaced, removed, renamed or repeated, and signs added."""
     suite = deepcopy(SUITES[draw(st.sampled_from(sorted(SUITES)))])
     for _ in range(draw(st.integers(0, 3))):
         places = sorted(filter(None, routes(suite)), key=str)
@@ -169,7 +169,7 @@ BILLION = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\ncases: [*c, *c]\n"
 @example(text="cases: [{id: a, prompt: hi, checks: {json: {$ref: '#'}}}]\n")
 @example(text="cases: [{id: a, prompt: hi, checks: {json: {multipleOf: .inf}}}]\n")
 def test_no_suite_ends_in_a_traceback(text: str) -> None:
-    """A plan is made of it, or a message names what is wrong with it."""
+    """The result is a plan, or a message with the problem."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         for file, content in FILES.items():
@@ -182,8 +182,8 @@ def test_no_suite_ends_in_a_traceback(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_the_suites_to_be_spoilt_are_good(name: str, tmp_path: Path) -> None:
-    """Each is read without a fault, so that a change of it reaches what lies behind the first checks."""
+def test_the_suites_are_valid_before_they_are_changed(name: str, tmp_path: Path) -> None:
+    """A change then reaches code after the first checks."""
     for file, content in FILES.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump(SUITES[name]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Terminals: no control character of a server, a suite or a name reaches the terminal, and JSON keeps all of them."""
+"""Terminals: no control character of a server, a suite or a name reaches the terminal; JSON keeps all of them."""
 
 import ast
 import json
@@ -39,7 +39,7 @@ OUR_OWN = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;(?:id=\d+)?;(?:file:///[\w/.%~-]*)
 
 
 def attack(asked: ReceivedRequest) -> ScriptedReply:
-    """Answer with controls in every field: a model's list, an error, a reply."""
+    """Reply with control characters in every field of a list of models, an error or a reply."""
     if asked.method == "GET":
         return json_reply("200 OK", {"data": [{"id": f"m{ATTACK}"}]})
     if "fail" in asked.prompt:
@@ -51,7 +51,7 @@ def attack(asked: ReceivedRequest) -> ScriptedReply:
 
 
 def test_no_command_prints_control_characters(tmp_path: Path) -> None:
-    """Progress, replies, tables, reports of two runs, annotations, doctor and lists of models are clean."""
+    """Progress, replies, tables, reports of two runs, annotations, doctor and lists of models have none."""
     variables = {"GITHUB_ACTIONS": "true"}
     with serve(attack) as server:
         row = {"base_url": server.url, "keyless": True, "models": [f"m{ATTACK}"], "label": f"Acme{ATTACK}"}
@@ -97,7 +97,7 @@ def test_a_link_to_the_page_cannot_be_broken_out_of(tmp_path: Path) -> None:
 
 
 def test_suite_keys_and_labels_are_clean_in_errors(tmp_path: Path) -> None:
-    """A key or a name in a suite that holds controls is quoted without them."""
+    """A key or a name in a suite that contains control characters is quoted without them."""
     (tmp_path / "s.yaml").write_text(
         'version: 1\nname: "x\\e[2J"\n"ke\\e]0;x\\ay\\u202e": 1\ncases: [{id: "a\\u009b", prompt: Hi}]\n'
     )
@@ -108,7 +108,7 @@ def test_suite_keys_and_labels_are_clean_in_errors(tmp_path: Path) -> None:
 
 
 def test_json_is_exact(tmp_path: Path) -> None:
-    """`--json` has the very characters, as escapes that a terminal does not obey."""
+    """`--json` has the same characters, as escapes that no terminal interprets."""
     with serve(attack) as server:
         write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
         done = compare(tmp_path, "ask", "Hi", "--json", "-o", "out")
@@ -119,7 +119,7 @@ def test_json_is_exact(tmp_path: Path) -> None:
 
 
 def test_a_console_cleans_all_but_its_own_sequences() -> None:
-    """Styles are written, and controls in any renderable are not: texts, tables, markup."""
+    """Styles are written; control characters in texts, tables and markup are not."""
     file = StringIO()
     console = make_console(file=file, force_terminal=True, color_system="standard", width=80)
     console.print(Text(f"a {ATTACK}", style="bold"), ATTACK, {"k": ATTACK})
@@ -128,8 +128,8 @@ def test_a_console_cleans_all_but_its_own_sequences() -> None:
     assert not DRIVING.search(re.sub(r"\x1b\[[0-9;]*m", "", shown))
 
 
-def test_a_guard_is_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The binary stream is hidden, an encoding that lacks a character gets an escape, and the guard is taken away."""
+def test_the_guard_of_a_stream_cannot_be_bypassed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The binary stream is hidden, missing characters become escapes, and the guard is removed at the end."""
     raw = BytesIO()
     monkeypatch.setattr(sys, "stdout", TextIOWrapper(raw, "ascii", write_through=True))
     before = sys.stdout
@@ -145,7 +145,7 @@ def test_a_guard_is_no_way_around(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_messages_break_between_words_on_a_terminal() -> None:
-    """A path stays whole unless no line holds it, what stands below keeps its indentation, and a pipe gets one line."""
+    """A path stays whole if a line can hold it, indentation is kept, and a pipe gets a single line."""
     message = (
         "compare: results/20261130T090150-basic/results.csv, results/20261130T090150-basic/report.html\n  -> and so on"
     )
@@ -175,7 +175,7 @@ def test_consoles_are_made_at_one_place() -> None:
 
 
 def write_to_log(*texts: str) -> str:
-    """Return what the log of GitHub Actions has of texts written one after the other."""
+    """Return the log of GitHub Actions for texts written one after another."""
     log = StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_ACTIONS", "true")
@@ -195,8 +195,8 @@ COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 @example(["a\n", " ", ":", ":stop-commands::x"])
 @example(["#", "#", "[command]x"])
 @example(["\t\r::x\n##[group]a ##[b"])
-def test_no_text_is_a_command_to_the_runner_of_github(texts: list[str]) -> None:
-    """However a reply is cut, no line begins with two colons; without its backslashes the log has the whole text."""
+def test_no_text_is_a_github_workflow_command(texts: list[str]) -> None:
+    """For any cut of a reply, no line begins with two colons; without its backslashes the log has the whole text."""
     log = write_to_log(*texts)
     assert COMMAND.search(log.replace("\r", "\n")) is None
     assert log.replace("\\", "") == "".join(map(printable, texts))
@@ -204,7 +204,7 @@ def test_no_text_is_a_command_to_the_runner_of_github(texts: list[str]) -> None:
 
 
 def test_a_reply_is_no_command_in_a_log_and_annotations_are(tmp_path: Path) -> None:
-    """Replies in every view have their backslash; JSON keeps its values; our own annotations reach the runner."""
+    """Replies have a backslash in every view, JSON keeps its values, and our annotations are commands."""
     reply = "\n::error::pwned\n##[add-mask]x"
     with serve(lambda _: ScriptedReply([(0, http_head(content_type="text/event-stream") + delta_event(reply)
                                          + FINISH_EVENT + DONE_EVENT)], "close")) as server:  # fmt: skip

@@ -36,19 +36,19 @@ ANSWER = ScriptedReply(
 
 @pytest.fixture
 def proxy() -> Iterator[ScriptedServer]:
-    """Run a proxy that answers for every host: whatever leaves this machine is among its requests."""
+    """Run a proxy that answers for every host, so that everything that is sent is among its requests."""
     with serve(lambda _: ANSWER) as server:
         yield server
 
 
 def write_suite(folder: Path, **rows: object) -> Path:
-    """Write a suite with rows of its own that asks its first provider."""
+    """Write a suite with its own provider rows, the first of which is its target."""
     content = {"version": 1, "name": "s", "providers": rows, "cases": [{"id": "one", "prompt": "Hi"}]}
     return write_yaml(folder / "s.yaml", content if rows else {k: v for k, v in content.items() if k != "providers"})
 
 
 def thief(url: str = EVIL, variable: str = "AWS_SECRET_ACCESS_KEY") -> dict[str, object]:
-    """Return a row that sends a variable to a host of its own."""
+    """Return a row that sends a variable to its own host."""
     return {"base_url": url, "api_key_env": variable, "models": ["m"]}
 
 
@@ -82,8 +82,8 @@ def test_an_allowed_host_is_asked(tmp_path: Path, proxy: ScriptedServer, allowed
     assert proxy.requests[0].headers["authorization"] == f"Bearer {SECRET}"
 
 
-def test_what_is_no_host_is_refused(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """--allow-host takes a host, not a URL."""
+def test_allow_host_with_a_url_is_refused(tmp_path: Path, proxy: ScriptedServer) -> None:
+    """--allow-host takes a host."""
     write_suite(tmp_path, thief=thief())
     done = compare(tmp_path, "run", "s.yaml", "--allow-host", EVIL, variables=variables(proxy))
     assert done.returncode == 2
@@ -146,8 +146,8 @@ def test_every_command_that_sends_refuses(tmp_path: Path, proxy: ScriptedServer,
     assert proxy.requests == []
 
 
-def test_plan_says_what_would_be_asked(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """A plan sends nothing, so it is made; it names the host that a run asks about."""
+def test_plan_names_the_host_that_a_run_would_ask_about(tmp_path: Path, proxy: ScriptedServer) -> None:
+    """A plan sends nothing, so it needs no permission."""
     write_suite(tmp_path, thief=thief())
     done = compare(tmp_path, "plan", "s.yaml", variables=variables(proxy))
     assert done.returncode == 0, done.stderr
@@ -155,7 +155,10 @@ def test_plan_says_what_would_be_asked(tmp_path: Path, proxy: ScriptedServer) ->
 
 
 def test_a_base_url_in_a_found_env_file_is_refused(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """DEEPSEEK_BASE_URL in a .env beside the suite moves no key of the environment; the user's own variable does."""
+    """DEEPSEEK_BASE_URL in a .env beside the suite redirects no key of the environment.
+
+    The user's own variable does.
+    """
     write_suite(tmp_path)
     name = "DEEPSEEK_API_BASE"
     (tmp_path / ".env").write_text(f"# mine\n{name}={EVIL}\n")
@@ -171,7 +174,7 @@ def test_a_base_url_in_a_found_env_file_is_refused(tmp_path: Path, proxy: Script
 
 
 def test_the_users_own_configuration_is_trusted(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """A row in ~/.config/compare/compare.yaml is asked as it is; `allow_hosts` there lets suites send to a host."""
+    """Rows in ~/.config/compare/compare.yaml need no permission; `allow_hosts` there allows hosts for suites."""
     own = tmp_path / ".config" / "compare"
     own.mkdir(parents=True)
     write_suite(tmp_path)
@@ -188,7 +191,7 @@ def test_the_users_own_configuration_is_trusted(tmp_path: Path, proxy: ScriptedS
 
 
 def on_terminal(folder: Path, answer: str, *arguments: str, given: dict[str, str]) -> tuple[int, str]:
-    """Run the command with a terminal as input and as standard error; return the exit code and what was shown."""
+    """Run the command with a terminal as input and standard error; return the exit code and the output."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "runner", *arguments],
@@ -211,7 +214,7 @@ def on_terminal(folder: Path, answer: str, *arguments: str, given: dict[str, str
 
 
 def test_a_terminal_asks_once_and_remembers_per_content(tmp_path: Path, proxy: ScriptedServer) -> None:
-    """Yes is remembered for this file, variable and URL; no sends nothing; in CI nothing is asked."""
+    """Yes is remembered for this file, variable and URL; no sends nothing; in CI there is no question."""
     write_suite(tmp_path, thief=thief())
     given = variables(proxy)
     code, shown = on_terminal(tmp_path, "n\n", "run", "s.yaml", given=given)
@@ -231,7 +234,7 @@ def test_a_terminal_asks_once_and_remembers_per_content(tmp_path: Path, proxy: S
 
 @pytest.fixture
 def give_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """Return a function that makes a file somebody else's."""
+    """Return a function that changes the owner of a file."""
 
     def give(path: Path) -> None:
         if os.geteuid() != 0:
@@ -246,7 +249,7 @@ def give_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 def test_files_of_other_owners_above_are_not_read(
     tmp_path: Path, name: str, give_away: Callable[[Path], None], proxy: ScriptedServer
 ) -> None:
-    """A compare.yaml or .env of another user in a parent folder is passed over, and a note says so."""
+    """A compare.yaml or .env of another user in a parent folder is ignored, and a note says so."""
     work = tmp_path / "work"
     work.mkdir()
     write_suite(work)
@@ -262,7 +265,7 @@ def test_files_of_other_owners_above_are_not_read(
 
 
 def test_a_file_beside_a_suite_may_have_the_suites_owner(tmp_path: Path, give_away: Callable[[Path], None]) -> None:
-    """Whoever wrote the suite could have written the row into it; a folder alone vouches for no file in it."""
+    """The owner of the suite could have written the row into it; the owner of a folder does not count."""
     suite, config = write_suite(tmp_path), write_yaml(tmp_path / "compare.yaml", {"version": 1})
     give_away(config)
     assert find_own_file("compare.yaml", suite)[0] is None
@@ -272,7 +275,7 @@ def test_a_file_beside_a_suite_may_have_the_suites_owner(tmp_path: Path, give_aw
 
 
 def test_variables_know_the_file_they_come_from(tmp_path: Path) -> None:
-    """Of a found .env the line is known; the process's variables and a named file's are the user's own."""
+    """For a found .env the line is known; variables of the process and of a named file are the user's."""
     (tmp_path / ".env").write_text("A=1\nB=2\nC=3\nB=4\n")
     (tmp_path / "named").write_text("C=5\n")
     found = read_environment([tmp_path / "named"], tmp_path, {"A": "real"})
@@ -296,7 +299,7 @@ def test_variables_know_the_file_they_come_from(tmp_path: Path) -> None:
     ],
 )
 def test_loopback_is_this_machine_and_nothing_that_looks_like_it(url: str, is_here: bool) -> None:
-    """What is sent to a loopback address leaves no machine and needs no question; names like it are no exception."""
+    """A loopback address needs no permission, because nothing leaves the machine; similar names do."""
     assert is_on_this_machine(url) is is_here
 
 
@@ -318,7 +321,7 @@ KEY_FILES = {
 @pytest.mark.parametrize("name", KEY_FILES)
 @pytest.mark.parametrize("linked", [False, True], ids=["named", "linked"])
 def test_a_file_of_secrets_is_no_prompt(tmp_path: Path, name: str, proxy: ScriptedServer, *, linked: bool) -> None:
-    """.env files, private keys, and texts with a key that is set are refused as prompts, behind links, too."""
+    """.env files, private keys, and texts with a key that is set are refused as prompts, also through links."""
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_text(KEY_FILES[name])
@@ -346,7 +349,7 @@ ROW_FILES = {
 
 @pytest.mark.parametrize("name", ROW_FILES)
 def test_a_file_of_rows_with_a_private_key_is_refused(tmp_path: Path, name: str) -> None:
-    """Whatever the format and the place in a row, nothing is sent, and the row's line is named."""
+    """For any format and place in a row, nothing is sent, and the row's line is named."""
     pem = "-----BEGIN RSA PRIVATE KEY-----"
     (tmp_path / name).write_text(ROW_FILES[name].format(pem=pem))
     write_yaml(tmp_path / "s.yaml", {"cases_from": name})
@@ -357,7 +360,7 @@ def test_a_file_of_rows_with_a_private_key_is_refused(tmp_path: Path, name: str)
 
 
 def test_a_link_out_of_the_suites_folder_is_refused(tmp_path: Path) -> None:
-    """A prompt file stays beside the suite, whatever its links say."""
+    """A prompt file must be in the suite's folder after links are resolved."""
     work = tmp_path / "work"
     work.mkdir()
     (tmp_path / "diary.txt").write_text("Dear diary")
@@ -369,7 +372,7 @@ def test_a_link_out_of_the_suites_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_ordinary_words_in_variables_refuse_no_prompt(tmp_path: Path) -> None:
-    """A password that is a word, such as postgres, is in many prompts by chance."""
+    """A password that is a word, such as postgres, occurs in many prompts."""
     (tmp_path / "prompt.txt").write_text("How do I tune postgres?")
     case = {"id": "one", "prompt_file": "prompt.txt"}
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "s", "cases": [case]})

@@ -1,4 +1,4 @@
-"""Servers that misbehave: each behaviour ends as one row that says so, and spoils no request that comes after it."""
+"""Servers that misbehave: each behaviour gives one row with its outcome, and affects no later request."""
 
 import os
 import socket
@@ -16,9 +16,9 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from tests.adversary.behaviours import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
 from tests.support.certificate import make_certificate, server_context
 from tests.support.command import compare, read_lines, write_config, write_yaml
+from tests.support.misbehaving_server import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
 from tests.support.scripted_server import serve
 
 MATES = ("one", "two", "three")
@@ -32,7 +32,7 @@ Addresses = dict[Address, str]
 
 @contextmanager
 def serve_raw(answer: bytes | None) -> Iterator[int]:
-    """Run a server that sends bytes to whoever connects, or never anything; yield its port."""
+    """Run a server that sends bytes to each client, or never anything; yield its port."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
 
         def accept_all() -> None:
@@ -52,7 +52,7 @@ def serve_raw(answer: bytes | None) -> Iterator[int]:
 
 @contextmanager
 def serve_all(folder: Path) -> Iterator[Addresses]:
-    """Run one server of each kind; yield their base URLs. `SSL_CERT_FILE` names the certificate to be trusted."""
+    """Run one server of each kind; yield their base URLs. `SSL_CERT_FILE` names the trusted certificate."""
     (folder / "trusted").mkdir()
     (folder / "unknown").mkdir()
     trusted, unknown = make_certificate(folder / "trusted"), make_certificate(folder / "unknown")
@@ -85,14 +85,14 @@ def url_of(behaviour: Behaviour, addresses: Addresses) -> str:
 
 @dataclass(frozen=True)
 class Observed:
-    """What a behaviour left: its attempt, and the replies to those that came after it over the same client."""
+    """The result of a behaviour: its attempt, and the replies to later requests of the same client."""
 
     attempt: Attempt
     mates: tuple[str | None, ...]
 
 
 async def observe_all(addresses: Addresses) -> dict[str, Observed]:
-    """Try every behaviour with a client of its own, followed by requests that are answered properly."""
+    """Try every behaviour with its own client, followed by requests that are answered properly."""
     observed: dict[str, Observed] = {}
     places = anyio.Semaphore(TOGETHER)
 
@@ -102,7 +102,7 @@ async def observe_all(addresses: Addresses) -> dict[str, Observed]:
             try:
                 attempt = await ask(client, name, "hello", behaviour)
                 await anyio.sleep(behaviour.settle_s)
-                # Those at a server that cannot be reached have no mates.
+                # No requests follow those to an unreachable server.
                 mates = MATES if behaviour.at in {"plain", "tls"} else ()
                 replies = [await ask(client, "good", prompt) for prompt in mates]
             finally:
@@ -139,7 +139,7 @@ def observed(addresses: Addresses) -> dict[str, Observed]:
 
 @pytest.mark.parametrize("name", BEHAVIOURS)
 def test_each_behaviour_of_a_server_ends_as_one_row(name: str, observed: dict[str, Observed]) -> None:
-    """The row has the outcome, the text so far, the counts that can be believed, and the wait that was asked for."""
+    """The row has the outcome, the text so far, the plausible counts, and the requested wait."""
     expected, fold = BEHAVIOURS[name], observed[name].attempt.fold
     failed = fold.failed
     assert (fold.outcome(), failed and failed.error_type) == (expected.outcome, expected.error_type), failed
@@ -155,13 +155,13 @@ def test_each_behaviour_of_a_server_ends_as_one_row(name: str, observed: dict[st
 
 
 @pytest.mark.parametrize("name", [name for name, each in BEHAVIOURS.items() if each.at in {"plain", "tls"}])
-def test_requests_behind_a_misbehaviour_get_their_own_replies(name: str, observed: dict[str, Observed]) -> None:
-    """No byte of a bad answer reaches a later one over the same client, and none of them fails."""
+def test_requests_after_a_misbehaviour_get_their_own_replies(name: str, observed: dict[str, Observed]) -> None:
+    """No byte of a bad response reaches a later one of the same client, and none of them fails."""
     assert observed[name].mates == MATES
 
 
 def test_there_are_behaviours_of_every_kind() -> None:
-    """All kinds are there, and more than 60 behaviours."""
+    """There are more than 60."""
     assert len(BEHAVIOURS) == sum(map(len, GROUPS.values())) >= 60
     assert all(len(group) >= 5 for group in GROUPS.values())
 
@@ -176,7 +176,7 @@ OF_EACH_KIND = [next(name for name in group if name in LASTING) for group in GRO
     "names", [OF_EACH_KIND, pytest.param(LASTING, marks=pytest.mark.thorough)], ids=["of-each-kind", "all"]
 )
 def test_a_run_over_misbehaviours_ends_with_every_row(names: list[str], addresses: Addresses, tmp_path: Path) -> None:
-    """No server ends the run of the others: each has its row, and every table is written."""
+    """Each behaviour has its row, and every table is written."""
     rows, targets = {}, []
     for number, name in enumerate(names):
         url, timeouts = url_of(BEHAVIOURS[name], addresses), BEHAVIOURS[name].timeouts

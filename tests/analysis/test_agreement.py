@@ -13,13 +13,13 @@ Alpha-Reliability", 2011, whose alpha of nominal values is 0.743."""
 
 
 def units(*observers: str) -> list[RatedUnit]:
-    """Return the units of observers' ratings, each in a case of its own."""
+    """Return the units of observers' ratings, each in its own case."""
     columns = zip(*observers, strict=True)
     return [RatedUnit(str(at), tuple(each for each in column if each != "*")) for at, column in enumerate(columns)]
 
 
-def test_the_published_example() -> None:
-    """The published example has forty ratings of eleven units."""
+def test_alpha_of_the_published_example_is_the_published_one() -> None:
+    """The example has forty ratings of eleven units."""
     found = krippendorff(units(*PUBLISHED))
     assert found.alpha == pytest.approx(0.743, abs=0.0005)
     assert (found.units, found.values) == (11, 40)
@@ -37,8 +37,8 @@ def test_ratings_of_one_value_have_no_agreement_beyond_chance() -> None:
     assert krippendorff(units("aaaaaaaa", "aaaaaaaa")).alpha is None
 
 
-def test_a_single_rating_tells_nothing() -> None:
-    """Units that one observer rated do not count."""
+def test_units_with_a_single_rating_do_not_count() -> None:
+    """One rating agrees with no other."""
     found = krippendorff(units("abab", "****"))
     assert (found.alpha, found.units, found.values, found.cases) == (None, 0, 0, 0)
 
@@ -51,8 +51,8 @@ def test_opposite_ratings_are_below_chance() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=30))
-def test_who_said_what_does_not_matter(ratings: list[list[str]]) -> None:
-    """The order and the names of ratings do not change alpha, which is at most 1 and lies in its interval."""
+def test_alpha_does_not_depend_on_the_order_or_names_of_raters(ratings: list[list[str]]) -> None:
+    """It is at most 1 and lies in its interval."""
     found = krippendorff([RatedUnit(str(at), tuple(each)) for at, each in enumerate(ratings)])
     renamed = {"a": "z", "b": "y", "c": "x"}
     other = [

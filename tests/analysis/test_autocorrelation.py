@@ -1,4 +1,4 @@
-"""Student's t compared with scipy; the mean of rounds with slow spells compared with theory and simulation."""
+"""Student's t compared with scipy; the mean of autocorrelated rounds compared with theory and simulation."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from runner.analysis.student_t import chi_squared_quantile, quantile, two_sided_
 
 @given(st.floats(0, 60), st.floats(1, 400))
 def test_two_sided_p_is_scipys(value: float, degrees: float) -> None:
-    """The p-values equal those of scipy for any degrees of freedom."""
+    """The p-values are equal for any degrees of freedom."""
     ours = float(two_sided_p(np.array([value]), np.array([degrees]))[0])
     assert ours == pytest.approx(2 * stats.t.sf(value, degrees), rel=1e-8, abs=1e-300)
 
@@ -97,8 +97,8 @@ def test_inflation_is_the_variance_of_the_mean_by_its_covariances() -> None:
     assert float(variance_inflation(np.array([0.6]), 20)[0]) == pytest.approx(exact)
 
 
-def test_rows_share_what_they_show_of_spells() -> None:
-    """The shared autocorrelation of 24 rows is that of their spells; that of independent rows is close to 0."""
+def test_the_shared_autocorrelation_of_rows_is_that_of_their_spells() -> None:
+    """That of 24 independent rows is close to 0."""
     alike = share_autocorrelation(autocorrelation(spells(24, 20)), 20)
     apart = share_autocorrelation(autocorrelation(spells(24, 20, 0.0)), 20)
     assert 0.5 < float(alike) < 0.95
@@ -107,7 +107,10 @@ def test_rows_share_what_they_show_of_spells() -> None:
 
 
 def test_caution_is_for_what_is_more_than_chance() -> None:
-    """An r of half a standard error becomes 0, one of a whole error stays; one of four gets 0.75 more in a long run."""
+    """An r of half a standard error becomes 0, one of a whole error stays.
+
+    One of four is increased by 0.75 in a long run.
+    """
     few, one, clear = 0.5 / 8, 1 / 8, 4 / 8
     found = np.array([-0.2, few, one, clear])
     assert add_caution(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])

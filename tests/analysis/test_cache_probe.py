@@ -46,7 +46,7 @@ def stages(records: Iterator[Record], **details: Any) -> tuple[CacheStage, ...]:
 
 
 def test_ratios_are_those_of_pairs() -> None:
-    """The ratio within rounds is found, with an interval that contains it, however much rounds differ."""
+    """The interval contains the ratio within rounds, although the rounds differ."""
     found = stages(probe(8, sigma=1.0))
     assert [stage.idle_s for stage in found] == [None, 0.0, 60.0, 300.0]
     assert [stage.ratio for stage in found] == [None, *(pytest.approx(ratio, rel=1e-4) for ratio in RATIOS[1:])]
@@ -59,12 +59,12 @@ def test_ratios_are_those_of_pairs() -> None:
 
 
 def test_too_few_rounds_have_no_interval() -> None:
-    """Five pairs have no interval, since all may lie on one side by chance."""
+    """All of five pairs may lie on one side by chance."""
     assert {stage.interval for stage in stages(probe(5))} == {None}
 
 
 def test_a_pair_without_a_first_text_is_left_out() -> None:
-    """A failed request has no time, and the requests after it in its series were not sent."""
+    """A failed request has no time, and later requests of its series were not sent."""
     records = [record for record in probe(7) if record.identity.block < 7]
     first, *_ = probe(7)
     broken = replace(failed(BASE, block=7), identity=replace(first.identity, block=7, repeat=7, key="f"))
@@ -73,7 +73,7 @@ def test_a_pair_without_a_first_text_is_left_out() -> None:
 
 
 def test_cached_tokens_are_counted_where_they_are_told() -> None:
-    """The share of cached tokens is relative to the input; it is None, not 0, if the provider does not report them."""
+    """The share is relative to the input; it is None, not 0, if the provider does not report cached tokens."""
     told, untold = stages(probe(6)), stages(probe(6, cached_tokens=None))
     assert [stage.cached_p50 and stage.cached_p50.value for stage in told] == [0, 4_000, 2_000, 0]
     assert [stage.cached_share for stage in told] == pytest.approx([0.0, 0.8, 0.4, 0.0])
@@ -95,7 +95,7 @@ def test_the_saving_is_that_of_the_input_by_the_price() -> None:
 
 
 def test_each_target_has_its_stages_in_a_table() -> None:
-    """The words say which requests, and n stands beside each ratio."""
+    """The text names the requests, and n stands beside each ratio."""
     run = run_of([*probe(6), *probe(6, NEW)], cache_probe=IDLE_S, prices={BASE: DOLLARS.to_plain()})
     table = cache_table(run)
     assert table is not None
@@ -129,7 +129,7 @@ def repeated(n: int, **more: Any) -> list[Record]:
 
 
 def allowed(records: list[Record], **caches: str) -> Run:
-    """Return a run whose caches were allowed, unless a keyword says otherwise."""
+    """Return a run whose caches were allowed, unless a keyword overrides it."""
     return run_of(records, caches={BASE: caches.get("use", "allow")})
 
 
@@ -161,13 +161,13 @@ def test_other_runs_have_no_such_finding(run: Run) -> None:
     assert unreported_repeats(run) == {}
 
 
-def test_a_simulator_that_counts_and_says_nothing_of_its_cache_is_found() -> None:
-    """As any provider is."""
+def test_a_simulator_with_an_unreported_cache_is_a_finding() -> None:
+    """It is treated like any provider."""
     assert len(unreported_repeats(allowed([simulated(record) for record in repeated(2)]))) == 1
 
 
 def test_a_probe_finds_a_cache_that_is_not_reported() -> None:
-    """A repeated beginning is answered sooner for sure, and no cached token is told."""
+    """Repeated prefixes are answered significantly sooner, and no cached token is reported."""
     (untold,) = describe_caches(run_of(list(probe(8, cached_tokens=None)), cache_probe=IDLE_S))
     assert untold.startswith(f"sooner with a repeated beginning, and no cached tokens reported: {BASE} 0.25x [")
     assert describe_caches(run_of(list(probe(8)), cache_probe=IDLE_S)) == []
@@ -201,7 +201,7 @@ def test_targets_are_compared_by_cold_requests_alone() -> None:
 # Sized inputs
 
 
-def test_the_report_says_wanted_and_reached() -> None:
+def test_the_report_has_requested_and_reached_sizes() -> None:
     """Each size and target has its reached size and n; a target without token counts is named."""
     records = [
         *(answered(BASE, block=n, input_tokens=980 + n) for n in (1, 2, 3)),
@@ -219,6 +219,6 @@ def test_the_report_says_wanted_and_reached() -> None:
 
 
 @pytest.mark.parametrize("damaged", [{"one": {}}, {"one": {"tokens": "x", "text": 3}}])
-def test_a_damaged_header_has_no_wanted_sizes(damaged: dict[str, dict[str, object]]) -> None:
-    """Unknown sizes are left out."""
+def test_sizes_of_a_damaged_header_are_left_out(damaged: dict[str, dict[str, object]]) -> None:
+    """They are unknown."""
     assert describe_inputs(run_of([answered()], inputs=damaged)) == []

@@ -25,10 +25,10 @@ from runner.outputs.capacity import describe_capacity, tabulate_curves
 from runner.outputs.text.language import in_language, other_of
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
-from tests.analysis.test_steady_state import Server, header_of, record_of
 from tests.benchmarks.capacity import count_kept
 from tests.benchmarks.queue_worlds import QueueWorld, try_run, world_at
 from tests.support.virtual_run import SECOND_NS, VirtualRun
+from tests.support.virtual_sweep import QueueServer, header_of, record_of
 
 SERVERS = 8
 """An M/M/c queue: so many servers, each a second in the mean, first come, first served."""
@@ -37,7 +37,7 @@ WORLD = QueueWorld(SERVERS, within_s=4.5, of_total=True)
 
 
 @dataclass
-class Queue(Server):
+class ParallelServers(QueueServer):
     """Several servers that answer one request each at a time."""
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Queue(Server):
 
 def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> LoadTried:
     """Send requests at one load with the real schedule, lanes and analysis."""
-    server = Queue(Random(seed))
+    server = ParallelServers(Random(seed))
     profile = LoadProfile(rate=load, arrivals="poisson") if by_rate else LoadProfile(levels=(int(load),))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), requests, seed=seed)
     run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1000))}, server.lasts_ns, profile)
@@ -80,7 +80,7 @@ def run_search(search: CapacitySearch, attempt: Callable[[float], LoadTried]) ->
 
 @pytest.mark.parametrize("seeds", [1, pytest.param(6, marks=pytest.mark.thorough)])
 def test_search_encloses_the_known_capacity_of_a_closed_queue(seeds: int) -> None:
-    """Concurrencies that keep the SLO are just below the exact capacity, and those that miss it just above."""
+    """Concurrencies that meet the SLO are just below the exact capacity, and those that miss it just above."""
     search, right, widths = CapacitySearch(most=64), 0, []
     for seed in range(seeds):
         tried = run_search(search, partial(try_load, requests=2000, seed=seed, by_rate=False))
@@ -95,7 +95,7 @@ def test_search_encloses_the_known_capacity_of_a_closed_queue(seeds: int) -> Non
 
 @pytest.mark.thorough
 def test_search_by_rate_encloses_the_known_capacity_of_an_open_queue() -> None:
-    """A rate that keeps is below it, one that misses above; of 2,000 requests they are not close."""
+    """Rates that meet the SLO are below the capacity, others above; with 2,000 requests they are not close."""
     search = CapacitySearch(by_rate=True, most=64)
     for seed in range(6):
         tried = run_search(search, partial(try_load, requests=2000, seed=seed, by_rate=True))
@@ -122,7 +122,10 @@ def test_search_by_rate_encloses_the_known_capacity_of_an_open_queue() -> None:
 def test_a_rate_at_which_a_queue_misses_is_seldom_found_to_keep_the_slo(
     queue: tuple[int, float, bool], before: float, requests: int, runs: int
 ) -> None:
-    """At most in 5 % of runs at the exact answer, where the misses alone say so in most, as queues fill slowly."""
+    """At the exact capacity, at most 5 % of runs find so.
+
+    Most of them by the misses alone, because queues fill slowly.
+    """
     world, search = world_at(*queue[:2], 0.95, of_total=queue[2]), CapacitySearch()
     by_misses, kept, _ = count_kept(world, search, world.rate_at(0.95), requests=requests, runs=runs)
     assert kept <= 0.05
@@ -132,7 +135,7 @@ def test_a_rate_at_which_a_queue_misses_is_seldom_found_to_keep_the_slo(
 
 
 def test_a_rate_far_below_what_a_queue_can_do_is_found_to_keep_the_slo() -> None:
-    """With 2,000 requests, at four tenths of the answer: no search would end otherwise."""
+    """With 2,000 requests at four tenths of the capacity; otherwise no search would end."""
     world = world_at(8, 0.9, 0.95, of_total=True)
     _, kept, missed = count_kept(world, CapacitySearch(), 0.4 * world.rate_at(0.95), requests=2000, runs=20)
     assert kept >= 0.9
@@ -140,7 +143,7 @@ def test_a_rate_far_below_what_a_queue_can_do_is_found_to_keep_the_slo() -> None
 
 
 def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
-    """It is what the level says: nothing of it is to be learned."""
+    """That number is the level itself."""
     world = world_at(8, 0.8, 0.95, of_total=True)
     (rows,) = world.runs_at_concurrency(np.random.default_rng(1), 8, 500, 1)
     found = try_run(rows, world, 8)
@@ -151,7 +154,7 @@ def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30)), min_size=1, max_size=60))
 def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]]) -> None:
-    """The number in flight when a request arrives includes itself and earlier requests that have not ended."""
+    """A request's number in flight includes itself and earlier requests that have not ended."""
     arrived = np.sort(np.array([at for at, _ in spans], float))
     ended = arrived + np.array([lasts for _, lasts in spans], float)
     by_hand = [number + 1 - sum(ends <= at for ends in ended) for number, at in enumerate(arrived)]
@@ -159,16 +162,16 @@ def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]])
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=400))
-def test_spells_are_told_by_ranks_alone(readings: list[float]) -> None:
-    """The design effect is at least 1, is 1 for equal readings, and does not depend on the unit."""
+def test_the_design_effect_of_spells_depends_on_ranks_only(readings: list[float]) -> None:
+    """It is at least 1, is 1 for equal readings, and does not depend on the unit."""
     values = np.array(readings)
     assert spell_effect(values) >= 1
     assert spell_effect(np.full(len(values), 3.0)) == 1
     assert spell_effect(8 * values) == spell_effect(values)
 
 
-def test_a_slow_wave_is_worth_few_readings_and_chance_many() -> None:
-    """A wave of 200 requests in 2,000: some tens of readings. Without any order: nearly all of them."""
+def test_a_slow_wave_counts_as_few_readings_and_noise_as_many() -> None:
+    """A wave of 200 requests in 2,000 counts as some tens of readings; values in random order as nearly all."""
     wave = np.sin(np.arange(2000) / 200 * 2 * np.pi)
     assert 15 < 2000 / spell_effect(wave) < 100
     assert 2000 / spell_effect(np.random.default_rng(1).permutation(wave)) > 1000
@@ -193,8 +196,8 @@ def shown(load: float, low: float, high: float) -> LoadTried:
     return LoadTried(load, Goodput((low + high) / 2, 100, Interval(low, high)))
 
 
-def test_doubles_then_bisects_and_says_what_is_not_decided() -> None:
-    """Levels up to 12 keep the SLO, levels from 17 miss it, and those in between are undecided."""
+def test_the_search_doubles_then_bisects_and_names_undecided_levels() -> None:
+    """Levels up to 12 meet the SLO, levels from 17 miss it, and those in between are undecided."""
 
     def attempt(load: float) -> LoadTried:
         return shown(load, *((0.96, 0.99) if load <= 12 else (0.8, 0.9) if load >= 17 else (0.93, 0.97)))
@@ -208,7 +211,7 @@ def test_doubles_then_bisects_and_says_what_is_not_decided() -> None:
 
 @given(st.integers(1, 400), st.integers(1, 300), st.integers(1, 20), st.booleans())
 def test_search_ends_within_its_bounds_and_tries_nothing_twice(edge: int, most: int, loads: int, by_rate: bool) -> None:
-    """Wherever the edge is."""
+    """This holds for any capacity."""
     search = CapacitySearch(most=most, loads=loads, by_rate=by_rate)
     tried = run_search(search, lambda load: shown(load, *((0.96, 0.99) if load <= edge else (0.5, 0.6))))
     found = [each.load for each in tried]
@@ -247,13 +250,16 @@ def test_the_requests_that_an_undecided_load_needs_decide_if_its_share_stays(
 
 
 def test_seconds_are_those_of_the_clock() -> None:
-    """The queue of this file has no waits below its servers."""
+    """The queue of this file has no waits at levels below its number of servers."""
     assert WORLD.met_at_concurrency(SERVERS) == WORLD.met_at_concurrency(1) == pytest.approx(1 - math.exp(-4.5))
     assert SECOND_NS == 10**9
 
 
 def test_a_rate_that_was_tried_too_shortly_says_how_many_requests_it_needs() -> None:
-    """In the result, in both languages, and in the table; one that is not decided for another reason does not."""
+    """The number is in the result, in both languages, and in the table.
+
+    Loads that are undecided for another reason have none.
+    """
     search = CapacitySearch(by_rate=True)
     tried = [
         LoadTried(load, Goodput(0.99, 500, Interval(0.97, 1.0), in_flight_n=readings))

@@ -57,7 +57,7 @@ def test_a_small_change_that_is_dropped_leaves_its_neighbour_clear(seed: int) ->
 
 
 def test_a_change_that_is_beyond_chance_is_the_same_without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bound replaces drawing orders if none of a thousand runs can be as extreme."""
+    """A bound replaces drawing orders if none of a thousand runs can be as extreme."""
     logs = series(1, runs=1000)[0]
     logs[400:600] += 0.2
     found = find_changes(logs)
@@ -76,7 +76,7 @@ def test_orders_are_drawn_until_it_is_decided(values: list[int], data: st.DataOb
 
 
 @pytest.mark.parametrize("values", [(0, 0, 0, 1, 1, 1, 1), (1, 2, 3, 4, 5, 6, 7), (0, 5, 0, 5, 0, 5, 5)])
-def test_the_bound_is_one(values: tuple[int, ...]) -> None:
+def test_the_bound_of_p_holds_for_all_orders(values: tuple[int, ...]) -> None:
     """The share of all orders of a few runs with as extreme a split is at most the bound."""
     ranks = change_points._mid_ranks(np.array(values, dtype=float))
     every = change_points._contrasts(np.array(list(permutations(ranks)))).max(axis=1)
@@ -101,12 +101,12 @@ def test_one_bad_night_is_no_change() -> None:
 
 
 def test_fewer_runs_than_three_a_side_show_nothing() -> None:
-    """Five runs have no change, whatever their levels."""
+    """Five runs have no change, for any levels."""
     assert find_changes(np.log([1, 1, 1, 9, 9.0])) == ()
     assert find_changes(np.array([])) == ()
 
 
-def test_a_change_that_matters_to_nobody_is_not_reported() -> None:
+def test_a_change_below_the_minimum_is_not_reported() -> None:
     """A change of 2 % is found, and reported only if the minimum change is smaller."""
     logs = np.concatenate([STEADY[:30] / 50, STEADY[30:] / 50 + math.log(1.02)])
     assert find_changes(logs) == ()

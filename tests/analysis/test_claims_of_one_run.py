@@ -1,4 +1,4 @@
-"""Claims about one run by itself: p-values compared with scipy, adjusted for all rows, and none for small effects."""
+"""Claims about a single run: p-values compared with scipy, adjusted for all rows; no claim for small effects."""
 
 import numpy as np
 import pytest

@@ -114,7 +114,7 @@ def test_an_hourly_price_is_that_of_the_hour_of_the_request() -> None:
     ],
 )
 def test_cache_write_tokens_are_read_from_usage(usage: dict[str, object] | None, count: int | None) -> None:
-    """The count is read where a vendor sends it, and None for anything else."""
+    """The count is read if a vendor sends it, and None otherwise."""
     assert tokens_of(record(usage=usage)).cache_write == count
 
 
@@ -202,13 +202,13 @@ def test_what_the_provider_charged_is_the_cost(usage: dict[str, object], charged
 @pytest.mark.parametrize(
     "usage", [{"cost": None}, {"cost": True}, {"cost": -1}, {"cost": "free"}, {"cost": float("nan")}]
 )
-def test_a_charge_that_is_none_leaves_the_price(usage: dict[str, object]) -> None:
-    """A value that is not an amount of money is no cost."""
+def test_a_charge_that_is_no_amount_is_ignored(usage: dict[str, object]) -> None:
+    """The price then gives the cost."""
     assert row(header(p_a=DOLLARS), record(usage=usage))["cost"] == 5.0
 
 
-def test_overview_says_who_named_the_cost() -> None:
-    """The source of each sum, and how many requests have no known cost."""
+def test_the_cost_overview_names_the_source_of_each_sum() -> None:
+    """It also has the number of requests without a known cost."""
     run = Run.of(header(), [record(usage={"cost": 0.25}), record(output_tokens=None), record("b", usage={"cost": 1})])
     assert describe_costs(run) == [
         "cost of p/a: 0.25 USD, n 1; the cost of 1 more request is not known; as the provider charged",

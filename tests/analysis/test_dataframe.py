@@ -1,4 +1,4 @@
-"""Parts of a run's table: flags, rows and columns that are picked, cells, and figures that are read once."""
+"""Parts of a run's table: flags, rows and columns that are selected, cells, and cached results."""
 
 import gc
 import weakref
@@ -19,7 +19,7 @@ flags = st.lists(st.none() | st.lists(words, min_size=1, max_size=3).map(";".joi
 
 @given(flags)
 def test_a_row_lacks_a_flag_that_is_not_one_of_its_words(cells: list[str | None]) -> None:
-    """A flag is a whole word of the cell; a row without flags has none, and an index of its own changes nothing."""
+    """A flag is a whole word of the cell; a row without flags has none, for any index of the table."""
     table = pd.DataFrame({"flags": pd.Series(cells, dtype=TEXT)}).set_axis(range(7, 7 + len(cells)))
     expected = [cell is None or "warmup" not in cell.split(";") for cell in cells]
     assert lacks(table, "warmup").tolist() == expected
@@ -49,7 +49,7 @@ def test_cells_are_plain_values_whatever_their_column_is(column: "pd.Series[floa
 
 
 def test_picked_rows_are_those_that_pandas_takes() -> None:
-    """With their labels, types and order."""
+    """They have the same labels, types and order."""
     table = run_of([*jittered(BASE, 3), *jittered(NEW, 3)]).table
     columns = ["outcome", "ttft_s", "block", "flags"]
     positions = np.array([4, 0, 2])
@@ -59,7 +59,7 @@ def test_picked_rows_are_those_that_pandas_takes() -> None:
 
 
 def test_positions_are_those_of_each_target() -> None:
-    """Every row is one target's."""
+    """Every row belongs to one target."""
     table = run_of([*jittered(BASE, 3), *jittered(NEW, 4)]).table
     table = table.set_axis(range(50, 50 + len(table)))
     found = {str(target): [*rows] for target, rows in positions_by_target(table).items()}
@@ -68,7 +68,7 @@ def test_positions_are_those_of_each_target() -> None:
 
 
 def test_the_latest_result_of_a_run_is_kept_while_the_run_is_there() -> None:
-    """Other arguments are read again, other runs have results of their own, and none keeps a run in memory."""
+    """Other arguments are computed again, other runs have their own results, and no result keeps a run in memory."""
     asked = []
 
     @keep_latest

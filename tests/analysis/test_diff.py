@@ -39,7 +39,7 @@ def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
 
 
 def drifting(block: int) -> float:
-    """Return the factor by which everything is slower in a round, ten in the last one."""
+    """Return the factor by which everything is slower in a round, up to ten in the last one."""
     return math.exp(block / 9)
 
 
@@ -89,7 +89,7 @@ def test_few_rounds_are_undecided_and_name_the_number_needed() -> None:
 
 
 def test_the_first_line_counts_verdicts_only_where_there_are_several() -> None:
-    """`undecided: 7 undecided (7 rows)` said it twice."""
+    """`undecided: 7 undecided (7 rows)` would repeat itself."""
     few = diff_within(run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)]), BASE, NEW)
     undecided = replace(few, findings=few.having(Verdict.UNDECIDED))
     assert headline(undecided) == f"undecided (all {len(undecided.findings)} rows)"
@@ -120,10 +120,10 @@ def test_a_change_within_the_clock_error_is_undecided() -> None:
 
 
 def test_the_first_tool_call_is_tested_where_it_is_neither_first_text_nor_total() -> None:
-    """Replies without calls have none; of calls alone, whose end is the total, it is no second test of that."""
+    """Replies without calls have none; for replies of calls alone it equals the total."""
 
     def measures(end_ns: int | None, *wanted: str) -> set[str]:
-        """Return the measures of replies in which the first call ended then, counted from the end."""
+        """Return the measures of replies whose first call ended this long before the end."""
         records = [
             replace(each, timestamps=replace(each.timestamps, first_call=(each.timestamps.last_event or 0) - end_ns))
             if end_ns is not None
@@ -148,7 +148,7 @@ def test_ttfa_is_not_tested_where_it_equals_ttft() -> None:
 
 
 def test_a_slow_spell_of_one_target_is_undecided() -> None:
-    """A slow stretch of one target alone is no change that another hour would show; the doubt says why."""
+    """A slow stretch of one target might not recur in another hour; the reason says so."""
     slow = [answered(NEW, "one", block, 0.3 * (3 if block > 10 else 1.2) + block / 1e4) for block in range(1, 21)]
     fast = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
     difference = diff_within(run_of([*fast, *slow]), BASE, NEW, Rule(measures=("ttft",)))
@@ -157,7 +157,7 @@ def test_a_slow_spell_of_one_target_is_undecided() -> None:
 
 
 def test_a_spell_does_not_make_a_run_unchanged() -> None:
-    """Rounds that wander together within the minimum effect might wander out of it: undecided, not unchanged."""
+    """Rounds that drift together within the minimum effect might also drift out of it."""
     wander = [1.07 if (block // 8) % 2 else 0.94 for block in range(1, 25)]
     new = [answered(NEW, "one", block, 0.3 * wander[block - 1] + block / 1e6) for block in range(1, 25)]
     base = [answered(BASE, "one", block, 0.3) for block in range(1, 25)]
@@ -165,8 +165,8 @@ def test_a_spell_does_not_make_a_run_unchanged() -> None:
     assert (found.verdict, found.decision.reason) == (Verdict.UNDECIDED, UndecidedReason.SPELLS)
 
 
-def test_one_run_shows_what_its_pairs_show_and_opens_no_gate() -> None:
-    """13 of 13 pairs are slower in one round: a scoped claim in every output, and the verdict stays undecided."""
+def test_one_round_gives_a_scoped_claim_and_an_undecided_verdict() -> None:
+    """If 13 of 13 pairs are slower, every output has the claim, and the gate stays undecided."""
     cases = [f"case-{number}" for number in range(13)]
     run = run_of([*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=1.9, cases=cases)])
     difference = diff_within(run, BASE, NEW, Rule(measures=("ttft",)))
@@ -186,7 +186,7 @@ def test_one_run_shows_what_its_pairs_show_and_opens_no_gate() -> None:
 
 
 def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
-    """12 % more than chance, with an interval from 7 %: not surely the 10 % that a gate asks for."""
+    """A significant change of 12 % with an interval from 7 % may be below the 10 % that a gate requires."""
     records = [answered(BASE, "one", block, 0.3) for block in range(1, 21)]
     records += [answered(NEW, "one", block, 0.3 * (1.12 + (0.1 if block % 2 else -0.1))) for block in range(1, 21)]
     found = finding(diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft",))))
@@ -195,7 +195,7 @@ def test_a_change_that_may_be_smaller_than_the_minimum_is_undecided() -> None:
 
 
 def with_a_tail(target: str, blocks: int, share: float, run: int = 1) -> Iterator[Record]:
-    """Yield records of 13 questions, of which a share takes five times as long, at random."""
+    """Yield records of 13 questions, of which a random share takes five times as long."""
     random = Random(f"{target}{run}")
     for block in range(1, blocks + 1):
         for number in range(13):
@@ -203,7 +203,7 @@ def with_a_tail(target: str, blocks: int, share: float, run: int = 1) -> Iterato
             yield answered(target, f"case-{number}", block, 0.3 * slower * random.lognormvariate(0, 0.1))
 
 
-def test_a_tail_is_found_that_no_typical_time_shows() -> None:
+def test_a_tail_is_found_although_medians_are_equal() -> None:
     """One request in twenty takes five times as long: more slow requests, and no longer TTFT."""
     records = [*with_a_tail(BASE, 40, 0.0), *with_a_tail(NEW, 40, 0.05)]
     difference = diff_within(run_of(records), BASE, NEW, Rule(measures=("ttft", "slow")))
@@ -219,7 +219,7 @@ def test_a_tail_is_found_that_no_typical_time_shows() -> None:
 
 
 def test_a_tail_that_is_common_to_both_sides_is_no_difference() -> None:
-    """One request in twenty is slow on either side, of one run and of two."""
+    """One request in twenty is slow on either side, within one run and between two."""
     old, now = list(with_a_tail(BASE, 40, 0.05)), list(with_a_tail(NEW, 40, 0.05))
     assert finding(diff_within(run_of([*old, *now]), BASE, NEW), "slow").verdict is Verdict.UNDECIDED
     again = run_of(with_a_tail(BASE, 40, 0.05, run=2), "new")
@@ -234,9 +234,10 @@ def test_a_tail_is_found_across_runs() -> None:
 
 
 def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
-    """None of 20 on either side may be slow by chance; 189 requests show that it is not two points more.
+    """With none of 20 slow on either side the interval is wide.
 
-    Some may be slow that were not yet, so more are named.
+    189 requests show that it is not two points more. Some of the next ones may be slow, so a larger number is
+    named.
     """
     few = diff_within(run_of([*jittered(BASE, 10), *jittered(NEW, 10)]), BASE, NEW, Rule(measures=("slow",)))
     slow = finding(few, "slow")
@@ -246,8 +247,8 @@ def test_where_nothing_is_slow_requests_narrow_the_interval() -> None:
     assert finding(diff_within(many, BASE, NEW), "slow").verdict is Verdict.UNCHANGED
 
 
-def test_what_takes_twice_as_long_within_the_clock_error_is_not_slow() -> None:
-    """A TTFT of 2.5 ms in place of 1 ms is no tail, since the clocks may be wrong by 2 ms."""
+def test_a_doubled_time_within_the_clock_error_is_not_slow() -> None:
+    """A TTFT of 2.5 ms instead of 1 ms is no tail, because the clocks may be wrong by 2 ms."""
     records = [
         answered(target, "one", block, 0.0025 if target == NEW and block % 2 else 0.001)
         for target in (BASE, NEW)
@@ -269,7 +270,7 @@ def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, message: st
 
 
 def test_slower_run_is_regressed_and_not_paired() -> None:
-    """Two runs are compared by case, which is not a paired comparison."""
+    """Two runs are compared by case."""
     difference = diff_runs(run_of(jittered(BASE, 20)), run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
     assert finding(difference).verdict is Verdict.REGRESSED
     assert not difference.paired
@@ -399,7 +400,7 @@ def test_a_run_of_failures_only_is_regressed() -> None:
 
 @pytest.mark.parametrize("requests", [4, 24, 48, 72])
 def test_number_of_requests_needed_without_failures_is_enough(requests: int) -> None:
-    """73 without a failure are unchanged, 72 undecided; more are named, since some may fail that did not yet."""
+    """73 without a failure are unchanged, 72 undecided; a larger number is named, because some of the next may fail."""
     needed = finding(of_failures(requests, 0, 0), "failures").decision.needed
     assert needed is not None
     assert 73 < needed < 160
@@ -428,7 +429,7 @@ def test_undecided_names_the_smaller_side() -> None:
 
 
 def of_failures(requests: int, before: int, after: int) -> Difference:
-    """Return the difference in failures of two runs of so many requests each, given how many failed in either."""
+    """Return the difference in failures of two runs of this many requests, given the failures of each."""
 
     def failing(count: int, name: str) -> Run:
         rounds = range(1, requests + 1)
@@ -486,7 +487,10 @@ PARIS = ToolCall("get_weather", '{"city": "Paris", "unit": "celsius", "days": 3}
 def test_replies_that_make_other_calls_are_changed(
     text: str | None, calls: tuple[ToolCall, ...], similarity: ReplySimilarity
 ) -> None:
-    """Calls are the same by name and by their arguments' value; other ones are a change, however few words differ."""
+    """Calls are compared by name and by the values of their arguments.
+
+    Other calls are a change despite similar words.
+    """
     base, new = (
         [replace(answered(BASE, "one", block), reply=text, calls=made) for block in (1, 2)]
         for made in ((PARIS,), calls)
@@ -503,7 +507,7 @@ def test_replies_that_make_other_calls_are_changed(
 
 
 def test_refusals_are_counted() -> None:
-    """In words of two languages, in a field of its own, and by a content filter; an apology in passing is none."""
+    """They are recognised by words in two languages, by a field and by a content filter; an apology alone is none."""
     replies = (
         "I'm sorry, but I can't help with that.",
         "抱歉，我无法回答这个问题。",
@@ -518,7 +522,7 @@ def test_refusals_are_counted() -> None:
 
 
 def stripped(record: Record) -> Record:
-    """Return a record as a committed baseline holds it: figures, no texts."""
+    """Return a record as in a committed baseline, with figures and without texts."""
     return replace(record, reply=None, identity=replace(record.identity, prompt=""))
 
 
@@ -536,7 +540,7 @@ HOSTILE = "<script>alert(1)</script> | @everyone `x` [a](javascript:b) \x1b[31m 
 
 
 def hostile() -> Difference:
-    """Return a difference whose replies try to break out of every format."""
+    """Return a difference whose replies contain syntax of every format."""
     base = [answered(BASE, "one", block, 0.3 + block / 1e3, HOSTILE) for block in range(1, 11)]
     new = [answered(BASE, "one", block, 0.6 + block / 1e3, f"new {HOSTILE}") for block in range(1, 11)]
     return diff_runs(run_of(base), run_of(new, "new"))
@@ -553,7 +557,7 @@ def test_markdown_shows_the_word_diff_and_escapes_replies() -> None:
 
 
 def test_markdown_fits_a_comment_and_counts_what_it_left_out() -> None:
-    """Many long changes stay within the limit of a comment."""
+    """Many long changes stay within the size limit of a comment."""
     cases = [f"case-{number}" for number in range(150)]
     base = [answered(BASE, case, 1, reply="old " + "<" * 300) for case in cases]
     new = [answered(BASE, case, 1, reply="new " + ">" * 300) for case in cases]
@@ -634,8 +638,8 @@ def test_diff_exits_with_1_for_a_regression_and_5_for_undecided_if_asked(
 
 
 @pytest.mark.parametrize(("slower", "said"), [(1.9, "slower"), (1 / 1.9, "faster")])
-def test_a_claim_of_one_run_opens_and_shuts_no_gate(tmp_path: Path, slower: float, said: str) -> None:
-    """13 of 13 pairs of one round, in either direction: the gate passes, and is undecided if asked."""
+def test_a_claim_of_one_round_does_not_decide_a_gate(tmp_path: Path, slower: float, said: str) -> None:
+    """For 13 of 13 pairs of one round in either direction, the gate passes, and is undecided if asked."""
     cases = [f"case-{number}" for number in range(13)]
     both = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=slower, cases=cases)]
     write_run(tmp_path / "one", both)
@@ -678,7 +682,7 @@ def test_diff_writes_each_output(runs: Path) -> None:
 
 @pytest.mark.parametrize("targets", [23, 30, 50])
 def test_ranking_of_many_targets_ends(targets: int) -> None:
-    """A level divided by all pairs of targets is below what 99,999 permutations reach, and is named all the same."""
+    """A level divided by all pairs of targets is below the reach of 99,999 permutations, and is still named."""
     models = [f"acme/model-{number}" for number in range(targets)]
     records = chain.from_iterable(
         jittered(model, 3, slower=1 + at / 10, cases=("one",)) for at, model in enumerate(models)
@@ -692,7 +696,7 @@ def test_ranking_of_many_targets_ends(targets: int) -> None:
 
 
 def test_a_tiny_alpha_is_named_reachable_or_not() -> None:
-    """1e-5 names the rounds it needs; 1e-9 cannot be decided, and the words say so."""
+    """For 1e-5 the needed rounds are named; 1e-9 cannot be reached, and the message says so."""
     run = run_of([*jittered(BASE, 3, cases=("one",)), *jittered(NEW, 3, slower=9, cases=("one",))])
     assert finding(diff_within(run, BASE, NEW, Rule(alpha=1e-5, measures=("ttft",)))).decision.needed == 18
     never = diff_within(run, BASE, NEW, Rule(alpha=1e-9, measures=("ttft",)))

@@ -58,7 +58,7 @@ def test_many_cases_that_both_pass_are_unchanged() -> None:
 
 
 def test_fewer_than_eight_cases_cannot_decide_whatever_the_repeats() -> None:
-    """Seven cases that always differ, in twenty rounds."""
+    """Seven cases that differ in all of twenty rounds are not enough."""
     run = two_targets(cases(7, *[1] * 20), cases(7, *[0] * 20))
     found = only_finding(run)
     assert (found.decision.reason, found.decision.needed, found.decision.rounds) == (UndecidedReason.FEW_CASES, 8, None)
@@ -66,7 +66,7 @@ def test_fewer_than_eight_cases_cannot_decide_whatever_the_repeats() -> None:
 
 
 def test_repeats_that_differ_name_rounds_as_well() -> None:
-    """Forty cases that pass in two of four rounds on both sides: a number of rounds, or of cases, should decide."""
+    """For forty cases that pass in two of four rounds on both sides, a number of rounds, or of cases, is named."""
     turned = [
         {case: of_rounds[at % 4 :] + of_rounds[: at % 4] for at, case in enumerate(cases(40))}
         for of_rounds in ([1, 0, 1, 0], [0, 1, 1, 0])
@@ -90,7 +90,7 @@ def test_the_pass_rate_shares_the_level_with_all_other_rows() -> None:
 
 
 def test_two_runs_are_paired_by_case() -> None:
-    """Of another number of repeats, too: a case that became worse tells, whatever it passed before."""
+    """Their numbers of repeats may differ: only what changed within a case counts."""
     before = run_of(repeats(cases(20, 1, 1, 1)), checks=checks_of([*cases(20)]))
     half = {case: [at % 2, 1 - at % 2] for at, case in enumerate(cases(20))}
     after = run_of(repeats(half), "new", checks=checks_of([*cases(20)]))
@@ -100,7 +100,7 @@ def test_two_runs_are_paired_by_case() -> None:
 
 
 def test_a_case_with_other_checks_is_left_out_and_named() -> None:
-    """A pass of another check is another thing; a line that moved is not."""
+    """Passing another check is not comparable; a check that only moved to another line is."""
     both = cases(20, 1)
     checks = checks_of([*both])
     old = run_of(repeats(both), checks=checks)
@@ -130,7 +130,7 @@ def test_a_failed_request_is_a_failed_repeat() -> None:
 
 
 def test_runs_without_checks_are_refused_by_name_only() -> None:
-    """Asked for by name the measure needs checks; else there is just no row."""
+    """If the measure is requested by name, it needs checks; otherwise it has no row."""
     run = run_of([answered(), answered(NEW)])
     with pytest.raises(CompareError, match=r"passes is the share of repeats .*, and there are none"):
         diff_within(run, BASE, NEW, ONLY)
@@ -140,7 +140,7 @@ def test_runs_without_checks_are_refused_by_name_only() -> None:
 
 
 def test_nothing_decided_is_no_pass() -> None:
-    """Nothing is compared if the checks leave one side undecided."""
+    """There is no comparison if the checks leave one side undecided."""
     cancelled = [replace(each, outcome=Outcome.CANCELLED) for each in repeats(cases(10, 1), NEW)]
     run = run_of([*repeats(cases(10, 1)), *cancelled], checks=checks_of([*cases(10)]))
     with pytest.raises(CompareError, match="has no pass rate on both sides"):
@@ -148,7 +148,7 @@ def test_nothing_decided_is_no_pass() -> None:
 
 
 def test_places_are_compared_by_what_was_asked_from_each() -> None:
-    """Each node's repeat of a case is one of its own."""
+    """The repeats of a case from each node count separately."""
     nodes = {"north": "eu", "south": "us"}
     records = [
         replace(each, node=node) for node, passed in (("north", 1), ("south", 0)) for each in repeats(cases(10, passed))
@@ -160,7 +160,7 @@ def test_places_are_compared_by_what_was_asked_from_each() -> None:
 
 
 def test_each_repeat_has_its_verdict() -> None:
-    """What a pair needs: the round, and what the checks say."""
+    """Pairs need the round and the verdict of each repeat."""
     run = run_of(repeats({"one": [1, 0]}), checks=checks_of(["one"]))
     (cell,) = run.checked
     assert [(each.block, each.verdict) for each in cell.repeats] == [
@@ -189,7 +189,7 @@ STEPS = {"turns": 1, "max_steps": 5, "answered": ["get_weather"]}
 
 
 def with_step(records: Iterable[Record], told: str) -> Iterator[Record]:
-    """Yield each record as the second step of its conversation, behind a step that calls a tool."""
+    """Yield each record as the second step of its conversation, after a step that calls a tool."""
     for record in records:
         call = ToolCall("get_weather", "{}", "c1")
         yield replace(record, reply="", calls=(call,), finish_reason="tool_calls")
@@ -198,7 +198,7 @@ def with_step(records: Iterable[Record], told: str) -> Iterator[Record]:
 
 
 def test_targets_that_take_other_steps_are_compared_by_their_checks() -> None:
-    """Whether a tool is called is what the checks judge: no case is left out, but the step has nothing to pair with."""
+    """Checks judge the tool calls: no case is left out, but extra steps have no pair."""
     both = cases(10, 1)
     checks = {case: {**CHECK, **STEPS} for case in both}
     steps = with_step(repeats(both), "18 degrees")
@@ -210,7 +210,7 @@ def test_targets_that_take_other_steps_are_compared_by_their_checks() -> None:
 
 @pytest.mark.parametrize(("digest", "units"), [("base", 20), ("other", 10)])
 def test_other_results_of_tools_are_another_question(digest: str, units: int) -> None:
-    """Where the suites differ, so may the results: a case that got others is not compared; without a step it is."""
+    """If suites differ in results of tools, cases that used them are left out, and others are compared."""
     called, plain = cases(10, 1), {f"plain-{case}": rounds for case, rounds in cases(10, 1).items()}
     checks = {case: {**CHECK, **STEPS} for case in (*called, *plain)}
     old, new = [
@@ -225,7 +225,7 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
 
 
 def judged_by(judge: str, id_: str) -> Run:
-    """Return a run of which a judge with this id decided on one case."""
+    """Return a run whose only case was judged by a judge with this id."""
     checks = {
         **checks_of([*cases(20)]),
         "case-003": {**CHECK, "checks": {"contains": "yes", "rubric": "It is polite."}},
@@ -243,7 +243,7 @@ def test_rubrics_that_a_judge_with_other_parameters_judged_are_left_out_and_name
 
 
 def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
-    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+    """Its verdicts depend on the judge, too; cases without a rubric are compared."""
     old, new = judged_by("sim/judge", "one"), judged_by("acme/strict", "two")
     warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
     assert warning in diff_runs(old, new, ONLY).warnings
@@ -251,7 +251,7 @@ def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
 
 
 def test_a_gate_on_checks_that_all_differ_says_so() -> None:
-    """It does not ask for checks that are there."""
+    """The message does not ask for checks, because both runs have some."""
     old, new = (
         run_of(repeats(cases(3, 1)), name, checks={case: {**CHECK, "checks": {"contains": name}} for case in cases(3)})
         for name in ("old", "new")

@@ -51,7 +51,7 @@ def test_better_direction_is_that_of_the_measure() -> None:
     ("estimate", "p", "beyond_clock"), [(0.2, 0.011, True), (0.09, 0.001, True), (0.2, 0.001, False)]
 )
 def test_each_clause_alone_leaves_a_change_undecided(estimate: float, p: float, beyond_clock: bool) -> None:
-    """Not significant, too small, or within the clock error: undecided, never unchanged."""
+    """A change that is not significant, too small, or within the clock error is undecided, never unchanged."""
     criteria = replace(CRITERIA, beyond_clock=beyond_clock)
     assert decide(result(estimate, p), p, criteria).verdict is Verdict.UNDECIDED
 
@@ -108,7 +108,7 @@ def test_a_change_within_the_clock_error_has_that_reason() -> None:
 
 @given(st.floats(-1, 1), st.floats(0.00001, 1), st.floats(0, 1), st.integers(1, 300), st.floats(0, 2))
 def test_every_undecided_row_has_a_reason(estimate: float, p: float, half: float, units: int, spread: float) -> None:
-    """Whatever the result; and the number needed is more than there are."""
+    """For any result, the number needed is larger than the present one."""
     decision = decide(result(estimate, p, half, units, spread), p, CRITERIA)
     assert (decision.reason is not None) == (decision.verdict is Verdict.UNDECIDED)
     assert decision.needed is None or decision.needed > units
@@ -124,7 +124,7 @@ def test_rules_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_all_problems_of_a_rule_are_in_one_error() -> None:
-    """Level and effect, and every unknown measure."""
+    """They include level, effect and every unknown measure."""
     with pytest.raises(CompareError, match=r"alpha nan is not a level .*, a minimum effect of 0 cannot be judged"):
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are not measures .* Did you mean `ttft` and `total`"):

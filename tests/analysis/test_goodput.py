@@ -16,8 +16,8 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.slo import Slo, parse_slo
 from runner.errors import CompareError
-from tests.analysis.test_steady_state import header_of, sweep_records
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, run_of
+from tests.support.virtual_sweep import header_of, sweep_records
 
 SLO = {"ttft_s": 0.5}
 
@@ -31,7 +31,7 @@ def at(second: int, record: Record) -> Record:
 
 
 def test_failures_miss_and_what_was_not_tried_is_in_no_share() -> None:
-    """Two of four tried requests met the SLO, in 3.8 s from the first request to the last data, with 3 tokens each."""
+    """Two of four sent requests met the SLO, in 3.8 s from the first request to the last data, with 3 tokens each."""
     records = [
         at(1, answered(block=1, ttft_s=0.3)),
         at(2, answered(block=2, ttft_s=0.9)),
@@ -92,15 +92,15 @@ def test_an_open_loop_counts_from_the_scheduled_time() -> None:
 
 
 def spells(random: Random, rounds: int, each: int) -> Iterator[tuple[int, float]]:
-    """Yield the round and the mark of requests whose rounds are good or bad together: 90 % are met in the mean."""
+    """Yield the round and the result of requests whose rounds are good or bad as a whole: 90 % on average."""
     for block in range(rounds):
         share = 0.5 if random.random() < 0.2 else 1.0
         for _ in range(each):
             yield block, float(random.random() < share)
 
 
-def test_interval_holds_where_the_requests_of_a_round_go_together() -> None:
-    """The interval contains the true share in about 95 % of runs; one of independent requests, far less often."""
+def test_interval_has_its_coverage_if_rounds_fail_as_a_whole() -> None:
+    """It contains the true share in about 95 % of runs; an interval for independent requests far less often."""
     random, hits, naive_hits, runs = Random(3), 0, 0, 300
     for _ in range(runs):
         blocks, marks = zip(*spells(random, 20, 10), strict=True)
@@ -126,7 +126,7 @@ def test_cases_are_the_clusters_of_a_run_of_few_rounds() -> None:
 
 
 def judged(target: str, rounds: int, misses: int) -> list[Record]:
-    """Return records of which so many miss a TTFT of half a second, spread over the rounds."""
+    """Return records of which this many miss a TTFT of half a second, spread over the rounds."""
     every = rounds // misses if misses else rounds + 1
     return [answered(target, block=1 + at, ttft_s=0.9 if at % every == every - 1 else 0.3) for at in range(rounds)]
 
@@ -157,5 +157,5 @@ def test_the_newer_runs_slo_judges_both() -> None:
 
 
 def test_slo_is_stored_in_the_header() -> None:
-    """As plain seconds by column."""
+    """It is stored in seconds by column."""
     assert run_of([answered()], slo=Slo(ttft_s=0.5).to_plain()).slo == Slo(ttft_s=0.5)

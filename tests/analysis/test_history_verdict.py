@@ -22,7 +22,7 @@ def test_p_is_that_of_a_prediction_by_student() -> None:
 
 
 def test_fewer_runs_than_two_weeks_decide_nothing() -> None:
-    """Thirteen runs are too few: nothing is tested, and nothing fails."""
+    """Thirteen runs are too few for a test, and nothing fails."""
     (found,) = judge_against_history([[1.0, 1.1] * 6 + [1.0]], [9.0])
     assert (found.runs, found.p, found.detectable, found.moved) == (13, None, None, False)
 
@@ -51,6 +51,6 @@ def test_detectable_change_is_found_in_nine_nights_of_ten() -> None:
 
 
 def test_equal_runs_leave_no_doubt() -> None:
-    """If levels never vary, the same level is no change and any other is one."""
+    """If levels never vary, the same level is unchanged and any other is a change."""
     same, other = judge_against_history([[2.0] * 14, [2.0] * 14], [2.0, 3.0])
     assert (same.moved, other.moved) == (False, True)

@@ -107,7 +107,7 @@ def test_intervals_hold_the_truth_where_rounds_have_spells(rounds: int, rho: flo
 
 
 def test_a_percentile_needs_as_many_rounds_as_values() -> None:
-    """p95 needs 20 rounds, of which one is expected beyond it; 19 have no interval, however many requests they have."""
+    """p95 needs 20 rounds, with one expected beyond it; 19 have no interval, for any number of requests."""
     values = np.random.default_rng(1).random(500).tolist()
     assert percentile_interval(values, 95, [at % 20 for at in range(500)]) is not None
     assert percentile_interval(values, 95, [at % 19 for at in range(500)]) is None

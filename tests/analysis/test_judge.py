@@ -1,4 +1,4 @@
-"""Judged pairs: flips and equal replies are ties, and the influence of order and length is reported."""
+"""Judged pairs: flips and equal replies are ties, and biases of order and length are reported."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -44,7 +44,7 @@ Answers = tuple[str | None, str | None]
 
 
 def judged(folder: Path, records: Sequence[Record], answers: Sequence[Answers], **line: Any) -> JudgedPairs:
-    """Return what is made of a journal in which each pair, in order, was answered in both orders like this."""
+    """Return the figures of a journal in which each pair, in order, was answered in both orders like this."""
     header = Header("run", "suite", "0" * 64, 1, "2026-11-30T12:00:00+00:00", False, 1, ("p/m",), ("c",), None)
     pairs, _ = list_pairs(records, {})
     with JournalWriter(folder) as writer:
@@ -94,8 +94,8 @@ def test_a_win_is_one_in_both_orders(tmp_path: Path, answers: Answers, expected:
     assert rates == ({} if undecided else {"p/gpt-x": (wins, ties), "p/other": (1 - wins - ties, ties)})
 
 
-def test_order_and_length_are_told_with_their_samples(tmp_path: Path) -> None:
-    """Shares have an interval by case where there are two cases; a tie has no winner whose length counts."""
+def test_biases_of_order_and_length_have_their_samples(tmp_path: Path) -> None:
+    """Shares have an interval by case from two cases on; a tie has no winner whose length counts."""
     found = judged(tmp_path, two("a", "b", "c", "d"), [(A, B), (B, A), (B, A), (A, A)])
     assert (found.flips.count, found.flips.n) == (1, 4)
     assert (found.first_named.count, found.first_named.n) == (5, 8)
@@ -107,14 +107,14 @@ def test_order_and_length_are_told_with_their_samples(tmp_path: Path) -> None:
 
 
 def test_equal_replies_are_ties_and_no_flips(tmp_path: Path) -> None:
-    """Equal replies are a tie, whatever a judge answers."""
+    """They are a tie for any answer of the judge."""
     found = judged(tmp_path, two("a", replies=("same", "same")), [(A, A)])
     assert (found.equal, found.flips.n, found.undecided) == (1, 0, 0)
     assert [rate.ties for rate in found.rates.targets] == [1, 1]
 
 
-def test_a_relative_of_the_judge_and_its_failures_are_told(tmp_path: Path) -> None:
-    """The family is that of the models' names; requests without an answer, and without a verdict, are counted."""
+def test_a_judge_of_the_same_family_and_its_failures_are_reported(tmp_path: Path) -> None:
+    """Families follow from model names; requests without an answer or verdict are counted."""
     found = judged(tmp_path, two("a", "b"), [(FAILED, B), (VAGUE, A)])
     assert found.relatives == ("p/gpt-x",)
     assert (found.cost.requests, found.cost.failed, found.cost.unclear, found.cost.spent) == (4, 1, 1, ())
@@ -159,7 +159,7 @@ def test_a_request_about_a_rubric_is_paid_by_the_price_at_its_time(tmp_path: Pat
 
 
 def test_a_reply_that_was_asked_for_again_is_judged_again(tmp_path: Path) -> None:
-    """A resumption that repeats one of two replies takes the pair out of the figures."""
+    """A resumption that repeats one of two replies removes the pair from the figures."""
     records = two("a")
     judged(tmp_path, records, [(A, B)])
     with JournalWriter(tmp_path) as writer:
@@ -192,7 +192,7 @@ def test_pairs_are_of_one_turn_and_a_sample_grows(
 
 
 def test_failed_replies_and_warm_ups_are_in_no_pair() -> None:
-    """Nor is a reply that was not kept."""
+    """Neither is a reply whose text was not stored."""
     records = [record("a"), record("b", warmup=True), record("c", reply="x")]
     failed = Record(records[1].identity, Timestamps(), Outcome.TIMEOUT)
     assert list_pairs([records[0], records[1], failed], {})[0] == []
@@ -200,7 +200,7 @@ def test_failed_replies_and_warm_ups_are_in_no_pair() -> None:
 
 
 def test_of_a_turn_with_tools_the_reply_to_the_last_step_is_compared() -> None:
-    """Targets may take different numbers of steps, and a turn that failed in its last one has no reply."""
+    """Targets may take different numbers of steps; a turn whose last step failed has no reply."""
     steps = {"c": {"turns": 2, "max_steps": 3, "answered": ["look"]}}
     calls = (ToolCall("look", "{}"),)
     one = [record("a", turn=1, calls=calls), record("a", turn=2), record("a", turn=4)]

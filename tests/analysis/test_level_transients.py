@@ -31,8 +31,8 @@ from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.run_remarks import brief_remarks, describe_unsteady, remarks
 from runner.planning.plan import Plan
 from runner.planning.request import Target
-from tests.analysis.test_steady_state import entries_of, header_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
+from tests.support.virtual_sweep import entries_of, header_of
 
 SERVICE_S = 1.0
 """The mean work of a request: seconds of a server that does nothing else."""
@@ -41,28 +41,28 @@ Draw = Callable[[Random], float]
 
 
 def exponential(random: Random) -> float:
-    """Return the seconds of work of a request: M."""
+    """Return exponential seconds of work for a request (M in Kendall's notation)."""
     return random.expovariate(1 / SERVICE_S)
 
 
 def fixed(_: Random) -> float:
-    """Return the seconds of work of a request: D."""
+    """Return constant seconds of work for a request (D in Kendall's notation)."""
     return SERVICE_S
 
 
 @dataclass
 class QueueRun(VirtualRun):
-    """Requests to a server that answers so many at a time, first come, first served; TTFT is the wait before that."""
+    """Requests to a server with some slots, first come, first served; TTFT is the wait for a slot."""
 
     servers: int = 1
     draw: Draw = exponential
     random: Random = field(default_factory=Random)
     work_s: dict[str, float] = field(default_factory=dict)
-    """Key -> the work of a request."""
+    """The work of each request, by its key."""
     records: list[Record] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin with idle servers."""
+        """Start with idle servers."""
         super().__post_init__()
         self._free_ns = [0] * self.servers
 
@@ -97,7 +97,7 @@ class QueueRun(VirtualRun):
 
 @dataclass
 class SharedRun(QueueRun):
-    """Requests to a server that does the work of all that it has at once, each the slower the more there are."""
+    """Requests to a server that shares its speed among all requests in flight."""
 
     _left: dict[str, float] = field(default_factory=dict)
     _under_way: dict[str, tuple[Lane, Begin, int]] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class SharedRun(QueueRun):
 def sweep_of(
     kind: type[QueueRun], levels: Sequence[int], each: int, *, ramp: RampSetting = "none", seed: int = 1, **server: Any
 ) -> Run:
-    """Return a sweep of a queue, as it is read from its journal."""
+    """Return a sweep of a queue as read from its journal."""
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
     load = LoadProfile(levels=tuple(levels), ramp=ramp)
     run = kind(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, lambda _: 0, load, random=Random(seed), **server)
@@ -150,7 +150,7 @@ def rows_of(run: Run, level: int) -> pd.DataFrame:
 
 
 def is_flagged(rows: pd.DataFrame, flag: str) -> "pd.Series[bool]":
-    """Return which rows have a flag."""
+    """Return the rows that have a flag."""
     return rows["flags"].fillna("").str.contains(flag)
 
 
@@ -158,10 +158,10 @@ RAMPS: tuple[RampSetting, ...] = ("none", 2.0, "auto")
 
 
 @pytest.mark.parametrize("ramp", RAMPS)
-def test_a_request_of_the_steady_state_shares_the_server_with_as_many_as_the_level_says(ramp: RampSetting) -> None:
-    """Its time is its work times the level, exactly. That of most of those at a level's end is not.
+def test_steady_requests_share_the_server_with_a_full_level(ramp: RampSetting) -> None:
+    """The time of a kept request is exactly its work times the level, unlike that of most at the end of a level.
 
-    Kept are a few more, which were under way longer than all that were sent after them.
+    A few others are kept, too: those in flight longer than all that were sent after them.
     """
     run = sweep_of(SharedRun, (4, 16), 320, ramp=ramp)
     for level in (4, 16):
@@ -173,7 +173,7 @@ def test_a_request_of_the_steady_state_shares_the_server_with_as_many_as_the_lev
 
 
 def errors_of(kind: type[QueueRun], exact: Callable[[int], Any], sweeps: int, **options: Any) -> dict[int, list[float]]:
-    """Return at each level the relative errors of p50 and p95 and of p95 with the last ones, in the mean of sweeps."""
+    """Return at each level the mean relative errors of p50, of p95, and of p95 with the last requests included."""
     found: dict[int, list[list[float]]] = {}
     for seed in range(sweeps):
         run = sweep_of(kind, (8, 16), 160, seed=seed, **options)
@@ -193,9 +193,9 @@ def errors_of(kind: type[QueueRun], exact: Callable[[int], Any], sweeps: int, **
 @pytest.mark.thorough
 @pytest.mark.parametrize("ramp", RAMPS)
 def test_percentiles_are_those_of_the_steady_state(ramp: RampSetting) -> None:
-    """With 160 requests at each level within 5 %, where requests share a server and where they queue for one of four.
+    """They are within 5 % with 160 requests a level, for shared servers and for queues with four slots.
 
-    Where they share it, the last ones before another level would be off by more than that.
+    With shared servers, the last requests of a level would cause a larger error.
     """
     shared = errors_of(SharedRun, lambda level: expon(scale=level), 100, ramp=ramp)
     queued = errors_of(QueueRun, lambda level: gamma(level - 4, scale=1 / 4), 60, ramp=ramp, servers=4)
@@ -207,7 +207,7 @@ def test_percentiles_are_those_of_the_steady_state(ramp: RampSetting) -> None:
 
 @pytest.mark.parametrize("ramp", RAMPS)
 def test_waits_for_one_of_several_servers_have_their_known_percentiles(ramp: RampSetting) -> None:
-    """M/M/4 with 16 in flight: who comes waits for twelve departures, at full rate. 4,000 requests."""
+    """In M/M/4 with 16 in flight, an arrival waits for twelve departures at full rate; 4,000 requests."""
     (point,) = sweep_of(QueueRun, (16,), 4000, ramp=ramp, servers=4).sweep
     assert point.ttft_p50_s == pytest.approx(gamma(12, scale=1 / 4).ppf(0.5), rel=0.05)
     assert point.ttft_p95_s == pytest.approx(gamma(12, scale=1 / 4).ppf(0.95), rel=0.05)
@@ -215,9 +215,10 @@ def test_waits_for_one_of_several_servers_have_their_known_percentiles(ramp: Ram
 
 
 def test_a_burst_never_ends_where_all_requests_take_equally_long() -> None:
-    """M/D/4: who comes waits for (level - 4) / 4 of a service, if departures are spread; a burst keeps them together.
+    """In M/D/4 an arrival waits for (level - 4) / 4 of a service if departures are spread.
 
-    A sweep whose places open over the time measured at the level before has the exact wait of every request.
+    A burst keeps them together. A sweep that ramps over the time measured at the level before has the exact wait of
+    every request.
     """
     burst, spread = (
         sweep_of(QueueRun, (4, 6, 10), 60, ramp=ramp, servers=4, draw=fixed) for ramp in RAMPS if ramp != 2.0
@@ -229,7 +230,7 @@ def test_a_burst_never_ends_where_all_requests_take_equally_long() -> None:
 
 
 def test_places_open_over_the_time_that_was_measured() -> None:
-    """The first conversation is alone and gives it; a later level takes the mean of the level before."""
+    """The first conversation runs alone and gives that time; a later level uses the mean of the level before."""
     run = sweep_of(QueueRun, (4, 6, 10), 60, ramp="auto", servers=4, draw=fixed)
     first, second, third = run.entries
     assert (first.at_s, first.open_s) == pytest.approx((0, 2))
@@ -250,7 +251,7 @@ def test_places_open_over_the_time_that_was_measured() -> None:
 def test_every_request_is_sent_whatever_the_ramp_and_never_too_many_at_once(
     levels: list[int], each: int, ramp: RampSetting, seed: int
 ) -> None:
-    """A level that is too short to be measured included; each lane comes to each level once."""
+    """This includes a level too short to be measured; each lane reaches each level once."""
     run = sweep_of(QueueRun, levels, each, ramp=ramp, seed=seed, servers=3)
     assert len(run.table) == len(levels) * each
     entered = [entry.concurrency for entry in run.entries]
@@ -267,10 +268,10 @@ SENT = st.lists(st.none() | st.floats(0, 100), min_size=1, max_size=30)
 
 
 @given(SENT, st.integers(0, 40), st.none() | st.floats(0, 100), st.randoms())
-def test_first_and_last_ones_are_a_number_or_all_that_a_ramp_or_an_end_adds(
+def test_only_the_first_and_last_requests_of_a_level_are_left_out(
     sent: list[float | None], count: int, open_s: float | None, random: Random
 ) -> None:
-    """None of those never sent, and none that was sent between those that are kept."""
+    """No unsent request is counted, and none between kept ones is left out."""
     times = np.array([np.nan if at is None else at for at in sent])
     begins = np.array([random.random() < 0.7 for _ in sent])
     known = [at for at in sent if at is not None]
@@ -285,7 +286,7 @@ def test_first_and_last_ones_are_a_number_or_all_that_a_ramp_or_an_end_adds(
 
 
 def test_later_turns_that_are_sent_when_no_conversation_begins_are_left_out() -> None:
-    """The lane empties then, whatever the number of turns."""
+    """The lane empties at that time, for any number of turns."""
     run = sweep_of(QueueRun, (4,), 40, servers=4)
     records = [replace(each, timestamps=replace(each.timestamps)) for each in run.records]
     later = [
@@ -300,7 +301,7 @@ def test_later_turns_that_are_sent_when_no_conversation_begins_are_left_out() ->
 
 
 def test_models_of_one_lane_share_its_places() -> None:
-    """Of a lane as many are left out as it has places, and not of each model, where the journal knows the lanes."""
+    """If the journal knows the lanes, a lane's slots count once, and not for each model."""
     run = sweep_of(QueueRun, (4,), 80, servers=4)
     records = [
         replace(each, identity=replace(each.identity, model="mn"[each.identity.block % 2])) for each in run.records
@@ -314,7 +315,7 @@ def test_models_of_one_lane_share_its_places() -> None:
 
 @pytest.mark.parametrize("load", [{"max_requests": 80}, {"levels": (4,)}, {"levels": (4, 8)}], ids=str)
 def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own(load: dict[str, Any]) -> None:
-    """The lane filled again, over a ramp again, when the run went on; and it emptied twice. So it does in a level."""
+    """The lane fills again with a ramp and empties twice, also within a level."""
     first, second = (sweep_of(QueueRun, (4,), 40, seed=seed, servers=4, ramp=2.0) for seed in (1, 2))
     pause_ns = 100 * SECOND_NS
     later = [
@@ -340,8 +341,8 @@ def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own(load: dict
 
 
 @pytest.mark.parametrize(("levels", "named"), [((4, 2), "acme/m @ 4 (n 8)"), ((), "acme/m (n 8)")])
-def test_a_run_too_short_for_a_steady_state_says_so(levels: tuple[int, ...], named: str) -> None:
-    """With what to do; a run that is long enough does not."""
+def test_a_run_too_short_for_a_steady_state_has_a_note(levels: tuple[int, ...], named: str) -> None:
+    """The note says what to do; a run that is long enough has none."""
     swept = sweep_of(QueueRun, levels or (4,), 8, servers=4)
     load = {"levels": levels} if levels else {"max_requests": 8}
     run = Run.of(replace(header_of(**load), repeat=8 if levels else None), swept.records)

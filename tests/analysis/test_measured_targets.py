@@ -65,7 +65,7 @@ def give_vantages(run: ResumableRun, *nodes: Node) -> None:
 
 
 def test_a_prepared_run_counts_its_requests_once_per_node(tmp_path: Path) -> None:
-    """Before the nodes are known they are counted once; then a note names the nodes."""
+    """They are counted once until the nodes are known; then a note names the nodes."""
     prepared = prepared_run_of(tmp_path)
     assert prepared.wants_vantages
     wide = prepared.with_vantages((NORTH, Node("gamma", None)))
@@ -75,7 +75,7 @@ def test_a_prepared_run_counts_its_requests_once_per_node(tmp_path: Path) -> Non
 
 
 def test_a_resumed_run_keeps_its_vantages(tmp_path: Path) -> None:
-    """New nodes are ignored, and a node that is gone is named in the error."""
+    """New nodes are ignored, and a missing node is named in the error."""
     prepared = prepared_run_of(tmp_path).with_vantages((NORTH, SOUTH))
     assert prepared.with_vantages((SOUTH, Node("alpha", "moved"), Node("gamma", None))).plan.vantages == (NORTH, SOUTH)
     with pytest.raises(CompareError, match=r"asks from alpha, too, .* it has beta"):
@@ -102,7 +102,7 @@ def test_a_run_with_vantages_cannot_be_resumed_without_a_cluster(finished_run: R
 
 
 def test_a_run_without_vantages_cannot_be_resumed_with_vantage(finished_run: ResumableRun, tmp_path: Path) -> None:
-    """No row of it would count; that is refused before a cluster is started."""
+    """None of its rows would count; the error comes before a cluster is started."""
     place = copytree(finished_run.place, tmp_path / "copy")
     resumed = compare(place, "run", "--resume", "out", "--engine", "ray", "--vantage")
     assert resumed.returncode == 2
@@ -129,7 +129,7 @@ def test_places_are_regions_where_these_differ(vantages: dict[str, str | None]) 
 
 
 def test_a_place_is_a_region_before_it_is_a_node() -> None:
-    """A region means all its nodes, even if it has the name of a node."""
+    """A region means all its nodes, even if a node has the same name."""
     vantages = {"a": "north", "b": "north", "c": "a"}
     found = {name: find_nodes(vantages, name) for name in ("north", "a", "c", "d")}
     assert found == {"north": {"a", "b"}, "a": {"c"}, "c": {"c"}, "d": set()}
@@ -139,7 +139,7 @@ def test_a_place_is_a_region_before_it_is_a_node() -> None:
 
 
 def sent_from(node: str, *records: Record) -> list[Record]:
-    """Return records as sent from a node of NODES, each with a key of its own, as the plan of such a run gives."""
+    """Return records as sent from a node of NODES, with the keys of the plan of such a run."""
     keys = (replace(record.identity, key=f"{record.identity.key}-{node}") for record in records)
     return [
         replace(record, identity=identity, node=node, region=NODES[node])
@@ -177,7 +177,7 @@ def test_summary_of_a_place_is_that_of_its_requests_alone(requests: list[tuple[s
 
 
 def test_a_run_without_vantages_has_one_row_per_target() -> None:
-    """Nodes that shared the requests are not split."""
+    """Nodes that share the requests are not split."""
     run = run_of([*sent_from("alpha", answered(BASE)), *sent_from("beta", answered(BASE, block=2))])
     assert run.in_parts is run
     assert [row[0] for row in tabulate_summary(run.in_parts.summary).rows] == [BASE]
@@ -245,7 +245,7 @@ def test_a_target_that_is_slower_from_one_region_is_regressed_there() -> None:
 
 
 def grow_slower(record: Record) -> Record:
-    """Return a reply slowed down by its block: by a factor of ten in the end."""
+    """Return a reply slowed down by its block, by a factor of ten in the end."""
     identity = record.identity
     late_s = (record.ttft_s or 0) * math.exp(identity.block / 5)
     return replace(answered(BASE, identity.case, identity.block, late_s), node=record.node, region=record.region)
@@ -265,7 +265,7 @@ def test_equal_regions_are_not_regressed(seed: int, sigma: float) -> None:
 
 
 def test_a_region_is_the_mean_of_its_nodes() -> None:
-    """A block is one unit of evidence, however many nodes sent it."""
+    """A block is one unit of evidence, for any number of nodes."""
     run = run_from(*jittered_from("alpha"), *jittered_from("beta", slower=1.5, seed=3), *jittered_from("delta", seed=4))
     found = {each.measure.name: each for each in diff_places(run, "south", "north").findings}["ttft_s"]
     assert found.units == 20
@@ -275,7 +275,7 @@ def test_a_region_is_the_mean_of_its_nodes() -> None:
 
 
 def test_targets_are_paired_by_node() -> None:
-    """A target that failed from the nearest node is not slower for that."""
+    """A target that failed from the nearest node is not slower because of that."""
     near, far = jittered_from("alpha", target=NEW), jittered_from("delta", target=NEW, slower=3, seed=2)
     lost = [replace(each, outcome=Outcome.CONNECTION) if each.identity.block > 8 else each for each in near]
     run = run_from(*jittered_from("alpha", seed=5), *jittered_from("delta", slower=3, seed=6), *lost, *far)
@@ -285,7 +285,7 @@ def test_targets_are_paired_by_node() -> None:
 
 
 def test_runs_are_matched_by_place() -> None:
-    """A run that lost its nearest node is not slower for that; a place of only one run is named."""
+    """A run that lost its nearest node is not slower because of that; a place of only one run is named."""
     base = run_from(*jittered_from("alpha"), *jittered_from("delta", slower=3, seed=2))
     fewer = {"alpha": "north", "delta": "south", "omega": "west"}
     later = [*jittered_from("alpha", 6, seed=3), *jittered_from("delta", slower=3, seed=4)]

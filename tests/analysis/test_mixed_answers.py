@@ -1,4 +1,4 @@
-"""Targets that several vendors answered: how they are found and split, and warnings of comparisons and histories."""
+"""Targets that several vendors answered: findings, splits, and warnings of comparisons and histories."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +27,14 @@ def served(*vendors: str | None, target: str = BASE, **names: Any) -> list[Recor
     ]
 
 
-def told(column: str, name: str, block: int) -> Record:
+def answered_by(column: str, name: str, block: int) -> Record:
     """Return a record that names who answered in one column; each round takes longer by 100 ms."""
     names: dict[str, Any] = {column: name}
     return answered(block=block, ttft_s=0.1 * block, **names)
 
 
 def test_a_target_of_two_vendors_has_a_median_and_n_of_each() -> None:
-    """Failed requests count among the requests, not in the median; those that name nobody are counted apart."""
+    """Failed requests are counted but enter no median; requests without a vendor are counted separately."""
     bad = replace(failed(block=9), served_by="B")
     run = run_of([*served("A", "A", "B", None), bad])
     (found,) = run.mixed_answers
@@ -45,14 +45,14 @@ def test_a_target_of_two_vendors_has_a_median_and_n_of_each() -> None:
 
 
 def test_warm_ups_and_targets_of_one_vendor_are_no_finding() -> None:
-    """A warm-up counts nowhere."""
+    """Warm-ups are not counted."""
     warm = replace(answered(block=0, served_by="B"), warmup=True)
     assert run_of([warm, *served("A", "A")]).mixed_answers == ()
     assert run_of([*served("A"), *served("B", target=NEW)]).mixed_answers == ()
 
 
 def test_fingerprints_are_a_finding_where_vendors_are_not() -> None:
-    """Fingerprints are left out if vendors differ, since each vendor has its own."""
+    """Fingerprints are left out if vendors differ, because each vendor has its own."""
     prints = [replace(record, system_fingerprint=f"f{at}") for at, record in enumerate(served("A", "A"))]
     assert [found.column for found in run_of(prints).mixed_answers] == ["system_fingerprint"]
     prints = [replace(record, system_fingerprint=f"f{at}") for at, record in enumerate(served("A", "B"))]
@@ -60,7 +60,7 @@ def test_fingerprints_are_a_finding_where_vendors_are_not() -> None:
 
 
 def test_tiers_are_a_finding_beside_vendors() -> None:
-    """A tier is another speed at the same vendor."""
+    """A tier may have another speed at the same vendor."""
     first, second = served("A", "B")
     records = [replace(first, service_tier="flex"), replace(second, service_tier="default")]
     assert [found.column for found in run_of(records).mixed_answers] == ["served_by", "service_tier"]
@@ -74,11 +74,9 @@ def test_tiers_are_a_finding_beside_vendors() -> None:
         ("service_tier", "replies came from 2 service tiers", "2 种服务等级"),
     ],
 )
-def test_the_sentence_says_who_how_often_how_fast_and_that_figures_mix_them(
-    column: str, words: str, chinese: str
-) -> None:
-    """In both languages, with the option that splits them."""
-    records = [told(column, name, at) for at, name in enumerate("AB", 1)]
+def test_the_sentence_names_vendors_with_their_counts_and_medians(column: str, words: str, chinese: str) -> None:
+    """In both languages it says that figures mix the vendors, and names the option that splits them."""
+    records = [answered_by(column, name, at) for at, name in enumerate("AB", 1)]
     (sentence,) = describe_mixed(find_mixed_answers(run_of(records).table))
     assert sentence == (
         f"{BASE}: {words}, and its figures mix them: A 1 request (median TTFT 100 ms, n 1), "
@@ -91,7 +89,7 @@ def test_the_sentence_says_who_how_often_how_fast_and_that_figures_mix_them(
 
 
 def test_many_vendors_are_counted() -> None:
-    """A sentence lists six."""
+    """The sentence lists six and counts the others."""
     records = [answered(block=at, served_by=f"V{at}") for at in range(1, 10)]
     (sentence,) = describe_mixed(run_of([*records, replace(failed(block=10), served_by=None)]).mixed_answers)
     assert "V6" in sentence
@@ -110,7 +108,7 @@ def test_a_vendor_without_a_timed_reply_has_no_median() -> None:
 
 
 def test_a_split_run_has_a_row_for_each_vendor() -> None:
-    """Rows that name nobody, such as failures, are apart; a target that never names one stays whole."""
+    """Rows without a vendor, such as failures, are separate; a target that never names one stays whole."""
     run = replace(run_of([*served("B", "A", None), *served(None, target=NEW)]), by="served_by").in_parts
     assert [str(each.target) for each in run.summary] == [f"{BASE} by A", f"{BASE} by B", f"{BASE} by unknown", NEW]
     assert [each.n for each in run.summary] == [1, 1, 1, 1]
@@ -120,7 +118,7 @@ def test_a_split_run_has_a_row_for_each_vendor() -> None:
 
 
 def test_a_run_is_split_by_place_and_vendor() -> None:
-    """One mechanism for both: a row for each place and each vendor that answered there."""
+    """There is a row for each place and each vendor that answered there."""
     records = [
         replace(answered(block=at, served_by=vendor), node=node)
         for at, (vendor, node) in enumerate([("A", "north"), ("B", "north"), ("A", "south")], 1)
@@ -140,8 +138,8 @@ def test_replies_side_by_side_are_split_like_tables() -> None:
     assert [str(target) for target in row.replies] == [f"{BASE} by A", f"{BASE} by B"]
 
 
-def test_a_summary_by_an_unknown_column_names_those_there_are(tmp_path: Path) -> None:
-    """As a wrong option does."""
+def test_a_summary_by_an_unknown_column_is_refused(tmp_path: Path) -> None:
+    """The message names the columns that exist, as for a wrong option."""
     folder = write_run(tmp_path / "run", served("A", "B"))
     with pytest.raises(CompareError, match="it may be served_by, system_fingerprint, service_tier, response_model"):
         summary(folder, by="vendor")  # type: ignore[arg-type]
@@ -151,7 +149,7 @@ def test_a_summary_by_an_unknown_column_names_those_there_are(tmp_path: Path) ->
 
 
 def test_a_comparison_warns_of_another_mix_of_vendors() -> None:
-    """With the counts of both sides; fingerprints that follow from the vendors are left out."""
+    """The warning has the counts of both sides; fingerprints that follow from the vendors are left out."""
     base, new = run_of(served("A", "A", "B", "B"), "base"), run_of(served("A", "B", "B", "B"), "new")
     (warning,) = (each for each in diff_runs(base, new).warnings if "vendors" in each)
     assert warning == f"{BASE}: the vendors that answered differ: A 2, B 2 in base, B 3, A 1 in new"
@@ -159,21 +157,21 @@ def test_a_comparison_warns_of_another_mix_of_vendors() -> None:
 
 @pytest.mark.parametrize("column", ["system_fingerprint", "service_tier"])
 def test_a_comparison_warns_of_other_fingerprints_and_tiers(column: str) -> None:
-    """Even where all of one side are alike."""
-    base, new = (run_of([told(column, name, at) for at in (1, 2)], name) for name in ("x", "y"))
+    """It does so even if each side has only one of them."""
+    base, new = (run_of([answered_by(column, name, at) for at in (1, 2)], name) for name in ("x", "y"))
     (warning,) = (each for each in diff_runs(base, new).warnings if "differ: x 2 in base, y 2 in new" in each)
     assert warning.startswith(f"{BASE}: the s")
 
 
 def test_the_same_mix_and_a_side_that_names_nobody_are_no_warning() -> None:
-    """There is no warning about columns that an older journal lacks."""
+    """Columns that an older journal lacks give no warning."""
     mixed, silent = run_of(served("A", "B"), "mixed"), run_of(served(None, None), "silent")
     for base, new in ((mixed, run_of(served("B", "A"), "other")), (silent, mixed), (mixed, silent)):
         assert not [each for each in diff_runs(base, new).warnings if "vendors" in each]
 
 
 def test_two_models_of_one_run_may_have_other_vendors() -> None:
-    """They do at every router; variants of one model should not."""
+    """At a router all models do; variants of one model should not."""
     run = run_of([*served("A", "A"), *served("B", "B", target=NEW)])
     assert not [each for each in diff_within(run, BASE, NEW).warnings if "vendors" in each]
     varied = [

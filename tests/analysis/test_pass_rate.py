@@ -31,8 +31,8 @@ counts = st.lists(st.integers(1, 10).flatmap(lambda n: st.tuples(st.integers(0, 
 
 
 @given(counts)
-def test_repeats_say_at_least_as_much_as_cases_and_at_most_as_much_as_requests(found: list[tuple[int, int]]) -> None:
-    """The interval contains the share, and the effective number is between those of cases and repeats."""
+def test_the_effective_number_is_between_cases_and_requests(found: list[tuple[int, int]]) -> None:
+    """The interval contains the share."""
     cases = CaseCounts.of(found)
     share = sum(passed for passed, _ in found) / sum(n for _, n in found)
     interval = pass_interval(cases, share)
@@ -43,7 +43,7 @@ def test_repeats_say_at_least_as_much_as_cases_and_at_most_as_much_as_requests(f
 
 
 def test_repeats_that_always_agree_say_no_more_than_one() -> None:
-    """Ten repeats of ten cases, five of which always pass: the interval is that of ten cases."""
+    """Ten repeats of ten cases, five of which always pass, have the interval of ten cases."""
     once = measure_pass_rate([cell(str(at), int(at < 5), int(at >= 5)) for at in range(10)])
     often = measure_pass_rate([cell(str(at), 10 * (at < 5), 10 * (at >= 5)) for at in range(10)])
     assert once is not None
@@ -71,9 +71,9 @@ def test_undecided_repeats_are_in_no_share() -> None:
 @pytest.mark.parametrize("cases", [10, 50, 300])
 @pytest.mark.parametrize("repeats", [1, 3, 10])
 def test_intervals_hold_the_truth_as_often_as_they_say(cases: int, repeats: int) -> None:
-    """At least 93 % of 600 intervals with case effects contain the true rate; benchmarks/gates.py measures more.
+    """At least 93 % of 600 intervals with case effects contain the true rate.
 
-    That is 2.2 standard errors below the 95 % that they claim; the worlds are those where a cluster matters.
+    That is 2.2 standard errors below the nominal 95 %; benchmarks/gates.py measures more.
     """
     held = [
         coverage_of_intervals(np.random.default_rng(5), PassWorld(share, alike), cases, repeats, 200)

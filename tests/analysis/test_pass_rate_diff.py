@@ -31,7 +31,7 @@ PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdi
 
 
 def checked(case: str, *verdicts: CheckVerdict) -> CheckedCell:
-    """Return a case of which each repeat, a round each, has this verdict."""
+    """Return a case with this verdict in each round."""
     repeats = tuple(CheckedRepeat(at, at, None, verdict) for at, verdict in enumerate(verdicts, start=1))
     passed, failed, undecided = (verdicts.count(each) for each in (PASSED, FAILED, UNDECIDED))
     cell = CheckedCell(case, MeasuredTarget("p/m"), None, len(verdicts), passed, failed, undecided, ())
@@ -39,7 +39,7 @@ def checked(case: str, *verdicts: CheckVerdict) -> CheckedCell:
 
 
 def passes(base: list[int], new: list[int], repeats: int = 1) -> PairedPasses:
-    """Return cases with so many passed repeats."""
+    """Return cases with this many passed repeats."""
     old, now = (CaseCounts.of((each, repeats) for each in side) for side in (base, new))
     return PairedPasses(old, now)
 
@@ -72,8 +72,8 @@ def test_p_is_the_share_of_all_exchanges_of_signs(differences: list[int]) -> Non
 
 
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=40), st.integers(1, 5))
-def test_p_knows_neither_scale_nor_side_nor_order(differences: list[int], factor: int) -> None:
-    """The p-value is the same if all differences are negated, reversed or multiplied."""
+def test_p_does_not_depend_on_scale_sign_or_order(differences: list[int], factor: int) -> None:
+    """Differences may be negated, reversed or multiplied."""
     p = flip_p(np.array(differences))
     assert flip_p(-np.array(differences)) == pytest.approx(p, abs=1e-12)
     assert flip_p(factor * np.array(differences[::-1])) == pytest.approx(p, abs=1e-12)
@@ -111,7 +111,7 @@ def test_the_interval_holds_the_estimate_and_turns_with_the_sides(found: list[tu
     assert (mirrored.low, mirrored.high) == pytest.approx((-interval.high, -interval.low), abs=1e-9)
 
 
-def test_where_no_case_tells_the_arms_apart_the_interval_has_a_width() -> None:
+def test_the_interval_has_a_width_if_no_case_differs() -> None:
     """Twenty cases that both arms passed do not rule out a difference of a twentieth."""
     interval = difference_interval(passes([1] * 20, [1] * 20))
     assert interval.high > 0.1
@@ -150,11 +150,11 @@ def test_pairs_are_of_one_case_and_round() -> None:
     assert pair_passes([], [], by_round=False) is None
 
 
-# What would decide
+# The sample size needed
 
 
-def test_with_one_repeat_nobody_knows_what_more_repeats_would_show() -> None:
-    """With one repeat per case, the number of rounds needed is unknown."""
+def test_with_one_repeat_the_rounds_needed_are_unknown() -> None:
+    """The variation between repeats cannot be estimated."""
     assert rounds_needed(passes([1, 0] * 10, [1, 1] * 10), 0.05, 0.01) is None
 
 

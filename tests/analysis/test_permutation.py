@@ -156,7 +156,7 @@ def test_equal_units_have_p_1() -> None:
 
 
 def test_p_values_of_rows_are_those_of_each_row_alone() -> None:
-    """The simulation of the benchmarks tests many rows in one call."""
+    """The benchmarks' simulation tests many rows in one call."""
     rows = np.stack([units(seed, 30, 0.1 * seed) for seed in range(6)])
     assert p_values(rows, SignFlips(30)).tolist() == [sign_flip_test(row).p for row in rows]
 

@@ -25,7 +25,7 @@ TRIED = np.full(20, 13.0)
 
 
 def outage(*rounds: int, of: int = 20) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the failures of rounds of 13 requests, some of which failed as a whole."""
+    """Return the failures of rounds of 13 requests, some of which fail as a whole."""
     return np.array([13.0 if at in rounds else 0.0 for at in range(of)])
 
 
@@ -81,9 +81,9 @@ def test_outages_of_two_rounds_are_no_rise_of_failures() -> None:
 @pytest.mark.parametrize("usual", [0.0, 0.003, 0.01])
 @pytest.mark.parametrize(("rounds", "chance"), [(20, 0.1), (50, 0.05), (50, 0.1)])
 def test_outages_of_one_target_alone_are_no_rise_of_failures(rounds: int, chance: float, usual: float) -> None:
-    """Of 300 runs in which now and then a whole round of one target fails, at most 2 % claim more failures.
+    """At most 2 % of 300 runs in which a whole round of one target may fail claim more failures.
 
-    So it is where single requests of both fail besides.
+    This also holds if single requests of both targets fail besides.
     """
     rng, tried = np.random.default_rng(7), np.full(rounds, 13.0)
     found = 0

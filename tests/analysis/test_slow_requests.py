@@ -62,7 +62,7 @@ def test_rounds_of_independent_requests_differ_in_two_runs_of_a_hundred() -> Non
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.5, 1.0, 1.5, 2.0]) | st.floats(0, 9)), max_size=30))
 def test_ranks_within_groups_are_scipys(pairs: list[tuple[int, float]]) -> None:
-    """Whatever the order, with ties and groups of one."""
+    """This holds in any order, with ties and groups of one."""
     groups, values = np.array([group for group, _ in pairs], dtype=np.intp), np.array([value for _, value in pairs])
     expected = np.empty(len(pairs))
     for group in {*groups.tolist()}:
@@ -71,7 +71,7 @@ def test_ranks_within_groups_are_scipys(pairs: list[tuple[int, float]]) -> None:
 
 
 def test_a_request_without_a_time_has_no_rank() -> None:
-    """Neither its round's sum nor the variance of that knows it."""
+    """It enters neither the sum of its round nor the variance of that."""
     times = some_times(3)
     times[4, 2] = np.nan
     side = rounds_of(times)

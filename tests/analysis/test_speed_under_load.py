@@ -1,4 +1,4 @@
-"""Speed under load: from crafted records, against the plain definitions, and as text."""
+"""Throughput and latency under load: from crafted records, compared with the definitions, and as text."""
 
 import re
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_requests_that_were_never_tried_are_not_failed() -> None:
 
 
 def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:
-    """Requests per second are given all the same."""
+    """Requests per second are given nevertheless."""
     swept = [*SWEPT, record_of(1, 1500, 100, 500, tokens=None)]
     assert [point.output_tps for point in levels_of(HEADER, swept)] == [None, 30]
     assert [point.requests_per_s for point in levels_of(HEADER, swept)] == [1.5, 1]
@@ -124,7 +124,7 @@ def test_a_run_without_load_profile_has_no_load_tables() -> None:
 
 @pytest.mark.parametrize("load", [{"levels": (1, 4)}, {"rate": 2.0}])
 def test_headings_and_captions_are_in_the_language_that_is_written(load: dict[str, Any]) -> None:
-    """Titles, headings and captions alike, as those of prompt caches are."""
+    """This includes titles, and tables of prompt caches."""
     run = Run.of(replace(HEADER, load=load), SWEPT)
     with in_language("zh"):
         (found,) = load_tables(run)
@@ -141,7 +141,7 @@ REQUESTS = st.lists(
 
 @given(REQUESTS)
 def test_rates_follow_their_definitions(requests: list[tuple[int, int, int, int]]) -> None:
-    """In whatever order requests finished."""
+    """Requests may finish in any order."""
     records = [record_of(1, sent, ttft, total, tokens) for sent, ttft, total, tokens in requests]
     (point,) = levels_of(HEADER, records)
     span_s = (max(sent + total for sent, _, total, _ in requests) - min(sent for sent, *_ in requests)) / 1000
@@ -183,7 +183,7 @@ def cells_of(text: str, first: str) -> list[str]:
 
 
 def test_the_table_of_a_sweep_shows_n_beside_figures_and_why_it_stopped(tmp_path: Path) -> None:
-    """Figures stand beside n, and the reason why the run was stopped is given."""
+    """The reason of an early stop is below the table."""
     run = written(tmp_path, HEADER, SWEPT)
     page = write(run)
     level = page[page.index("## Speed under load") :]

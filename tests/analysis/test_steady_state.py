@@ -1,9 +1,7 @@
 """Closed loops in their steady state, on a queue with a known solution, under a virtual clock."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from random import Random
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -17,58 +15,26 @@ from runner.analysis.diff import diff_within
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.loaded_run import Run
 from runner.analysis.paired_lead import paired_lead
-from runner.analysis.steady_state import LevelEntry
 from runner.analysis.stored_summary import summarize_run
-from runner.core.events import Outcome
-from runner.core.load_profile import LoadProfile, RampSetting
+from runner.core.load_profile import RampSetting
 from runner.core.record import Record
-from runner.core.record_fields import TextEvents, Timestamps
-from runner.core.suite import Case, Parameters
-from runner.engine.lane_limits import ConcurrencyLimit
-from runner.engine.provider_lane import Lane
-from runner.planning.plan import Plan
-from runner.planning.request import Request, Target
-from runner.storage.journal import Header
+from runner.core.record_fields import Timestamps
 from tests.support.crafted_runs import BASE, NEW, answered, header
-from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun
+from tests.support.virtual_run import SECOND_NS
+from tests.support.virtual_sweep import DECODE_S, EACH, PREFILL_S, header_of, sweep_records, sweep_run
 
 LEVELS = (1, 4, 16, 32)
 
-PREFILL_S, DECODE_S = 0.03, 1.0
-"""A prompt is read in 30 ms in the mean, one at a time; a reply then takes a second, however many others do so."""
 
-EACH = 1000
-"""Requests at each level."""
-
-
-@dataclass
-class Server:
-    """A server that reads prompts one at a time, first come, first served, and then answers them all at once."""
-
-    random: Random
-    free_ns: int = 0
-    now_ns: Callable[[], int] = lambda: 0
-    ttft_ns: dict[str, int] = field(default_factory=dict)
-
-    def lasts_ns(self, request: Request) -> int:
-        """Return the duration of a request that arrives now."""
-        self.free_ns = max(self.now_ns(), self.free_ns) + self._draw_ns(PREFILL_S)
-        self.ttft_ns[request.key] = self.free_ns - self.now_ns()
-        return self.ttft_ns[request.key] + self._draw_ns(DECODE_S)
-
-    def _draw_ns(self, mean_s: float) -> int:
-        return round(self.random.expovariate(1 / mean_s) * SECOND_NS)
-
-
-def found_reading(customers: int) -> NDArray[np.float64]:
-    """Return the exact probabilities that 0, 1, ... customers are at the prompt or wait for it."""
+def reading_probabilities(customers: int) -> NDArray[np.float64]:
+    """Return the exact probabilities that 0, 1, ... of this many customers are read or wait to be read."""
     weights = [math.perm(customers, at) * (PREFILL_S / DECODE_S) ** at for at in range(customers + 1)]
     return np.array(weights) / sum(weights)
 
 
 def expected_p95_s(concurrency: int) -> float:
-    """Return the exact p95 of TTFT: who comes finds what the others alone would be at, and waits for those before."""
-    before = found_reading(concurrency - 1)
+    """Return the exact p95 of TTFT: an arrival finds the state of the other customers, and waits for those ahead."""
+    before = reading_probabilities(concurrency - 1)
 
     def share_above(seconds: float) -> float:
         return float(sum(p * gamma.sf(seconds, at + 1, scale=PREFILL_S) for at, p in enumerate(before))) - 0.05
@@ -78,55 +44,11 @@ def expected_p95_s(concurrency: int) -> float:
 
 def expected_requests_per_s(concurrency: int) -> float:
     """Return the exact throughput, at which prompts are read at full rate whenever there is one."""
-    return float(1 - found_reading(concurrency)[0]) / PREFILL_S
-
-
-def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampSetting = "none") -> list[Record]:
-    """Return the records of a sweep on such a server."""
-    return sweep_run(levels, each, seed, ramp)[0]
-
-
-def sweep_run(
-    levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampSetting = "none"
-) -> tuple[list[Record], list[LevelEntry]]:
-    """Return the records of a sweep on such a server, and the times at which its lane reached each level."""
-    server = Server(Random(seed))
-    plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
-    load = LoadProfile(levels=levels, ramp=ramp)
-    run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, server.lasts_ns, load)
-    server.now_ns = lambda: run.now_ns
-    records = [record_of(held, server) for held in run.run_levels()]
-    return records, entries_of(run)
-
-
-def entries_of(run: VirtualRun) -> list[LevelEntry]:
-    """Return the times at which the one lane of a run reached its levels."""
-    return [LevelEntry("acme", None, each.width, each.at_ns / 1e9, each.open_ns / 1e9) for each in run.openings]
-
-
-def header_of(**load: object) -> Header:
-    """Return the header of a run with a load profile, as this version writes it."""
-    return Header(
-        run_id="run", suite="suite", digest="0", seed=1, started_at="2026-11-20T10:00:00.000+01:00", simulated=False,
-        repeat=EACH, targets=("acme/m",), cases=("one",), planned_requests=None, release="free", load=load,
-    )  # fmt: skip
-
-
-def record_of(held: TimedConversation, server: Server) -> Record:
-    """Return the record of a conversation."""
-    ttft_ns = server.ttft_ns[held.request.key]
-    return Record(
-        identity=held.request.identity(),
-        timestamps=Timestamps(sent=held.start_ns, first_event=held.start_ns + ttft_ns, last_event=held.end_ns),
-        outcome=Outcome.OK,
-        text_events=TextEvents((ttft_ns // 1000, (held.end_ns - held.start_ns) // 1000), "aa", (1, 1)),
-        reply="ab",
-        output_tokens=10,
-    )
+    return float(1 - reading_probabilities(concurrency)[0]) / PREFILL_S
 
 
 def errors(each: int, sweeps: int, *, ramp: RampSetting = "auto", old: bool = False) -> dict[int, tuple[float, float]]:
-    """Return the relative errors of p95 and throughput at each level, in the mean over some sweeps."""
+    """Return the mean relative errors of p95 and throughput at each level over some sweeps."""
     header = replace(header_of(levels=LEVELS, ramp=ramp), repeat=each, release=None if old else "free")
     found: dict[int, list[tuple[float, float]]] = {}
     for seed in range(sweeps):
@@ -151,8 +73,8 @@ def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
             assert abs(rate) <= 0.05
 
 
-def test_whole_levels_are_wrong_by_far() -> None:
-    """What made sweeps leave out the first requests: at 16 at once, a hundred of them have twice the p95."""
+def test_figures_of_whole_levels_are_far_off() -> None:
+    """At 16 in flight, a hundred requests have twice the p95, which is why sweeps leave out the first ones."""
     p95, rate = errors(100, 20, ramp="none", old=True)[16]
     assert p95 > 0.5
     assert rate < -0.2
@@ -163,7 +85,7 @@ RAMP_S = 1.03
 
 
 def test_places_of_a_level_open_over_the_ramp() -> None:
-    """Those of the first level one by one, those that a later level adds likewise, with the earlier ones kept full."""
+    """Slots of the first level open one by one, and so do those that a later level adds to the full ones."""
     sweep = sweep_records((4, 8), 100, ramp=RAMP_S)
     first = sorted(sent_ns(each) for each in sweep if each.identity.block <= 100)
     assert first[0] == 0
@@ -183,7 +105,7 @@ def test_places_of_a_level_open_over_the_ramp() -> None:
 
 
 def test_a_ramp_has_no_first_wave_and_the_steady_states_figures() -> None:
-    """At 32 at once the longest wait of the first requests is that of a burst without it; p95 is the exact one."""
+    """At 32 in flight the longest wait of the first requests is below half of that of a burst; p95 is exact."""
     header = header_of(levels=(32,))
     burst, ramped = sweep_records((32,), EACH), sweep_records((32,), EACH, ramp=RAMP_S)
     longest = [max(each.text_events.at_us[0] for each in records[:32]) for records in (burst, ramped)]
@@ -211,14 +133,14 @@ def sent_ns(record: Record) -> int:
 
 
 def test_steady_figures_name_what_was_left_out(sweep: list[Record]) -> None:
-    """As many as may be in flight at either end, and no others; the lane was full while the rates were taken."""
+    """As many requests as may be in flight are left out at either end, and the lane was full between them."""
     for point in Run.of(header_of(levels=LEVELS), sweep).sweep:
         assert (point.n, point.left_out) == (EACH - 2 * point.concurrency, 2 * point.concurrency)
         assert point.mean_in_flight == pytest.approx(point.concurrency, rel=0.01)
 
 
 def test_next_level_begins_before_the_last_has_drained(sweep: list[Record]) -> None:
-    """Its first request is sent when a place is free, with the others of the level before still under way."""
+    """Its first request is sent when a slot is free, while others of the level before are in flight."""
     for level in range(1, len(LEVELS)):
         first_ns = min(sent_ns(each) for each in sweep if each.identity.block > level * EACH)
         before = [each for each in sweep if each.identity.block <= level * EACH]
@@ -248,7 +170,7 @@ def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[s
 
 
 def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
-    """`--repeat 12 --requests 48` sends rounds, as `--repeat 12` does: no request is left out, whatever the cap."""
+    """`--repeat 12 --requests 48` sends rounds as `--repeat 12` does: no request is left out."""
     records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 48))]
     capped = replace(header_of(max_requests=48), repeat=12)
     assert Run.of(capped, records).table["flags"].isna().all()
@@ -256,7 +178,7 @@ def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
 
 
 def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
-    """A header that does not say how lanes kept together is that of a sweep whose lanes emptied between levels."""
+    """A header without the release rule is that of a sweep whose lanes emptied between levels."""
     old = replace(header_of(levels=LEVELS), release=None)
     assert [(point.n, point.left_out) for point in Run.of(old, sweep).sweep] == [(EACH, 0)] * 4
     assert Run.of(old, sweep).table["flags"].isna().all()
@@ -269,7 +191,7 @@ def test_level_with_too_few_requests_is_blank() -> None:
 
 
 def two_targets(load: dict[str, Any], each: int = 60) -> Run:
-    """Return a run of two targets that differ in what they do before the load is steady, and in nothing else."""
+    """Return a run of two targets that differ only in what they do before the load is steady."""
     made = [
         answered(target, block=at, ttft_s=(first_s if at <= 4 else 0.2) * (1 + at % 5 / 20), in_flight=4)
         for target, first_s in ((BASE, 0.2), (NEW, 20.0))
@@ -284,8 +206,8 @@ def _sent_at(record: Record, at_ns: int) -> Record:
     return replace(record, timestamps=Timestamps(sent=at_ns, last_event=at_ns + took_ns))
 
 
-def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_on() -> None:
-    """The first requests, a hundred times slower, are in no pair and in no level, as they are in no median."""
+def test_comparisons_and_histories_use_the_requests_of_the_summary() -> None:
+    """The first requests, a hundred times slower, are in no pair, level or median."""
     run = two_targets({"max_requests": 60})
     (found,) = diff_within(run, BASE, NEW, Rule(measures=("ttft",))).findings
     assert found.change == pytest.approx(1)
@@ -305,7 +227,7 @@ def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_
     assert everything.change == pytest.approx(100 ** (4 / 60))
 
 
-def test_of_runs_without_a_steady_state_all_requests_are_compared_and_it_says_so() -> None:
+def test_all_requests_of_runs_without_a_steady_state_are_compared_with_a_note() -> None:
     """A bound on the requests of a short run is no reason not to compare them."""
     run = two_targets({"max_requests": 8}, 8)
     found = diff_within(run, BASE, NEW, Rule(measures=("ttft",)))

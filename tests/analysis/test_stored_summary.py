@@ -29,7 +29,7 @@ PRICES = {BASE: Price("USD", (Rates(Decimal(1), Decimal(3)),), "test").to_plain(
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """Return a request of one of two targets: answered, empty or failed; warm-ups and repeats of a round among them."""
+    """Return requests of two targets, answered, empty or failed, with warm-ups and repeats of a round among them."""
     target, case = draw(st.sampled_from([BASE, NEW])), draw(st.sampled_from(["one", "two", "三"]))
     block = draw(st.integers(1, 9))
     if draw(st.integers(0, 4)) == 0:
@@ -89,7 +89,7 @@ def _levels(run: Run, target: MeasuredTarget) -> Iterator[tuple[str, float]]:
 
 
 def test_a_run_that_lacks_requests_has_not_ended(tmp_path: Path) -> None:
-    """Its journal says that it came to its end, and has fewer records than were planned."""
+    """Its journal has an end line, but fewer records than were planned."""
     folder = write_run(tmp_path / "run", [answered(BASE), answered(NEW)])
     path = folder / FILE_NAME
     found = path.stat()
@@ -100,7 +100,7 @@ def test_a_run_that_lacks_requests_has_not_ended(tmp_path: Path) -> None:
 
 
 def test_places_are_targets_of_their_own(tmp_path: Path) -> None:
-    """A run that each of two nodes sent in full has a row for each place; a node that is none has one of its own."""
+    """A run that two nodes sent in full has a row for each place; an unknown node has its own."""
     nodes = (("a", 0.2), ("b", 0.4), ("c", 0.8))
     records = [answered(BASE, block=at, ttft_s=ttft_s, node=node) for at, (node, ttft_s) in enumerate(nodes)]
     folder = write_run(tmp_path / "run", records, vantages={"a": "north", "b": "south"})

@@ -134,7 +134,7 @@ def test_absent_cells_are_missing_and_never_zero() -> None:
 
 
 def test_rows_of_a_table_are_those_it_was_made_of() -> None:
-    """They are plain Python values of the same types."""
+    """They have plain Python values of the same types."""
     records = [
         ok_record(),
         Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.TIMEOUT, reply="half \ud83d"),
@@ -173,7 +173,7 @@ def test_median_of_an_even_sample_is_the_mean_of_the_middle_two() -> None:
 
 
 def test_only_ok_and_length_are_timed_and_all_outcomes_counted() -> None:
-    """Warm-ups are left out of both."""
+    """Warm-ups are neither timed nor counted."""
     records = [
         ok_record(0.1),
         ok_record(0.3, outcome=Outcome.LENGTH),
@@ -258,7 +258,7 @@ def test_side_by_side_shows_the_first_ok_repeat() -> None:
 
 
 def test_side_by_side_is_in_the_suites_order() -> None:
-    """Cases are in the suite's order, turns in theirs; a target without a request is absent."""
+    """Cases and turns are in their order; a target without a request is absent."""
     identities = [
         identified(case="two", turn=2),
         identified(case="unplanned"),
@@ -380,7 +380,7 @@ def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed
 
 
 def test_a_question_may_have_half_a_character_in_its_name() -> None:
-    """Its slow requests are counted, whether pandas keeps texts in pyarrow or not."""
+    """Its slow requests are counted, whether or not pandas stores texts in pyarrow."""
     times = zip((1, 2, 3), (0.3, 0.9, 0.3), strict=True)
     records = [ok_record(ttft_s, identity=identified(case="half \ud800", block=block)) for block, ttft_s in times]
     (summary,) = summarize(frame(HEADER, records))
@@ -389,7 +389,7 @@ def test_a_question_may_have_half_a_character_in_its_name() -> None:
 
 
 def test_slow_requests_took_twice_the_median_of_their_question() -> None:
-    """Of a question, over all targets, by TTFT or by total; another question's times do not count."""
+    """The median is over all targets, of TTFT or of total; other questions do not count."""
     records = [
         ok_record(ttft_s, identity=identified(provider=provider, model=model, case=case, block=block))
         for block in range(1, 11)

@@ -28,8 +28,8 @@ def pairs(vote: CastVote) -> set[tuple[str, str, str | None]]:
     return {(each.first, each.second, each.winner) for each in vote.outcomes}
 
 
-def test_a_winner_beats_every_other_reply_and_nothing_else_is_known() -> None:
-    """A vote on three replies decides two comparisons; the losers are not compared with each other."""
+def test_a_winner_beats_every_other_reply_and_the_losers_are_not_compared() -> None:
+    """A vote on three replies decides two comparisons."""
     assert pairs(cast("b/m")) == {("a/m", "b/m", "b/m"), ("b/m", "c/m", "b/m")}
 
 
@@ -38,8 +38,8 @@ def test_a_tie_is_one_of_each_pair() -> None:
     assert pairs(cast(TIE)) == {("a/m", "b/m", None), ("a/m", "c/m", None), ("b/m", "c/m", None)}
 
 
-def test_none_compares_nothing_and_is_counted() -> None:
-    """A vote that no reply is good does not compare replies."""
+def test_a_vote_for_none_is_counted_without_a_comparison() -> None:
+    """It does not compare the replies."""
     found = counted(cast(NONE), cast("a/m", case="other"))
     assert pairs(cast(NONE)) == set()
     assert (found.together.votes, found.together.none, found.together.ties) == (2, 1, 0)
@@ -65,7 +65,7 @@ def test_a_target_without_a_reply_is_not_compared() -> None:
 
 
 def test_voters_are_counted_together_and_apart() -> None:
-    """Each voter has separate figures; those of all voters are their sums."""
+    """Each voter has separate figures, which sum up to those of all."""
     found = counted(cast("a/m"), cast(TIE, case="two"), cast("b/m", "Lin"))
     assert [(each.voter, each.votes) for each in found.voters] == [("Ada", 2), ("Lin", 1)]
     assert found.together.votes == 3
@@ -103,7 +103,7 @@ def test_a_judge_that_compared_something_else_is_left_out() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from(["a/m", "b/m", "c/m", TIE, NONE]))))
 def test_every_vote_is_counted(votes: list[tuple[str, str]]) -> None:
-    """Votes of ever new people: for a target two comparisons, a tie three, none nothing."""
+    """Each further voter adds two comparisons for a winner, three for a tie, and none otherwise."""
     found = counted(*(cast(choice, str(at), case) for at, (case, choice) in enumerate(votes)))
     choices = [choice for _, choice in votes]
     expected = 2 * sum(choice in THREE for choice in choices) + 3 * choices.count(TIE)
@@ -112,7 +112,7 @@ def test_every_vote_is_counted(votes: list[tuple[str, str]]) -> None:
 
 
 def test_no_votes_have_no_figures() -> None:
-    """Nothing is divided by nothing."""
+    """There is no division by zero."""
     found = counted()
     assert found.together.rates.targets == ()
     assert found.agreement.alpha is None
@@ -120,6 +120,6 @@ def test_no_votes_have_no_figures() -> None:
 
 @pytest.mark.parametrize("choice", ["a/m", TIE])
 def test_turns_and_repeats_are_kept(choice: str) -> None:
-    """A comparison knows what it is of, so that a judge's can be found."""
+    """They identify the matching comparison of a judge."""
     vote = CastVote("Ada", VotedQuestion("sum", 2, 3, frozenset(THREE)), choice, THREE)
     assert {(each.case, each.turn, each.repeat) for each in vote.outcomes} == {("sum", 2, 3)}

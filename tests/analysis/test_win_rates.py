@@ -23,7 +23,7 @@ def outcomes_of_pairs(draw: st.DrawFn) -> tuple[PairOutcome, ...]:
 
 
 def outcomes(text: str, case: str = "") -> tuple[PairOutcome, ...]:
-    """Return comparisons written as `a>b` or `a=b`, each of a case of its own unless one is given."""
+    """Return comparisons written as `a>b` or `a=b`, each in its own case unless one is given."""
     found = []
     for at, each in enumerate(text.split()):
         first, second = (f"{letter}/m" for letter in (each[0], each[2]))
@@ -121,7 +121,7 @@ def test_few_cases_have_no_interval_of_strengths() -> None:
 
 
 def test_an_interval_that_rests_on_one_case_is_none() -> None:
-    """Only one case connects c with the others, so nothing tells how much that comparison varies."""
+    """Only one case connects c with the others, so the variation of that comparison is unknown."""
     rates = win_rates(outcomes("a>b b>a a>b b>a a>b b>a a=c"))
     assert all(each.value is not None and each.interval is None for each in rates.strengths)
 
@@ -133,7 +133,7 @@ def test_repeats_of_a_case_are_no_further_cases() -> None:
 
 
 def test_a_target_that_won_all_is_not_certain_to_win() -> None:
-    """Its interval ends at 1 and begins below."""
+    """The interval of its win rate ends at 1 and starts below."""
     interval = rate_interval([[1.0]] * 20)
     assert interval is not None
     assert interval.high == 1
@@ -141,8 +141,8 @@ def test_a_target_that_won_all_is_not_certain_to_win() -> None:
 
 
 @pytest.mark.parametrize("winner", ["a/m", "c/m"])
-def test_what_is_no_comparison_is_a_bug(winner: str) -> None:
-    """A target compared with itself, or a winner that was not compared, is refused."""
+def test_an_impossible_comparison_raises_an_error(winner: str) -> None:
+    """Examples: a target compared with itself, or a winner that was not compared."""
     with pytest.raises(ValueError, match="not a comparison"):
         win_rates([PairOutcome("case", "a/m", "a/m" if winner == "a/m" else "b/m", winner)])
 

@@ -1,4 +1,4 @@
-"""Words of two texts: split, compared, counted; no text is lost."""
+"""Words of two texts: split, compared and counted without losing text."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ TEXTS = st.text(st.sampled_from("ab c\n.我是'é🙂हि"), max_size=40) | st
 
 @given(TEXTS)
 def test_joined_tokens_are_the_text(text: str) -> None:
-    """For any text."""
+    """This holds for any text."""
     assert "".join(tokenize(text)) == text
 
 
@@ -46,7 +46,7 @@ def test_chinese_is_compared_by_character() -> None:
 
 
 def test_long_texts_are_compared_by_line() -> None:
-    """A text too long for words still shows the line that changed."""
+    """A text too long for a comparison by words still shows the changed line."""
     lines = [f"line {number}\n" for number in range(MAX_WORDS // 3)]
     changed = [*lines[:5], "other words\n", *lines[6:]]
     pieces = word_diff("".join(lines), "".join(changed))

@@ -113,7 +113,7 @@ def test_prompts_may_be_turns_and_cases() -> None:
 
 
 def test_prompts_may_be_a_table() -> None:
-    """`case` names, `system` is sent, further columns fill templates, and are ignored where there is none."""
+    """`case` is the id, `system` is sent, and other columns fill templates if there are any."""
     table = run(
         pd.DataFrame(
             {
@@ -237,7 +237,7 @@ def children() -> set[str]:
 
 
 def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_directory() -> None:
-    """Every check of a suite file works on prompts as well, and decides."""
+    """Every check of a suite file works on prompts, too."""
     Path("mine.py").write_text(
         "def is_short(record):\n    return len(record.reply) < 5 or 'too long'\n", encoding="utf-8"
     )
@@ -255,7 +255,10 @@ def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_director
 
 
 def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
-    """Beside the last turn of each case, and for each target with its n; without the run's folder a remark says why."""
+    """It is shown at the last turn of each case, and for each target with its n.
+
+    Without the run's folder a remark says why not.
+    """
     cases: list[Any] = [
         {"id": "name", "prompt": "Who are you?", "checks": {"contains": "quick"}},
         {"id": "talk", "turns": ["Hello", "Who are you?"], "checks": {"contains": "nobody"}},
@@ -307,7 +310,7 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
     ],
 )
 def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str) -> None:
-    """Each wrong name and value raises before anything is sent, and the message says what is accepted."""
+    """Each wrong name and value raises before anything is sent, and the message names the accepted ones."""
     with pytest.raises(CompareError) as raised:
         run(**({"prompts": "one"} | arguments))
     assert str(raised.value) == said
@@ -358,27 +361,27 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
     ],
 )
 def test_a_wrong_judge_is_refused(judge: Any, said: str) -> None:
-    """It is refused before anything is sent, as that of a suite file is."""
+    """The error comes before anything is sent, as for a suite file."""
     with pytest.raises(CompareError, match=re.escape(said)):
         run(prompts={"prompt": "x", "checks": {"rubric": "It is polite."}}, targets=QUICK, judge=judge)
     assert not Path("results").exists()
 
 
 def test_wrong_prompts_defaults_and_judge_are_in_one_error() -> None:
-    """A secret is found in every part of a prompt."""
+    """A secret is found in each part of a prompt, too."""
     with pytest.raises(InvalidFile) as raised:
         run(prompts=[""], defaults={"temprature": 1}, judge="nowhere/x", targets=QUICK)
     assert [problem.path for problem in raised.value.problems] == ["defaults", "judge", "prompts"]
 
 
-def test_a_suite_file_has_a_judge_of_its_own() -> None:
-    """A second one is refused."""
+def test_a_judge_beside_a_suite_file_is_refused() -> None:
+    """The suite file names its own judge."""
     with pytest.raises(CompareError, match="judge is for prompts; a suite file has a `judge` of its own"):
         run("prompts/basic.yaml", judge="sim/judge")
 
 
 def test_all_wrong_prompts_are_in_one_error() -> None:
-    """Several faulty cases are one error."""
+    """The error lists each faulty case."""
     with pytest.raises(InvalidFile) as raised:
         run(prompts=["", "fine", {"prompt": "x", "speed": "y"}], targets=QUICK)
     assert [problem.line for problem in raised.value.problems] == [1, 3]
@@ -405,7 +408,7 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
     ],
 )
 def test_a_wrong_call_raises_one_sentence(call: Any, said: str) -> None:
-    """Every function names what is wrong with its arguments."""
+    """Every function names the argument and its error."""
     with pytest.raises(CompareError, match=re.escape(said)):
         call()
 
@@ -464,7 +467,7 @@ def test_any_value_of_an_option_is_read_or_refused(options: dict[str, Any]) -> N
 
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1))
 def test_prompts_without_variables_are_no_templates(prompts: list[str]) -> None:
-    """They stay as they are, whatever they look like; a table gives the same cases as a list."""
+    """Braces in them are sent unchanged; a table gives the same cases as a list."""
     cases = read_cases(prompts)
     assert [case["prompt"] for case in cases] == prompts
     assert read_cases(pd.DataFrame({"prompt": prompts})) == cases
@@ -525,8 +528,8 @@ def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
         (["large.txt", "large.txt"], "the files have 60.0 MB together, more than 45 MiB. Leave some out"),
     ],
 )
-def test_what_cannot_be_attached_is_refused(attached: Any, said: str) -> None:
-    """Every file that cannot be attached is in the error."""
+def test_all_unusable_attachments_are_in_one_error(attached: Any, said: str) -> None:
+    """Nothing is sent."""
     if "large.txt" in str(attached):
         Path("large.txt").write_bytes(b"a" * 30_000_000)
     with pytest.raises(CompareError, match=re.escape(said)):
@@ -534,7 +537,7 @@ def test_what_cannot_be_attached_is_refused(attached: Any, said: str) -> None:
 
 
 def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None:
-    """The other targets are; it is an error if none is left."""
+    """The other targets are; without any other, it is an error."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
     replies = ask("My name is Ada.", targets=["sim/quick", "dead/gone"])
     assert replies.texts["dead/gone"] is None
@@ -546,15 +549,15 @@ def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None
 def test_a_stream_yields_pieces_in_order() -> None:
     """Pieces come in order with time and channel, and make the reply; `frame` then has the exact row."""
     pieces = stream("Tell me a story.", "sim/thinker", max_tokens=60)
-    heard = list(pieces)
-    assert [piece.at_s for piece in heard] == sorted(piece.at_s for piece in heard)
+    streamed = list(pieces)
+    assert [piece.at_s for piece in streamed] == sorted(piece.at_s for piece in streamed)
     assert pieces.frame is not None
     row = pieces.frame.iloc[0]
-    assert "".join(piece.text for piece in heard if piece.channel == "reasoning") == row["reasoning"]
-    assert "".join(piece.text for piece in heard if piece.channel == "answer") == (
+    assert "".join(piece.text for piece in streamed if piece.channel == "reasoning") == row["reasoning"]
+    assert "".join(piece.text for piece in streamed if piece.channel == "answer") == (
         row["reply"] if row["ttfa_s"] else ""
     )
-    assert row["ttft_s"] <= heard[0].at_s < row["ttft_s"] + 1
+    assert row["ttft_s"] <= streamed[0].at_s < row["ttft_s"] + 1
 
 
 def test_a_stream_yields_pieces_while_they_arrive() -> None:
@@ -567,12 +570,12 @@ def test_a_stream_yields_pieces_while_they_arrive() -> None:
 
 
 def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
-    """On a channel of their own, name and arguments as they were written; the row has the call, and draws it."""
+    """They have a channel of their own, with name and arguments as sent; the row has the call, and displays it."""
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
     pieces = stream("What is the weather in Paris?", "sim/quick", extra_body={"tools": [tool]})
-    heard = list(pieces)
-    assert {piece.channel for piece in heard} == {"tool"}
-    assert "".join(piece.text for piece in heard).startswith("get_weather{")
+    streamed = list(pieces)
+    assert {piece.channel for piece in streamed} == {"tool"}
+    assert "".join(piece.text for piece in streamed).startswith("get_weather{")
     assert pieces.frame is not None
     ((call,),) = pieces.frame["tool_calls"].map(json.loads)
     assert call["name"] == "get_weather"
@@ -603,9 +606,9 @@ def test_a_stream_can_be_closed_early() -> None:
 def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
     """A failed request yields a `failure` piece."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
-    heard = list(stream("one", "dead/gone"))
-    assert [piece.channel for piece in heard] == ["failure"]
-    assert heard[0].text.startswith("connection: ")
+    streamed = list(stream("one", "dead/gone"))
+    assert [piece.channel for piece in streamed] == ["failure"]
+    assert streamed[0].text.startswith("connection: ")
 
 
 # Differences
@@ -656,8 +659,8 @@ def test_summary_has_cost_and_checks(tmp_path: Path) -> None:
     assert (row["pass_rate"], row["checked_n"]) == (0.5, 2)
 
 
-def test_what_a_run_shows_by_itself_is_in_columns(tmp_path: Path) -> None:
-    """One round of thirteen pairs: the claim beside the undecided verdict; blank where there is none."""
+def test_a_diff_has_the_claim_of_a_single_run_in_columns(tmp_path: Path) -> None:
+    """With one round of thirteen pairs the claim is beside the undecided verdict; otherwise the columns are blank."""
     cases = [f"case-{number}" for number in range(13)]
     slower = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=1.9, cases=cases)]
     found = diff(write_run(tmp_path / "slower", slower), between=(BASE, NEW), metric=["ttft", "failures"]).frame
@@ -671,7 +674,7 @@ def test_what_a_run_shows_by_itself_is_in_columns(tmp_path: Path) -> None:
 
 
 def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
-    """A table and a folder name the same run, and a part of a table is compared as that part of the run."""
+    """Both name the same run, and a part of a table is compared as that part."""
     folder = two_targets.attrs["folder"]
     by_name, by_table = diff(folder, folder), diff(two_targets, two_targets)
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)

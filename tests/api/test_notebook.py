@@ -33,7 +33,7 @@ QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
 
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Let Jupyter know this interpreter's kernel and nothing of whoever runs the tests."""
+    """Show Jupyter this interpreter's kernel only, and nothing of the user's configuration."""
     folder = tmp_path_factory.mktemp("kernels")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in install_kernel(folder).items():
@@ -51,7 +51,7 @@ def kernel(kernels: Path) -> Iterator[Kernel]:
 
 @pytest.fixture(scope="module")
 def executed(kernels: Path) -> nbformat.NotebookNode:
-    """Execute the documents' notebook, as a reader without any key does."""
+    """Execute the documented notebook as a reader without a key does."""
     notebook = read_notebook()
     client = NotebookClient(
         notebook, kernel_name=KERNEL_NAME, timeout=300, resources={"metadata": {"path": str(kernels)}}
@@ -152,18 +152,18 @@ def test_a_mistake_in_a_cell_shows_one_sentence(kernel: Kernel) -> None:
 
 
 def test_replies_grow_in_a_cell_while_ask_waits(kernel: Kernel) -> None:
-    """When all replies are complete, a line replaces the columns, and the cell's value shows them side by side."""
+    """At the end a line replaces the columns, and the value of the cell shows the replies side by side."""
     messages = kernel.run("ask('你是谁？', targets=['sim/quick', 'sim/thinker'])")
     growing = texts_of(messages, "update_display_data", "text/html")
     assert any('<div class="thoughts">' in drawn for drawn in growing[:-1])
     assert "<article>" not in growing[-1]
-    (board,) = texts_of(messages, "execute_result", "text/html")
-    assert board.count("<article>") == 2
-    assert "sim/thinker" in board
+    (grid,) = texts_of(messages, "execute_result", "text/html")
+    assert grid.count("<article>") == 2
+    assert "sim/thinker" in grid
 
 
 def test_hostile_replies_are_shown_as_text() -> None:
-    """Hostile Markdown, HTML and names come out as text: no element, no address, no control character gets through."""
+    """Markdown, HTML and names are escaped: no element, address or control character is left."""
     hostile = "<script>alert(1)</script><img src=x onerror=alert(1)> [x](javascript:alert(1)) ![](http://evil) \x1b[31m"
     table = run(prompts=[hostile], targets="sim/quick")
     table["reply"] = hostile

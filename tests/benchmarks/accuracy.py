@@ -20,7 +20,7 @@ from runner.calibration.measure import CalibrationLoad
 from runner.simulator.child_process import launch_sync
 from tests.benchmarks.client import Measurement
 from tests.benchmarks.other_tools import OTHER_TOOLS
-from tests.benchmarks.targets import Target, ratio
+from tests.benchmarks.targets import PerformanceTarget, ratio
 
 CHECKOUT = Path(__file__).parents[2]
 CLIENTS = ("compare", "sdk", "bare")
@@ -34,7 +34,7 @@ SATURATED = CalibrationLoad(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, t
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClientFigures:
     """The figures of one client; a figure is None if the client does not report it, or if it cannot be compared."""
 
     client: str
@@ -93,7 +93,7 @@ def load_of(options: argparse.Namespace) -> CalibrationLoad:
     )
 
 
-def run_clients(options: argparse.Namespace, base_url: str, load: CalibrationLoad) -> Iterator[Row]:
+def run_clients(options: argparse.Namespace, base_url: str, load: CalibrationLoad) -> Iterator[ClientFigures]:
     """Run one client after the other, each in a process of its own; yield its row."""
     for name in options.clients.split(","):
         if name in CLIENTS:
@@ -102,21 +102,21 @@ def run_clients(options: argparse.Namespace, base_url: str, load: CalibrationLoa
             sys.exit(f"no client is called {name}; there are {', '.join((*CLIENTS, *OTHER_TOOLS))}")
         elif executable := getattr(options, name):
             report = OTHER_TOOLS[name](executable, options.tokenizer, base_url, load)
-            yield Row(name, report.errors(load), None, report.measuring_s)
+            yield ClientFigures(name, report.errors(load), None, report.measuring_s)
         else:
             print(f"{name}: skipped; --{name} or {name.upper()} names its executable", file=sys.stderr)
 
 
-def run_client_process(name: str, base_url: str, load: CalibrationLoad) -> Row:
+def run_client_process(name: str, base_url: str, load: CalibrationLoad) -> ClientFigures:
     """Run one of the clients beside this module in a new process; return its row."""
     command = [sys.executable, "-m", f"tests.benchmarks.{name}_client", base_url, json.dumps(asdict(load))]
     done = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=True)
     measurement = Measurement.from_json(done.stdout)
     errors = measure_errors(measurement.replies, load.requests)
-    return Row(name, errors, ratio(measurement.cpu_s, errors.tokens), measurement.wall_s)
+    return ClientFigures(name, errors, ratio(measurement.cpu_s, errors.tokens), measurement.wall_s)
 
 
-def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
+def render(machine: str, load: CalibrationLoad, rows: Sequence[ClientFigures]) -> str:
     """Return the table with the machine, the load, ratios of clients, and verdicts on the targets."""
     pace = f"{1000 / load.gap_ms:g} tokens/s each" if load.gap_ms else "no delays"
     head = f"{load.concurrency} streams, {pace}, {load.requests} requests of {load.tokens} tokens"
@@ -124,7 +124,7 @@ def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
     return "\n".join([machine, head, "", tabulate_rows(rows), "", *ratios(found), "", *map(str, judge(load, found))])
 
 
-def tabulate_rows(rows: Sequence[Row]) -> str:
+def tabulate_rows(rows: Sequence[ClientFigures]) -> str:
     """Return the table; times are in milliseconds, CPU times in microseconds."""
     reported, error = ("TTFT p50", "p90", "p99"), ("TTFT error p50", "p90", "p99", "max")
     headers = (
@@ -163,7 +163,7 @@ def _milliseconds(spread: ErrorSpread | None) -> tuple[str, ...]:
     return tuple(f"{value * 1000:.2f}" for value in (spread.p50_s, spread.p90_s, spread.p99_s, spread.max_s))
 
 
-def ratios(found: Mapping[str, Row]) -> list[str]:
+def ratios(found: Mapping[str, ClientFigures]) -> list[str]:
     """Return a line for each ratio of two clients that were both run."""
     figures = {
         "CPU per token, compare / bare": _cpu_ratio(found, "compare", "bare"),
@@ -174,19 +174,19 @@ def ratios(found: Mapping[str, Row]) -> list[str]:
     return [f"{words}: {value:.2f}" for words, value in figures.items() if value is not None]
 
 
-def _cpu_ratio(found: Mapping[str, Row], above: str, below: str) -> float | None:
+def _cpu_ratio(found: Mapping[str, ClientFigures], above: str, below: str) -> float | None:
     if not {above, below} <= found.keys():
         return None
     return ratio(found[above].cpu_per_token_s, found[below].cpu_per_token_s)
 
 
-def _speed_ratio(found: Mapping[str, Row], above: str, below: str) -> float | None:
+def _speed_ratio(found: Mapping[str, ClientFigures], above: str, below: str) -> float | None:
     if not {above, below} <= found.keys():
         return None
     return ratio(found[above].tokens_per_s, found[below].tokens_per_s)
 
 
-def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
+def judge(load: CalibrationLoad, found: Mapping[str, ClientFigures]) -> list[PerformanceTarget]:
     """Return the targets that are stated for a load; empty for another load."""
     errors = found["compare"].errors if "compare" in found else None
     ttft, gap = (errors.ttft, errors.gap) if errors else (None, None)
@@ -194,16 +194,19 @@ def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
     pace = load.concurrency, load.gap_ms
     if pace == (STEADY.concurrency, STEADY.gap_ms):
         return [
-            Target(1, "TTFT error p50", p50, 0.5, " ms"),
-            Target(1, "TTFT error p99", p99, 5, " ms"),
-            Target(1, "gap error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
-            Target(3, "CPU per token, compare / bare", _cpu_ratio(found, "compare", "bare"), 2),
-            Target(3, "CPU per token, compare / sdk", _cpu_ratio(found, "compare", "sdk"), 0.2),
+            PerformanceTarget(1, "TTFT error p50", p50, 0.5, " ms"),
+            PerformanceTarget(1, "TTFT error p99", p99, 5, " ms"),
+            PerformanceTarget(1, "gap error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
+            PerformanceTarget(3, "CPU per token, compare / bare", _cpu_ratio(found, "compare", "bare"), 2),
+            PerformanceTarget(3, "CPU per token, compare / sdk", _cpu_ratio(found, "compare", "sdk"), 0.2),
         ]
     if pace == (SCALE.concurrency, SCALE.gap_ms):
-        return [Target(2, "TTFT error p50", p50, 2, " ms"), Target(2, "TTFT error p99", p99, 25, " ms")]
+        return [
+            PerformanceTarget(2, "TTFT error p50", p50, 2, " ms"),
+            PerformanceTarget(2, "TTFT error p99", p99, 25, " ms"),
+        ]
     if pace == (SATURATED.concurrency, SATURATED.gap_ms):
-        return [Target(4, "tokens/s, sdk / compare", _speed_ratio(found, "sdk", "compare"), 0.1)]
+        return [PerformanceTarget(4, "tokens/s, sdk / compare", _speed_ratio(found, "sdk", "compare"), 0.1)]
     return []
 
 

@@ -26,7 +26,7 @@ START_INTERVAL_S = 0.001
 Reads = list[tuple[int, bytes]]
 
 
-class Reader(asyncio.Protocol):
+class BareProtocol(asyncio.Protocol):
     """A protocol that sends one request after another, and keeps the time of each and the reads of its reply."""
 
     def __init__(self, request: bytes, left: Iterator[int]) -> None:
@@ -69,7 +69,7 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
     loop, left = asyncio.get_running_loop(), iter(range(load.requests))
     host, port = url.hostname or "", url.port or 80
     readers = [
-        (await loop.create_connection(lambda: Reader(_request(load), left), host, port))[1]
+        (await loop.create_connection(lambda: BareProtocol(_request(load), left), host, port))[1]
         for _ in range(load.concurrency)
     ]
     measurement = Measurement()
@@ -82,7 +82,7 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
     return measurement
 
 
-async def _start_evenly(readers: Sequence[Reader]) -> None:
+async def _start_evenly(readers: Sequence[BareProtocol]) -> None:
     """Send the first requests 1 ms apart: a burst would wait for the server, which is not measured here."""
     start_ns = perf_counter_ns()
     for place, reader in enumerate(readers):

@@ -35,7 +35,7 @@ from runner.storage import journal
 from runner.wire.attempt import AttemptRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
-from tests.benchmarks.targets import Target, ratio
+from tests.benchmarks.targets import PerformanceTarget, ratio
 from tests.support.ray_cluster import launch_cluster
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def report_workers(rounds: Sequence[Sequence[Trial]], share: CalibrationLoad) ->
     print(tabulate(table, headers, disable_numparse=True), end="\n\n")
     for column, of_first in list(zip(columns, shares, strict=True))[1:]:
         words = f"CPU per token, {column[0].workers} workers / {columns[0][0].workers}"
-        print(Target(8, words, 1 / median(of_first), 1 / LEAST_SHARE))
+        print(PerformanceTarget(8, words, 1 / median(of_first), 1 / LEAST_SHARE))
     print()
 
 
@@ -273,9 +273,11 @@ def report_driver(driven: Sequence[DriverCost]) -> None:
     for each in driven[1:]:
         words = f"{each.records:,} records / {first.records:,}"
         print(
-            Target(8, f"driver's CPU per record, {words}", ratio(each.cpu_per_record_s, first.cpu_per_record_s), FLAT)
+            PerformanceTarget(
+                8, f"driver's CPU per record, {words}", ratio(each.cpu_per_record_s, first.cpu_per_record_s), FLAT
+            )
         )
-        print(Target(8, f"driver's peak memory, {words}", ratio(each.peak_bytes, first.peak_bytes), 1.3))
+        print(PerformanceTarget(8, f"driver's peak memory, {words}", ratio(each.peak_bytes, first.peak_bytes), 1.3))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from runner.simulator.child_process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.overhead import run_command
-from tests.benchmarks.targets import Target, ratio
+from tests.benchmarks.targets import PerformanceTarget, ratio
 
 FEW_STREAMS = 10
 SHORT_STREAMS = 32
@@ -40,10 +40,10 @@ def main() -> None:
     command = [measure_command(short(size)) for size in options.sizes]
     report("whole command, tables included", options.sizes, command)
     print()
-    print(Target(7, "KiB a stream beyond the buffer bound", max(0, per_stream - UNDECODED_LIMIT) / 1024, 64))
+    print(PerformanceTarget(7, "KiB a stream beyond the buffer bound", max(0, per_stream - UNDECODED_LIMIT) / 1024, 64))
     sizes = f"peak of {options.sizes[-1]:,} requests / {options.sizes[0]:,}"
-    print(Target(7, f"engine and journal, {sizes}", ratio(engine[-1], engine[0]), 1.3))
-    print(Target(7, f"whole command, {sizes}", ratio(command[-1], command[0]), 1.3))
+    print(PerformanceTarget(7, f"engine and journal, {sizes}", ratio(engine[-1], engine[0]), 1.3))
+    print(PerformanceTarget(7, f"whole command, {sizes}", ratio(command[-1], command[0]), 1.3))
 
 
 def parse_options() -> argparse.Namespace:

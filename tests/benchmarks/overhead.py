@@ -19,7 +19,7 @@ from runner.calibration.measure import CalibrationLoad
 from runner.simulator.child_process import launch_sync
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.other_tools import OTHER_TOOLS, Report
-from tests.benchmarks.targets import Target, ratio
+from tests.benchmarks.targets import PerformanceTarget, ratio
 
 LIMIT_S = 900
 SUITE = "name: overhead\ncases:\n  - id: count\n    prompt: Count.\n"
@@ -44,11 +44,11 @@ def main() -> None:
     bare_s = time_starts(["-c", "pass"], options.starts)
     print(f"compare --help {help_s * 1000:.0f} ms, bare interpreter {bare_s * 1000:.0f} ms (least of {options.starts})")
     print()
-    print(Target(5, "whole command beyond the ideal", overhead_s, 2, " s"))
-    print(Target(6, "compare --help / bare interpreter", ratio(help_s, bare_s), 5))
+    print(PerformanceTarget(5, "whole command beyond the ideal", overhead_s, 2, " s"))
+    print(PerformanceTarget(6, "compare --help / bare interpreter", ratio(help_s, bare_s), 5))
     if "aiperf" in others:
-        print(Target(10, "whole command / AIPerf's, wall", ratio(own_s, others["aiperf"][0]), 0.45))
-        print(Target(10, "whole command / AIPerf's, CPU", ratio(own_cpu_s, others["aiperf"][1]), 0.45))
+        print(PerformanceTarget(10, "whole command / AIPerf's, wall", ratio(own_s, others["aiperf"][0]), 0.45))
+        print(PerformanceTarget(10, "whole command / AIPerf's, CPU", ratio(own_cpu_s, others["aiperf"][1]), 0.45))
 
 
 def parse_options() -> argparse.Namespace:

@@ -20,7 +20,7 @@ from time import perf_counter
 import yaml
 
 from tests.benchmarks.accuracy import CHECKOUT
-from tests.benchmarks.targets import Target
+from tests.benchmarks.targets import PerformanceTarget
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
 
 LIMIT_S = 120
@@ -49,7 +49,7 @@ def main() -> None:
     print()
     for kind in ("cpu_s", "wall_s"):
         found = median(getattr(command, kind) / getattr(sdk, kind) for sdk, command in pairs)
-        print(Target(9, f"command to first request / import openai, {kind.removesuffix('_s')}", found, 1.6))
+        print(PerformanceTarget(9, f"command to first request / import openai, {kind.removesuffix('_s')}", found, 1.6))
 
 
 def time_import() -> Start:

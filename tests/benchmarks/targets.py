@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class PerformanceTarget:
     """A figure that should not exceed its limit; `value` is None if it was not measured."""
 
     number: int

@@ -44,7 +44,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BoundedTtft:
     """One reply: its measured and its true TTFT, and the error bound that its row states, in microseconds."""
 
     measured_us: int
@@ -69,7 +69,7 @@ class Bounds:
     admitted_max_us: int
 
 
-def bounds_of(server: str, rows: Sequence[Row], *, is_exact: bool) -> Bounds:
+def bounds_of(server: str, rows: Sequence[BoundedTtft], *, is_exact: bool) -> Bounds:
     """Return the counts of some rows; `longer_beyond` is None if the truth is only a lower bound."""
     errors = [(row.measured_us - row.true_us, row.admitted_us + TOLERANCE_US) for row in rows]
     return Bounds(
@@ -162,12 +162,12 @@ def measure(base_url: str, load: CalibrationLoad) -> list[Record]:
         return [record for record in journal.read(Path(folder)).records if record.timed]
 
 
-def _row(record: Record, true_us: int) -> Row:
+def _row(record: Record, true_us: int) -> BoundedTtft:
     admitted_us = round((record.client_error_s or 0) * 1e6)
-    return Row(record.text_events.at_us[0], true_us, admitted_us, "client_late" in record.flags)
+    return BoundedTtft(record.text_events.at_us[0], true_us, admitted_us, "client_late" in record.flags)
 
 
-def ask_simulator(load: CalibrationLoad) -> list[Row]:
+def ask_simulator(load: CalibrationLoad) -> list[BoundedTtft]:
     """Return the rows of the simulator, which reports its own timestamps."""
     with launch_sync() as base_url:
         records = measure(base_url, load)
@@ -175,7 +175,7 @@ def ask_simulator(load: CalibrationLoad) -> list[Row]:
     return [_row(record, each.origin_us[0] - each.received_us) for record, each in timestamps if each is not None]
 
 
-def ask_plain_server(load: CalibrationLoad, wait_ms: float) -> list[Row]:
+def ask_plain_server(load: CalibrationLoad, wait_ms: float) -> list[BoundedTtft]:
     """Return the rows of the plain server, which notes the kernel's timestamps of each reply under its id."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()

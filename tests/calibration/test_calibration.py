@@ -88,8 +88,8 @@ def calibration(**details: object) -> Calibration:
 def record(**details: object) -> Record:
     """Return an ok record of a server with a known clock."""
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="sim", model="exact", prompt="Hi")
-    heard = TextEvents((205, 310), "aa", (2, 3), (200, 300))
-    whole = Record(identity, Timestamps(sent=0), Outcome.OK, heard, received_us=10)
+    text_events = TextEvents((205, 310), "aa", (2, 3), (200, 300))
+    whole = Record(identity, Timestamps(sent=0), Outcome.OK, text_events, received_us=10)
     return replace(whole, **details)  # type: ignore[arg-type]
 
 
@@ -122,7 +122,7 @@ def test_spread_without_errors_is_none() -> None:
 
 @given(truths(), st.integers(0, 100_000))
 def test_constant_delay_affects_ttft_and_no_gap(truth: tuple[int, tuple[int, ...]], delay_us: int) -> None:
-    """If every timestamp is late by the same time, TTFT is wrong by it and by the time the request took to arrive."""
+    """TTFT is then wrong by the delay and by the time that the request took to arrive."""
     received_us, origin_us = truth
     errors = measure_errors([ReplyTimestamps(received_us, [at + delay_us for at in origin_us], origin_us)], requests=1)
     assert errors.ttft == ErrorSpread.of([delay_us + received_us])
@@ -182,7 +182,7 @@ def test_concurrency_is_sustained_when_all_went_well(errors: TimestampErrors, su
 
 @given(st.integers(1, 10_000), st.integers(0, 12_000), st.integers(10_000, 20_000))
 def test_search_finds_the_limit_to_an_eighth(first: int, limit: int, most: int) -> None:
-    """Whatever the machine's limit, few tries enclose it, or reach the highest concurrency that is tried."""
+    """For any limit of the machine, few trials enclose it, or reach the highest concurrency."""
     sustained, exceeded = (first, None) if first <= limit else (0, first)
     tries = 0
     while (level := next_concurrency(sustained, exceeded, most)) is not None:
@@ -230,7 +230,7 @@ def test_simulator_parses_the_model_of_any_load(ttft_ms: float, gap_ms: float, t
 
 
 def series() -> TrialSeries:
-    """Return a series of trials that nobody follows."""
+    """Return a series of trials without an observer."""
     return TrialSeries("http://nowhere", CalibrationObserver())
 
 
@@ -243,7 +243,7 @@ def trial_at(load: CalibrationLoad, limit: int) -> TrialResult:
 def test_search_encloses_the_limit(
     monkeypatch: pytest.MonkeyPatch, limit: int, enclosed: tuple[int, int | None]
 ) -> None:
-    """Each trial has requests enough for a 99th percentile, and the last two enclose the machine's limit."""
+    """Each trial has enough requests for a 99th percentile, and the last two enclose the machine's limit."""
     tried: list[CalibrationLoad] = []
 
     async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
@@ -282,7 +282,7 @@ def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_no_trial_begins_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that was announced is kept, also where a second trial would be needed."""
+    """The announced time is kept, even if a second trial would be needed."""
     monkeypatch.setattr(measure, "SEARCH_S", 5.0)
     tried: list[CalibrationLoad] = []
 
@@ -297,7 +297,7 @@ def test_no_trial_begins_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPa
     assert tried == []
 
 
-def test_a_calibration_says_first_how_long_it_takes_and_shows_how_far_it_is() -> None:
+def test_a_calibration_announces_its_duration_and_shows_progress() -> None:
     """A terminal shows a bar that counts the requests of each trial, other outputs a line."""
     said = StringIO()
     plain = PlainCalibration(Console(file=said, width=200))

@@ -174,13 +174,13 @@ def test_a_reply_that_was_not_stored_is_not_decided() -> None:
 
 
 def test_no_pattern_takes_exponential_time() -> None:
-    """A pattern that backtracks for ever elsewhere is decided at once."""
+    """A pattern that backtracks exponentially in other engines is decided at once."""
     assert find_one("regex", "(a+)+$", "a" * 50_000 + "b").verdict is FAILED
     assert find_one("regex", "(a|aa)+b$", "a" * 50_000 + "b").verdict is PASSED
 
 
 def test_the_table_has_every_check_of_the_schema() -> None:
-    """Every check of the suite's schema is in the table, and the other way round; so are languages."""
+    """The table has no others, and languages agree in the same way."""
     written = {field.alias or name for name, field in ChecksSchema.model_fields.items()}
     assert written == {*CHECKS, COST}
     assert get_args(Language) == ("zh", "ja", "ko", *chain(*SHARED_SCRIPTS.values()))
@@ -227,7 +227,7 @@ def test_a_share_of_repeats_is_all_or_n_of_m(text: str, share: object) -> None:
 
 @pytest.mark.parametrize("text", ["exact", "normalized", "similar", "similar 0.95", "similar 1", "checks-only"])
 def test_only_documented_ways_to_match_are_parsed(text: str) -> None:
-    """The documented ways to compare are valid."""
+    """Other words are refused."""
     way, _, ratio = text.partition(" ")
     assert read_matching(text).way == way
     assert not ratio or read_matching(text).least_ratio == float(ratio)
@@ -253,7 +253,7 @@ def header_with(**cases: Mapping[str, Any]) -> Header:
 def test_several_repeats_pass_if_all_do_or_the_share_that_must(
     share: str | None, replies: str, verdict: CheckVerdict, counts: tuple[int, int, int]
 ) -> None:
-    """All must pass, or the share that the suite has, rounded up."""
+    """All must pass, or the suite's share of them, rounded up."""
     header = header_with(a={"checks": {"equals": "y"}, "turns": 1, **({"pass": share} if share else {})})
     (cell,) = check_cells(header, [answered(reply, repeat=at) for at, reply in enumerate(replies, 1)])
     assert (cell.verdict, (cell.passed, cell.failed, cell.undecided)) == (verdict, counts)

@@ -1,4 +1,4 @@
-"""JSON Schema: bounded work whatever the schema and the answer, and faults that are found when a suite is read."""
+"""JSON Schema: bounded work for any schema and answer, and errors of a schema found when the suite is read."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def find(check: str, wanted: object, reply: str) -> CheckFinding:
 
 
 def fits(schema: Any, value: Any) -> bool:
-    """Return whether a value fits a schema that has no fault."""
+    """Return whether a value is valid by a correct schema."""
     assert schema_fault(schema) is None
     return first_error(json.dumps(schema), value) is None
 
@@ -63,7 +63,7 @@ EXHAUSTING: dict[str, tuple[str, Any, str]] = {
 
 @pytest.mark.parametrize(("check", "wanted", "reply"), EXHAUSTING.values(), ids=EXHAUSTING)
 def test_a_check_that_needs_too_much_work_has_failed_and_says_so(check: str, wanted: object, reply: str) -> None:
-    """Work is counted: a check that would take minutes, or for ever, ends within seconds and has failed."""
+    """A check that would take minutes, or forever, ends within seconds and has failed, with the reason."""
     finding = find(check, wanted, reply)
     assert finding.verdict is CheckVerdict.FAILED
     assert "more than the work that one check may take" in str(finding.why)
@@ -144,7 +144,7 @@ def test_a_bad_schema_stops_the_command_before_it_sends(tmp_path: Path) -> None:
 
 
 def test_exhausted_checks_end_with_1_and_all_outputs(tmp_path: Path) -> None:
-    """A check that has run out of work fails its case: exit code 1, and every table is there and says why."""
+    """A check that exhausts its work fails its case: exit code 1, and every table exists with the reason."""
     case = {"id": "a", "prompt": "hi", "checks": {"json": DOUBLED}}
     write_yaml(tmp_path / "suite.yaml", {"cases": [case]})
     with serve(streamed_reply('"x"')) as server:
@@ -175,8 +175,8 @@ SUPPORTED: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("schema", "value"), SUPPORTED)
-def test_what_fits_by_the_standard_fits(schema: Any, value: Any) -> None:
-    """Escapes of ECMA 262, exact multiples, items of several types and members named by other keywords fit."""
+def test_values_valid_by_the_standard_pass(schema: Any, value: Any) -> None:
+    """They have escapes of ECMA 262, exact multiples, items of several types and members named by other keywords."""
     assert fits(schema, value)
 
 
@@ -190,8 +190,8 @@ UNFIT: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("schema", "value"), UNFIT)
-def test_what_does_not_fit_by_the_standard_does_not(schema: Any, value: Any) -> None:
-    """Equal numbers are equal however they are written, and members that nothing names are found."""
+def test_values_invalid_by_the_standard_fail(schema: Any, value: Any) -> None:
+    """Equal numbers are equal in any notation, and unnamed members are found."""
     assert not fits(schema, value)
 
 
@@ -225,7 +225,7 @@ SCHEMAS = st.recursive(
 @pytest.mark.parametrize("draft", [Draft202012Validator, Draft7Validator], ids=["2020-12", "draft-7"])
 @given(schema=SCHEMAS, value=VALUES)
 def test_our_keywords_judge_as_the_librarys(draft: Any, schema: Any, value: Any) -> None:
-    """On patterns and numbers that both can take, the bounded keywords give the verdict of jsonschema's own."""
+    """For patterns and numbers that both can take, the bounded keywords agree with those of jsonschema."""
     if isinstance(schema, dict):
         schema = {"$schema": draft.META_SCHEMA.get("$id"), **schema}
     assert (first_error(json.dumps(schema), value) is None) == draft(schema).is_valid(value)

@@ -1,4 +1,4 @@
-"""The check `rubric`: what the stored answers of a judge say of a reply."""
+"""The check `rubric`, which reads a judge's stored answers."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def record(**answers: JudgeAnswer) -> Record:
 def test_a_reply_passes_if_the_judge_finds_every_rubric_met(
     answers: dict[str, str], verdict: CheckVerdict, why: str | None
 ) -> None:
-    """One rubric that is not met fails it, and one without a clear answer leaves it open."""
+    """One unmet rubric fails it, and one without a clear answer leaves it undecided."""
     judged = record(**{rubric: JudgeAnswer(BY, text) for rubric, text in answers.items()})
     found = apply_checks({"rubric": ["kind", "short"]}, judged, cost=None, is_last_turn=True)["rubric"]
     assert (found.verdict, found.why) == (verdict, why)
@@ -49,8 +49,8 @@ def test_a_judge_that_failed_decides_nothing() -> None:
     )
 
 
-def test_the_reason_of_a_pass_is_kept_for_who_reads_the_reply() -> None:
-    """Verdicts come in the suite's order; a rubric that the suite has no more is left out."""
+def test_the_reason_of_a_pass_is_kept() -> None:
+    """Verdicts are in the suite's order; a rubric that is no longer in the suite is left out."""
     judged = record(b=JudgeAnswer(BY, YES), old=JudgeAnswer(BY, NO), a=JudgeAnswer(BY, NO))
     found = [(each.rubric, each.verdict, each.why) for each in rubric_verdicts(judged, ["a", "b"])]
     assert found == [("a", CheckVerdict.FAILED, "it does not"), ("b", CheckVerdict.PASSED, "it does")]

@@ -70,21 +70,23 @@ SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "requir
         ({"name": "now", "arguments": {}}, [ToolCall("now", "")], None),
     ],
 )
-def test_calls(wanted: Any, calls: list[ToolCall], why: str | None) -> None:
-    """A check passes if each wanted call was made, whatever others there are; else the reason lists the calls."""
+def test_expected_calls_pass_among_others_and_failures_list_all_calls(
+    wanted: Any, calls: list[ToolCall], why: str | None
+) -> None:
+    """Every expected call must have been made; further calls do not matter."""
     expected = (CheckVerdict.PASSED, None) if why is None else (CheckVerdict.FAILED, why)
     assert verdict_of({"calls": wanted}, record_of(*calls)) == expected
 
 
 def test_a_call_that_was_written_as_text_is_shown() -> None:
-    """The most common fault of a server's parser: the call is in the answer."""
+    """A server whose parser failed has the call in the answer, which the reason quotes."""
     record = Record(IDENTITY, Timestamps(), Outcome.OK, reply="<call>get_weather(Paris)</call>")
     why = "no tool was called; expected get_weather, which the answer names: “<call>get_weather(Paris)</call>”"
     assert verdict_of({"calls": PARIS}, record) == (CheckVerdict.FAILED, why)
 
 
 def test_the_calls_of_earlier_steps_count() -> None:
-    """Calls of earlier replies count like those of the last one."""
+    """Calls of earlier steps count like those of the last one."""
     assert verdict_of({"calls": PARIS}, record_of(earlier=(weather(city="Paris"),)))[0] is CheckVerdict.PASSED
     assert verdict_of({"no_calls": True}, record_of(earlier=(weather(),))) == (
         CheckVerdict.FAILED,
@@ -101,8 +103,8 @@ def test_the_calls_of_earlier_steps_count() -> None:
 
 
 @given(ARGUMENTS, ARGUMENTS)
-def test_values_are_equal_as_json_and_others_are_free(wanted: dict[str, Any], others: dict[str, Any]) -> None:
-    """A call passes if, and only if, each value that is wanted is there and equal."""
+def test_only_the_expected_arguments_are_compared_as_json(wanted: dict[str, Any], others: dict[str, Any]) -> None:
+    """A call passes if and only if each expected value is there and equal."""
     made = ToolCall("f", json.dumps({**others, **wanted}))
     is_schema = wanted.get("type") == "object" and isinstance(wanted.get("properties"), dict)
     if not is_schema:
@@ -117,8 +119,8 @@ def test_values_are_equal_as_json_and_others_are_free(wanted: dict[str, Any], ot
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=5), st.lists(st.sampled_from("ab"), min_size=1, max_size=5))
-def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str]) -> None:
-    """The check passes if every tool was called at least as often as it is wanted."""
+def test_each_expected_call_needs_its_own_call(made: list[str], wanted: list[str]) -> None:
+    """The check passes if every tool was called at least as often as expected."""
     record = record_of(*(ToolCall(name, "{}") for name in made))
     verdict, _ = verdict_of({"calls": [{"name": name} for name in wanted]}, record)
     enough = all(made.count(name) >= wanted.count(name) for name in "ab")
@@ -126,7 +128,7 @@ def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str])
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_whatever_a_model_writes_is_judged(name: str, arguments: str) -> None:
+def test_any_call_is_judged(name: str, arguments: str) -> None:
     """No call makes a check raise."""
     for checks in ({"calls": PARIS}, {"no_calls": True}, {"calls_at_most": 0}):
         verdict, why = verdict_of(checks, record_of(ToolCall(name, arguments)))

@@ -1,4 +1,4 @@
-"""`compare chat`: typed on a real terminal and piped; its turns are turns, and its tables are always written."""
+"""`compare chat`, typed on a real terminal and piped: lines are turns, and the tables are always written."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,10 @@ UP, BACKSPACE, NEW_LINE, CTRL_C = "\x1b[A", "\x7f", "\x1b\r", "\x03"
 
 @needs_terminal
 def test_lines_are_edited_on_a_terminal(tmp_path: Path) -> None:
-    """Backspace takes whole Chinese characters, arrows recall lines, lines can be several; what is seen is sent."""
+    """Backspace deletes whole Chinese characters, arrows recall lines, a prompt may have several.
+
+    The shown text is sent.
+    """
     with open_terminal(tmp_path, "chat", "-m", "sim/quick", "-o", "said", "--color", "never") as terminal:
         terminal.wait_for("you>")
         terminal.type(f"你好吗{BACKSPACE}{BACKSPACE}们好\r")
@@ -73,8 +76,8 @@ def test_a_chat_without_a_turn_writes_nothing(tmp_path: Path, run_cli: RunCli, t
     assert (sorted(tmp_path.rglob("*")), (tmp_path / "results" / "latest").resolve()) == before
 
 
-def test_turns_are_turns_and_a_finished_chat_is_whole(tmp_path: Path, run_cli: RunCli) -> None:
-    """Nothing is called partial; /reset begins a conversation of its own."""
+def test_a_finished_chat_is_complete_with_a_row_for_each_turn(tmp_path: Path, run_cli: RunCli) -> None:
+    """No output calls it partial; /reset begins another conversation."""
     done = run_cli(
         *("chat", "-m", "sim/quick", "-o", tmp_path / "said"),
         input="My name is Ada.\nWhat is my name?\n/reset\nWhat is my name?\n/nope\n/save\n\n",
@@ -94,8 +97,8 @@ def test_turns_are_turns_and_a_finished_chat_is_whole(tmp_path: Path, run_cli: R
     assert "name a file: /save chat.md" in done.stderr
 
 
-def test_what_was_said_is_saved_in_the_format_of_a_suffix(tmp_path: Path, run_cli: RunCli) -> None:
-    """A file that exists, and a format that is not known, are refused, and the conversation goes on."""
+def test_save_writes_the_format_of_the_suffix(tmp_path: Path, run_cli: RunCli) -> None:
+    """An existing file and an unknown format are refused, and the conversation continues."""
     saved = tmp_path / "so-far.json"
     done = run_cli(
         *("chat", "-m", "sim/quick", "-o", tmp_path / "said"),
@@ -109,7 +112,7 @@ def test_what_was_said_is_saved_in_the_format_of_a_suffix(tmp_path: Path, run_cl
 
 
 def test_a_failed_turn_keeps_its_number_and_is_not_sent_again(tmp_path: Path, run_cli: RunCli) -> None:
-    """The turn after it is the next one, and the history holds neither the failed prompt nor an empty reply."""
+    """The next turn has the next number, and its history has neither the failed prompt nor an empty reply."""
     asked: list[list[dict[str, str]]] = []
 
     def answer(request: ReceivedRequest) -> ScriptedReply:
@@ -152,8 +155,8 @@ def test_files_are_attached_to_the_next_turn(tmp_path: Path, run_cli: RunCli) ->
     assert "data:image/png" in (tmp_path / "said" / "report.html").read_text(encoding="utf-8")
 
 
-def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, run_cli: RunCli) -> None:
-    """A missing file, one that a target's API has no form for, and one with a secret are refused; nothing is sent."""
+def test_a_refused_attachment_does_not_end_the_chat(tmp_path: Path, run_cli: RunCli) -> None:
+    """A missing file, one without a form in a target's API, and one with a secret are named; nothing is sent."""
     (tmp_path / "hello.wav").write_bytes(wav(800))
     (tmp_path / "secret.txt").write_text("key sk-1234567890abcdef", encoding="utf-8")
     row = {"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["m"], "api": "responses"}
@@ -176,15 +179,15 @@ def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, r
 
 
 @pytest.mark.parametrize("ending", ["/quit", "/exit"])
-def test_a_command_ends_it(run_cli: RunCli, tmp_path: Path, ending: str) -> None:
-    """Input after /quit or /exit is not sent."""
+def test_quit_and_exit_end_the_chat(run_cli: RunCli, tmp_path: Path, ending: str) -> None:
+    """Later input is not sent."""
     done = run_cli("chat", "-m", "sim/quick", "-o", "said", input=f"one\n{ending}\ntwo\n", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line["turn"] for line in read_lines(tmp_path / "said", "record")] == [1]
 
 
 def test_a_quiet_ask_prints_the_replies(tmp_path: Path) -> None:
-    """-q leaves out progress, not what was asked for; with --json the replies are in the JSON alone."""
+    """-q leaves out progress only; with --json the replies are in the JSON alone."""
     quiet = compare(tmp_path, "ask", "What is 2 + 3?", "-m", "sim/quick", "-q", "-o", "a")
     assert "2 + 3 = 5" in quiet.stdout
     assert quiet.stderr == ""
@@ -194,7 +197,7 @@ def test_a_quiet_ask_prints_the_replies(tmp_path: Path) -> None:
 
 
 def test_an_ask_limits_the_tokens_of_a_reply(run_cli: RunCli, tmp_path: Path) -> None:
-    """--max-tokens is in the request; without it the provider's own limit holds."""
+    """--max-tokens is in the request; without it the provider's limit holds."""
     asked: list[object] = []
 
     def answer(request: ReceivedRequest) -> ScriptedReply:

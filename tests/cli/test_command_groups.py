@@ -1,4 +1,4 @@
-"""Help in groups: a whole line for each command, each option under one heading, the most used first."""
+"""Help in groups: a full line for each command, each option under one heading, the most used first."""
 
 import re
 from pathlib import Path
@@ -29,7 +29,7 @@ def headings(text: str) -> list[str]:
 
 
 def test_every_command_has_a_whole_line_under_a_heading(tmp_path: Path) -> None:
-    """No line is cut or folded on a terminal of 80 columns, and no command is missing."""
+    """No line is cut or wrapped on a terminal of 80 columns, and no command is missing."""
     text = compare(tmp_path, "--help").stdout
     assert headings(text) == ["Options", *COMMANDS]
     files = {
@@ -47,7 +47,7 @@ def test_every_command_has_a_whole_line_under_a_heading(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ALL if isinstance(command_of(name), GroupedCommand)])
 def test_every_option_stands_under_one_heading(tmp_path: Path, name: str) -> None:
-    """The groups come in their order, and hold each option once."""
+    """The groups are in their order, and hold each option once."""
     text = compare(tmp_path, name, "--help").stdout
     assert headings(text) == [each for each in (*OPTIONS, "Options") if each in headings(text)]
     described = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
@@ -58,7 +58,7 @@ def test_every_option_stands_under_one_heading(tmp_path: Path, name: str) -> Non
 
 
 def test_the_options_of_a_run_are_grouped(tmp_path: Path) -> None:
-    """What is used most comes first, and only help is left without a group."""
+    """The most used group is first, and only help is outside the groups."""
     text = compare(tmp_path, "run", "--help").stdout
     assert headings(text) == ["Targets", "What to ask", "Load", "Output", "Comparing", "Cluster", "Options"]
     assert text.index("--model") < text.index("--case") < text.index("--concurrency") < text.index("--engine")

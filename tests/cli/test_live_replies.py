@@ -1,4 +1,4 @@
-"""Replies on a terminal: side by side while they stream, one after another where there is no room."""
+"""Replies on a terminal: side by side while they stream, one after another on a narrow one."""
 
 import re
 from dataclasses import replace
@@ -42,7 +42,7 @@ def request(target: str) -> Request:
 
 
 def test_a_column_shows_when_the_first_text_came() -> None:
-    """A column shows the wait, then roughly when text came, and at the end exactly."""
+    """It shows the time so far, then an approximate TTFT, and the exact one at the end."""
     console = terminal()
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))
@@ -58,7 +58,7 @@ def test_a_column_shows_when_the_first_text_came() -> None:
 
 
 def test_answer_that_was_reasoning_is_moved() -> None:
-    """When a closing think tag comes without an opening one, what was shown as answer is shown as reasoning."""
+    """After a closing think tag without an opening one, the text before it moves from the answer to the reasoning."""
     console = terminal()
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))
@@ -72,7 +72,7 @@ def test_answer_that_was_reasoning_is_moved() -> None:
 
 
 def test_calls_grow_below_the_text_a_line_each() -> None:
-    """While they arrive as they were written; of a finished reply as calls, in columns and one below the other."""
+    """Arriving calls are shown as raw text, finished ones as calls, in columns and one below another."""
     console, plain = terminal(), terminal(width=60)
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))
@@ -98,7 +98,7 @@ def test_calls_grow_below_the_text_a_line_each() -> None:
 
 
 def test_columns_show_the_newest_text() -> None:
-    """A reply longer than the terminal is seen from its end while it grows, and whole when it is done."""
+    """Of a reply longer than the terminal the end is shown while it grows, and everything when it is complete."""
     console = terminal(height=12)
     columns = LiveReplies(console, [BASE, NEW])
     text = "\n".join(f"line {at}" for at in range(40))
@@ -111,7 +111,7 @@ def test_columns_show_the_newest_text() -> None:
 
 
 def test_columns_are_as_wide_as_each_other_in_chinese() -> None:
-    """A Chinese character takes two columns, so that borders are aligned."""
+    """A Chinese character has a width of two columns, and borders stay aligned."""
     console = terminal(width=70)
     columns = LiveReplies(console, [BASE, NEW])
     for target in (BASE, NEW):
@@ -125,13 +125,13 @@ def test_columns_are_as_wide_as_each_other_in_chinese() -> None:
     [("auto", 80, LiveReplies), ("auto", 50, PlainReplies), ("plain", 80, PlainReplies), ("live", 80, LiveReplies)],
 )
 def test_columns_need_a_wide_terminal(mode: str, width: int, kind: type) -> None:
-    """Where columns would be too narrow to read, or are not wanted, replies come one after another."""
+    """If columns would be too narrow, or are not wanted, replies are shown one after another."""
     with open_columns(mode, terminal(width), [BASE, NEW]) as columns:
         assert type(columns) is kind
 
 
 def test_columns_need_a_terminal() -> None:
-    """A pipe of any width gets no columns."""
+    """Output to a pipe of any width has no columns."""
     with open_columns("auto", Console(file=StringIO(), width=500), [BASE, NEW]) as columns:
         assert type(columns) is PlainReplies
 

@@ -10,7 +10,7 @@ SUITE = {"cases": [{"id": "c", "prompt": "hello"}], "targets": ["deepseek/deepse
 
 @needs_terminal
 def test_a_plan_fits_a_narrow_terminal(tmp_path: Path) -> None:
-    """In 40 columns names stand above their figures, and every heading is there."""
+    """At 40 columns names stand above their figures, and every heading is there."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     with open_terminal(tmp_path, "plan", "suite.yaml", columns=40) as terminal:
         assert terminal.finish() == 0

@@ -27,9 +27,9 @@ PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
 
 
 def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1, *, warmup: bool = False) -> Record:
-    """Return how a request ended."""
-    heard = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
-    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
+    """Return the record of a request with this outcome."""
+    text_events = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
+    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, text_events, warmup=warmup)
 
 
 def screen(progress: LiveProgress, height: int = 25) -> list[str]:
@@ -41,7 +41,7 @@ def screen(progress: LiveProgress, height: int = 25) -> list[str]:
 
 
 def watch(plan: Plan, total: int | None = None, duration_s: float | None = None) -> LiveProgress:
-    """Return what has watched a lane: four requests under way, of which two ended well, one badly, and a warm-up."""
+    """Return the progress of a lane: four requests in flight, of which two ended well and one badly, and a warm-up."""
     progress = LiveProgress(Console(file=StringIO()), total, duration_s)
     progress.planned(plan)
     progress.lane_opened("acme", plan.targets, 4)
@@ -68,7 +68,7 @@ def test_live_progress_has_a_row_for_each_target_and_one_for_all() -> None:
 
 
 def test_a_skipped_or_cancelled_request_is_done_and_not_failed() -> None:
-    """The turn whose failure skipped it is counted already, as in the summary."""
+    """The failure that caused the skip is counted already, as in the summary."""
     progress = watch(PLAN)
     one = next(each for each in first_requests(PLAN) if each.target == TARGETS[0])
     for outcome in (Outcome.SKIPPED, Outcome.CANCELLED):
@@ -78,13 +78,13 @@ def test_a_skipped_or_cancelled_request_is_done_and_not_failed() -> None:
 
 
 def test_the_time_left_of_all_is_that_of_the_slowest_target() -> None:
-    """Targets run side by side, so the time left is that of the slowest one."""
+    """Targets run side by side."""
     _, first, second, every = (line.split() for line in screen(watch(PLAN)))
     assert int(every[-2]) == max(int(first[-2]), int(second[-2]))
 
 
 def test_progress_of_a_run_without_end_has_no_total() -> None:
-    """Without a known total, no bar, total or remaining time is shown."""
+    """No bar, total or remaining time is shown."""
     _, first, _, every = (line.split() for line in screen(watch(Plan(PLAN.cases, TARGETS, repeat=None))))
     assert first[1:3] == ["2", "0"]
     assert every[1:5] == ["3", "1", "of", "2"]
@@ -101,7 +101,7 @@ def test_a_run_that_ends_after_a_number_of_requests_or_a_time_shows_how_much_is_
 
 
 def test_more_targets_than_lines_are_counted() -> None:
-    """On a low terminal the slowest targets are shown, the others counted, and the row of all stays."""
+    """On a low terminal the slowest targets and the row of all are shown, and the others counted."""
     targets = tuple(Target("acme", f"m-{at}", Parameters()) for at in range(9))
     lines = screen(watch(Plan(PLAN.cases, targets, repeat=5)), height=9)
     assert len(lines) == 7
@@ -130,7 +130,7 @@ def test_plain_progress_prints_a_line_for_each_event() -> None:
 
 
 def test_the_remaining_time_follows_from_the_pace_so_far() -> None:
-    """Three of twelve in six seconds leave eighteen; with nothing done, or no total, it is unknown."""
+    """Three of twelve in six seconds leave eighteen; without any, or without a total, it is unknown."""
     target = TargetProgress(total=12, opened_ns=0)
     assert target.eta_s(6_000_000_000) is None
     target.done = 3
@@ -150,7 +150,7 @@ def test_the_remaining_time_is_rounded(eta_s: float | None, said: str) -> None:
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=99).filter(lambda values: len(values) % 2 == 1))
 def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) -> None:
-    """The running median differs from the exact one by less than a step."""
+    """It differs from the exact one by less than a step."""
     running = RunningMedian()
     for value in values:
         running.add(value)
@@ -159,16 +159,16 @@ def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) 
 
 
 def test_the_running_median_of_nothing_is_none() -> None:
-    """The running median is None, not zero, before the first value."""
+    """It is None, not zero, before the first value."""
     assert RunningMedian().value is None
 
 
 @needs_terminal
 def test_a_real_terminal_keeps_the_table_the_result_and_the_link_alone(tmp_path: Path) -> None:
-    """A run shows its bar while it goes on, and leaves the table, the result and the link to the page, nothing else."""
+    """The bar is shown during the run, and only the table, the result and the link to the page remain."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(12)]})
     with open_terminal(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-m", "sim/steady") as terminal:
-        drawn = terminal.wait_for("\nall ")  # the last line of the table, of which a read may bring a part
+        drawn = terminal.wait_for("\nall ")  # the last line of the table, which may arrive in parts
         assert "━" in "".join(drawn)
         assert any(line.split()[:1] == ["sim/steady"] for line in drawn)
         assert terminal.finish() == 0

@@ -1,4 +1,4 @@
-"""What a command shows when it is done: the files, the page, a browser if that is wanted; nothing twice."""
+"""The output at the end of a command: the files, the page, a browser on request; no line is repeated."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_page_is_opened_in_a_browser(
     tmp_path: Path, browser: Path, run_cli: RunCli, quiet: tuple[str, ...]
 ) -> None:
-    """`--open` opens the very page that the last line names, of a run and of a report."""
+    """`--open` opens the page that the last line names, of a run and of a report."""
     done = run_cli("ask", "Hi", "-m", "sim/quick", "-o", tmp_path / "out", "--open", *quiet)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "out" / "report.html"
@@ -44,8 +44,8 @@ def test_latest_is_the_shorter_name_of_the_page(tmp_path: Path) -> None:
     assert compare(tmp_path, "report", older).stderr.splitlines()[-1] == f"report: {older}/report.html"
 
 
-def test_no_note_repeats_what_was_said_before_the_run(tmp_path: Path) -> None:
-    """A parameter that is adapted is named once, before the run; `compare report`, which has no such note, names it."""
+def test_a_note_before_the_run_is_not_repeated_after_it(tmp_path: Path) -> None:
+    """An adapted parameter is named once, before the run; `compare report`, which has no such note, names it."""
     with serve(lambda _: streamed_reply("Hi")) as server:
         row = {"base_url": server.url, "keyless": True, "models": ["m"], "retired": {"m": "gone since June"}}
         write_config(tmp_path, acme=row)

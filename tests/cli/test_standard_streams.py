@@ -1,4 +1,4 @@
-"""Standard streams: no encoding ends a command in a traceback, JSON keeps its meaning, a closed stream is no error."""
+"""Standard streams: no encoding causes a traceback, JSON keeps its meaning, a closed stream is no error."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_no_encoding_ends_a_command_in_a_traceback(folder: Path, encoding: str, arguments: tuple[str, ...]) -> None:
-    """Whatever the encoding lacks is written as an escape; the exit code is the same as with UTF-8."""
+    """Characters that the encoding lacks are written as escapes; the exit code is the same as with UTF-8."""
     done = finish(start(folder, *arguments, variables=ENCODINGS[encoding], errors="replace"))
     assert "Traceback" not in done.stderr
     assert "UnicodeEncodeError" not in done.stderr
@@ -49,8 +49,8 @@ def test_no_encoding_ends_a_command_in_a_traceback(folder: Path, encoding: str, 
 
 @pytest.mark.parametrize("encoding", ["gbk", pytest.param("C locale", marks=pytest.mark.thorough)])
 def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> None:
-    """Characters that the encoding lacks are JSON escapes, those beyond the basic plane two of them."""
-    # Click writes UTF-8 where a stream claims to be ASCII.
+    """Characters that the encoding lacks are JSON escapes: two for those beyond the basic plane."""
+    # Click writes UTF-8 if a stream claims to be ASCII.
     codec = "utf-8" if encoding == "C locale" else encoding
     process = start(folder, "ask", f'Reply with exactly "{SAID}".', "-m", "sim/quick", "--json", "-q",
                     variables=ENCODINGS[encoding], encoding=codec)  # fmt: skip
@@ -62,7 +62,7 @@ def test_json_means_the_same_in_every_encoding(folder: Path, encoding: str) -> N
 @pytest.mark.skipif(sys.platform == "win32", reason="closes file descriptors as a POSIX shell does")
 @pytest.mark.parametrize("closed", [pytest.param(">&-", marks=pytest.mark.thorough), "<&- >&- 2>&-"])
 def test_a_closed_stream_changes_no_exit_code_and_no_file(folder: Path, tmp_path: Path, closed: str) -> None:
-    """The command does its work; nothing that it prints gets into one of its files."""
+    """The command completes; no printed text gets into one of its files."""
     command = f"{sys.executable} -m runner run {folder / 'suite.yaml'} -m sim/quick -o out {closed}"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
@@ -81,7 +81,7 @@ needs_full = pytest.mark.skipif(not FULL.exists(), reason="a device that is alwa
 
 
 def run_in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the shell, in which $COMPARE is the command, with pipes that fail if a part of them does."""
+    """Run a shell command, in which $COMPARE is the command; a pipe fails if a part of it does."""
     environ = own_environment(folder, {"COMPARE": f"{sys.executable} -m runner"})
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -109,7 +109,7 @@ LOST = "standard output cannot be written: No space left on device"
 def test_an_interpreter_whose_stream_cannot_be_written_ends_with_the_code_of_the_command(
     folder: Path, command: str, code: int, said: str
 ) -> None:
-    """What the interpreter flushes at its end changes nothing, and prints nothing of its own."""
+    """Flushing at the end of the interpreter neither changes the exit code nor prints a message."""
     done = run_in_shell(folder, f"$COMPARE {command}")
     assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
     assert said in done.stderr
@@ -124,8 +124,8 @@ def test_an_interpreter_whose_stream_cannot_be_written_ends_with_the_code_of_the
         ("run suite.yaml -m sim/quick -o json --json", 3, LOST),
     ],
 )
-def test_a_full_disk_behind_standard_output_is_said(folder: Path, arguments: str, code: int, said: str) -> None:
-    """The work is done to its end, and what was lost is said; JSON, or an export, that nobody gets is a failure."""
+def test_a_full_disk_behind_standard_output_is_reported(folder: Path, arguments: str, code: int, said: str) -> None:
+    """The command completes and reports the lost output; lost JSON or a lost export is a failure."""
     with FULL.open("w") as full:
         done = finish(start(folder, *arguments.split(), stdout=full))
     assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
@@ -133,16 +133,16 @@ def test_a_full_disk_behind_standard_output_is_said(folder: Path, arguments: str
 
 
 @needs_full
-def test_a_run_that_can_print_nothing_is_done_to_its_end(folder: Path) -> None:
-    """A run is completed although neither stream can be written."""
+def test_a_run_without_writable_streams_is_completed(folder: Path) -> None:
+    """Neither standard output nor standard error can be written."""
     with FULL.open("w") as full:
         done = finish(start(folder, "run", "suite.yaml", "-m", "sim/quick", "-o", "full", stdout=full, stderr=full))
     assert done.returncode == 0
     assert (folder / "full" / "results.csv").exists()
 
 
-def test_a_reader_that_goes_changes_no_exit_code(folder: Path) -> None:
-    """A closed pipe, as behind `| head`, is not reported."""
+def test_a_closed_pipe_changes_no_exit_code(folder: Path) -> None:
+    """A pipe that is closed, as by `| head`, is not reported."""
     with start(folder, "report", "results/one", "--replies", "--color", "always") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -153,8 +153,8 @@ def test_a_reader_that_goes_changes_no_exit_code(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a working folder cannot be removed")
-def test_a_removed_working_folder_is_a_sentence(tmp_path: Path) -> None:
-    """The command says what to do where it needs the folder, and does its work where it does not."""
+def test_a_removed_working_folder_is_an_error_only_where_it_is_needed(tmp_path: Path) -> None:
+    """The error says what to do; commands that do not need the folder work."""
     (tmp_path / "gone").mkdir()
     done = run_in_shell(tmp_path, "cd gone; rmdir ../gone; $COMPARE doctor; echo $? >&2; $COMPARE --version")
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
@@ -162,8 +162,8 @@ def test_a_removed_working_folder_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows have no names that are not text")
-def test_a_folder_whose_name_is_no_utf8_is_like_any_other(tmp_path: Path) -> None:
-    """A suite, a run's folder and an output in it work; in tables the bad byte is a replacement character."""
+def test_a_folder_whose_name_is_not_utf8_can_be_used(tmp_path: Path) -> None:
+    """Suite, run folder and outputs work in it; in tables the invalid byte is a replacement character."""
     place = tmp_path / os.fsdecode(b"b\xffd")
     place.mkdir()
     write_yaml(place / os.fsdecode(b"s\xe9.yaml"), SUITE)
@@ -178,7 +178,7 @@ def test_a_folder_whose_name_is_no_utf8_is_like_any_other(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("columns", ["abc", "-5", "²", "9" * 30])
 def test_no_width_of_the_terminal_ends_a_command(folder: Path, columns: str) -> None:
-    """A COLUMNS that is not a number of columns is ignored."""
+    """An invalid COLUMNS is ignored."""
     expected = compare(folder, "report", "results/one")
     for colour in ("never", "always"):
         done = compare(
@@ -188,8 +188,8 @@ def test_no_width_of_the_terminal_ends_a_command(folder: Path, columns: str) -> 
     assert done.stdout.count("\n") >= expected.stdout.count("\n") > 0
 
 
-def test_standard_input_that_is_no_text_is_a_sentence(folder: Path) -> None:
-    """What cannot be read is not sent, in a C locale neither, where Python keeps such bytes as surrogates."""
+def test_standard_input_that_is_not_text_is_refused(folder: Path) -> None:
+    """Undecodable bytes are not sent, not even in a C locale, where Python keeps them as surrogates."""
     done = run_in_shell(folder, "printf '\\xff' | LC_ALL=C.UTF-8 PYTHONIOENCODING= $COMPARE ask - -m sim/quick")
     assert (done.returncode, done.stderr) == (
         2,

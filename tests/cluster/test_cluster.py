@@ -174,7 +174,7 @@ def test_packed_key_is_not_in_any_repr() -> None:
 
 
 def test_keys_are_pickled_apart_from_long_rows() -> None:
-    """However long a row is, the argument with its key is far too small for Ray's object store."""
+    """For a row of any length, the argument with its key is far too small for Ray's object store."""
     row = builtin().rows["deepseek"].model_copy(update={"notes": ("long " * 30_000,)})
     endpoint = replace(find_endpoint("deepseek", builtin(), {"DEEPSEEK_API_KEY": KEY}), row=row)
     keyless, keys = map(pickle.dumps, pack_keys({"deepseek": endpoint}))

@@ -1,4 +1,4 @@
-"""Runs on a cluster of three nodes: the same rows and limits as on one machine, and nothing lost with a worker."""
+"""Runs on a cluster of three nodes: the same rows and limits as on one machine, and no loss with a worker."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.support.media_files import png
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import DONE_EVENT, FINISH_EVENT, ScriptedReply, http_head, serve
-from tests.support.tool_server import WEATHER, Said, answered_by, call
+from tests.support.tool_server import WEATHER, ToolReply, answered_by, call
 
 pytestmark = pytest.mark.ray
 
@@ -76,7 +76,7 @@ def finish(process: "Popen[str]") -> tuple[int, str, str]:
 
 
 def planned_rows(cases: list[dict[str, Any]], repeat: int) -> Counter[tuple[str, int, int]]:
-    """Count the rows that a plan leads to: one for each case, turn and repeat."""
+    """Count the rows of a plan: one for each case, turn and repeat."""
     turns = [(case["id"], turn) for case in cases for turn in range(1, len(case.get("turns", "1")) + 1)]
     return Counter((case, turn, number) for case, turn in turns for number in range(1, repeat + 1))
 
@@ -192,9 +192,9 @@ def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> Non
         stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
         known = [at for at in stages if at is not None]
         assert (len(known), known) == (len(stages), sorted(known))
-        heard = record.text_events
-        assert len(heard.at_us) == len(heard.origin_us) > 0
-        assert all(at_us >= origin_us for at_us, origin_us in zip(heard.at_us, heard.origin_us, strict=True))
+        streamed = record.text_events
+        assert len(streamed.at_us) == len(streamed.origin_us) > 0
+        assert all(at_us >= origin_us for at_us, origin_us in zip(streamed.at_us, streamed.origin_us, strict=True))
         assert record.late_ns is not None
 
 
@@ -265,7 +265,9 @@ def test_lost_raylet_of_the_driver_is_named_and_tables_are_written(tmp_path: Pat
         run.write_suite(CASES)
         running = run.start("--engine", "ray", "--address", ray_cluster.address, "--repeat", "24")
         await_line(run.journal, "record")
-        os.kill(raylet_of("alpha", ray_cluster), signal.SIGKILL)  # the head's, which a driver on its machine uses
+        os.kill(
+            raylet_of("alpha", ray_cluster), signal.SIGKILL
+        )  # that of the head node, which a driver on its machine uses
         code, _, stderr = finish(running)
         recorded = run.records()
         assert code == 3, stderr
@@ -331,11 +333,11 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
             sleep(1)
         running = run.start("--engine", "ray", "--address", address, "--repeat", "4")
         await_line(run.journal, "record")
-        heard_at = listening_addresses(folder)
+        listening_at = listening_addresses(folder)
         code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert heard_at, "none of its sockets was found"
-    assert heard_at <= loopback
+    assert listening_at, "none of its sockets was found"
+    assert listening_at <= loopback
     assert recorded_rows(run.out) == planned_rows(CASES, 4)
 
 
@@ -344,7 +346,7 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("chosen", "expected"), [(None, "0"), ("1", "1")])
 def test_ray_reports_no_usage_unless_the_user_says_so(tmp_path: Path, chosen: str | None, expected: str) -> None:
-    """Ray sends statistics to its vendor by default; they stay on if the user turned them on."""
+    """Ray sends statistics to its vendor by default; a user who has turned them on keeps them."""
     program = (
         "import os\nfrom runner.cluster.connect import join_cluster\nfrom runner.errors import CompareError\n"
         "try:\n    with join_cluster('local:nothing'):\n        pass\n"
@@ -380,7 +382,7 @@ def test_limits_hold_for_the_whole_cluster(tmp_path: Path, on_ray: tuple[str, ..
 
 
 def rows_from_each_node(counts: Counter[tuple[str, int, int]]) -> dict[str, Counter[tuple[str, int, int]]]:
-    """Return the rows that each node is to have: all of the plan."""
+    """Return the rows that each node must have: the whole plan."""
     return dict.fromkeys(NODES, counts)
 
 
@@ -394,7 +396,7 @@ def rows_by_node(folder: Path) -> dict[str, Counter[tuple[str, int, int]]]:
 
 
 def test_every_vantage_sends_everything_and_none_is_found_slower(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Each request is sent once from each node, within limits by the server's own log; equal places are unchanged."""
+    """Each request is sent once from each node, within limits by the server's log; equal places are unchanged."""
     rate, at_once, repeat = 30, 3, 11
     cases = CASES[:1]
     with open_run(tmp_path, "exact?ttft_ms=200&gap_ms=10&tokens=10") as run:
@@ -663,8 +665,8 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
 def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
     """Workers send the calls and results from the driver, and return the calls that they receive."""
 
-    def once(prompt: str, results: int) -> Said:
-        return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])
+    def once(prompt: str, results: int) -> ToolReply:
+        return ToolReply(f"{prompt} 18.") if results else ToolReply("", [call(prompt)])
 
     weather = {"id": "weather", "turns": ["Paris?", "Rome?"], "tools": [WEATHER]}
     with serve(answered_by(once)) as server:

@@ -38,8 +38,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_personas_say_what_they_are_shown_in_every_dialect(folder: Path) -> None:
-    """They name the image's size, the file's pages and the bytes of both; prompts name them in every table."""
+def test_personas_describe_their_attachments_in_every_dialect(folder: Path) -> None:
+    """The reply names the image's size, the file's pages and the bytes of both.
+
+    Prompts name the attachments in every table.
+    """
     done = compare(folder, "run", "suite.yaml", "-o", "out")
     assert done.returncode == 0, done.stderr
     rows = read_rows(folder / "out")
@@ -56,8 +59,8 @@ def test_personas_say_what_they_are_shown_in_every_dialect(folder: Path) -> None
     assert "has no detail of images, so it was not sent to sim/quick#messages" in done.stderr
 
 
-def test_audio_is_heard_where_an_api_takes_it(folder: Path) -> None:
-    """Seconds are those of the samples and of the frames."""
+def test_audio_is_sent_in_the_dialects_that_take_it(folder: Path) -> None:
+    """The duration in the reply is that of the samples and of the frames."""
     case = {"id": "a", "prompt": [{"audio": "hello.wav"}, {"audio": "song.mp3"}, {"text": "What is said?"}]}
     write_yaml(folder / "suite.yaml", {"cases": [case]})
     assert compare(folder, "run", "suite.yaml", "-m", "sim/quick", "-o", "out").returncode == 0
@@ -82,7 +85,7 @@ def test_what_an_api_does_not_take_is_refused_before_anything_is_sent(folder: Pa
     assert not (folder / "results").exists()
 
 
-def test_the_plan_says_how_many_bytes_go_out(folder: Path) -> None:
+def test_the_plan_shows_the_bytes_of_attachments(folder: Path) -> None:
     """Base64 has four characters for three bytes; a later turn sends the files of earlier ones again."""
 
     def encoded(data: bytes) -> int:
@@ -114,7 +117,7 @@ def test_the_journal_holds_digests_and_no_content(folder: Path) -> None:
             assert content not in file.read_bytes()
 
 
-def test_a_recorded_run_is_replayed_by_its_contents(folder: Path) -> None:
+def test_a_replay_finds_a_reply_by_the_contents_of_attachments(folder: Path) -> None:
     """The same files give the same replies in every dialect; another image is another question."""
     assert compare(folder, "run", "suite.yaml", "-o", "out", "--record").returncode == 0
     assert compare(folder, "run", "suite.yaml", "--replay", "out", "--fast", "-o", "again").returncode == 0
@@ -129,7 +132,7 @@ def test_a_recorded_run_is_replayed_by_its_contents(folder: Path) -> None:
     assert {row["error_type"] for row in read_rows(folder / "other") if row["turn"] == "1"} == {"not_recorded"}
 
 
-def test_a_question_has_files_without_a_suite(folder: Path) -> None:
+def test_ask_takes_attachments(folder: Path) -> None:
     """They may lie outside the current folder; one that cannot be attached is named with what to do."""
     (folder / "elsewhere").mkdir()
     asked = ("ask", "What is it?", "-m", "sim/quick", "-o", "out")
@@ -179,8 +182,8 @@ def test_a_file_that_changes_during_a_run_ends_it(folder: Path, monkeypatch: pyt
     assert sent == {f"data:image/png;base64,{base64.b64encode(CHART).decode()}"}
 
 
-def test_a_run_with_another_image_is_another_run(folder: Path) -> None:
-    """The keys of its requests differ, so that a resumption asks them again; a renamed image has the same keys."""
+def test_request_keys_depend_on_the_content_of_an_image(folder: Path) -> None:
+    """Resuming with another image sends its requests again; a renamed image has the same keys."""
     with serve(streamed_reply("A chart.")) as server:
         served(folder, server.url)
         assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
@@ -196,7 +199,7 @@ def test_a_run_with_another_image_is_another_run(folder: Path) -> None:
 
 
 def test_prefix_suffix_and_nonce_stand_around_the_parts(folder: Path) -> None:
-    """They join the texts at the ends, and are parts of their own beside an attachment."""
+    """They join the first and the last text, or become parts of their own where an attachment is first or last."""
     with serve(streamed_reply("A chart.")) as server:
         served(folder, server.url)
         suite = yaml.safe_load((folder / "suite.yaml").read_text(encoding="utf-8"))
@@ -212,7 +215,7 @@ def test_prefix_suffix_and_nonce_stand_around_the_parts(folder: Path) -> None:
 
 
 def test_a_key_in_an_attached_text_is_refused(folder: Path) -> None:
-    """A provider would see it."""
+    """The text would be sent to the provider."""
     key = "sk-" + "0123456789abcdef" * 2
     (folder / "notes.txt").write_text(f"the key is {key}", encoding="utf-8")
     done = compare(folder, "run", "suite.yaml", variables={"OPENAI_API_KEY": key})
@@ -232,7 +235,7 @@ def test_a_key_in_a_url_is_refused(folder: Path) -> None:
 
 
 def test_small_images_are_their_own_thumbnails(folder: Path) -> None:
-    """They are in the page, which may show no other images; a page without any may show none."""
+    """The page embeds them, and its policy allows no other images; a page without images allows none."""
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
     (thumbnail,) = read_thumbnails(folder / "out").values()
     assert (thumbnail.media_type, thumbnail.data) == ("image/png", CHART)
@@ -261,8 +264,8 @@ def test_a_large_image_is_shrunk(folder: Path) -> None:
         assert max(small.size) == 320
 
 
-def test_a_damaged_image_has_no_thumbnail_and_a_foreign_file_none_that_is_no_picture(folder: Path) -> None:
-    """Neither disturbs the run."""
+def test_a_file_that_is_no_image_has_no_thumbnail(folder: Path) -> None:
+    """Neither a damaged image nor a foreign file in place of a thumbnail stops the report."""
     (folder / "chart.png").write_bytes(CHART[:40] + bytes(MOST_BYTES))
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
     assert not (folder / "out" / "thumbnails.json").exists()

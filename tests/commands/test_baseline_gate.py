@@ -108,7 +108,7 @@ def test_a_gate_passes_an_equal_or_faster_run() -> None:
 
 
 def test_three_requests_are_undecided() -> None:
-    """The exit code is 0, or 5 with fail_undecided."""
+    """Three requests are too few: the exit code is 0, or 5 with fail_undecided."""
     few = Run.of(HEADER, [asked(model, repeat, 100 * repeat) for repeat in (1, 2, 3) for model in "ab"])
     other = Run.of(HEADER, [asked(model, repeat, 150 * repeat) for repeat in (1, 2, 3) for model in "ab"])
     assert judge(few, other, gate=True)[1] == 0
@@ -119,10 +119,10 @@ SUITE = {"cases": [{"id": "a", "prompt": "hi"}, {"id": "b", "prompt": "ho"}]}
 
 
 def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
-    """`--ab` asks both, interleaved, and fails the slower one; verdicts are in the run's folder and JUnit."""
+    """`--ab` sends requests to both targets, interleaved; if the second is slower, the gate fails in every output."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     more = ("--repeat", "12", "--metric", "ttft", "--gate", "-q", "-o", "run", "-o", "junit.xml")
-    slow = "sim/exact?ttft_ms=700&gap_ms=2&tokens=5"  # by more than a busy machine's clock error
+    slow = "sim/exact?ttft_ms=700&gap_ms=2&tokens=5"  # more than the clock error of a busy machine
     done = compare(tmp_path, "run", "suite.yaml", "--ab", FAST, slow, *more)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"TTFT .* slower", done.stdout)
@@ -150,7 +150,7 @@ def slowed_copy(journal: Path, folder: Path, seconds: float) -> Path:
 def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
     """What `snapshot --update` keeps is a baseline; a run slower than its baseline fails."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
-    # So slow that a busy machine does not make it slower by half.
+    # Slow enough that a busy machine does not add half of it.
     ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "32", "--concurrency", "4", "-q")
     assert compare(tmp_path, "snapshot", "suite.yaml", *ask, "--update", "-o", "base").returncode == 0
     gate = ("--gate", "--metric", "ttft", "--min-effect", "50%")
@@ -190,7 +190,7 @@ def test_wrong_gate_options_are_refused_before_anything_is_sent(
 
 
 def test_a_gate_that_compared_nothing_exits_with_2(tmp_path: Path) -> None:
-    """A baseline with another prompt for the case ends in exit code 2, after the run."""
+    """If the baseline has another prompt for the case, the exit code is 2, after the run."""
     write_yaml(tmp_path / "other.yaml", {"cases": [{**SUITE["cases"][0], "prompt": "in other words"}]})
     write_yaml(tmp_path / "suite.yaml", SUITE)
     assert compare(tmp_path, "run", "other.yaml", "-m", FAST, "-q", "-o", "base").returncode == 0
@@ -215,7 +215,7 @@ def test_a_baseline_with_nothing_in_common_is_refused_before_anything_is_sent(
 
 
 @given(reply=st.text(), error=st.text(), case=st.text(min_size=1))
-def test_junit_is_well_formed_whatever_was_said(reply: str, error: str, case: str) -> None:
+def test_junit_is_well_formed_for_any_text(reply: str, error: str, case: str) -> None:
     """Any reply, error and case id gives XML that parses, with totals that are those of its tests."""
     header = replace(HEADER, cases=(case,), checks={case: {"checks": {"equals": "no!"}, "turns": 1}})
     records = [asked("a", 1, 10, reply), replace(asked("b", 1, 10, outcome=Outcome.TIMEOUT), error=error)]
@@ -228,7 +228,7 @@ def test_junit_is_well_formed_whatever_was_said(reply: str, error: str, case: st
     assert int(root.get("tests", "")) == len(root.findall(".//testcase"))
 
 
-def test_junit_says_which_line_and_why() -> None:
+def test_junit_names_the_line_and_the_reason() -> None:
     """A failed check is a failure with its reason, one that is not decided is skipped, a failed request is an error."""
     header = replace(HEADER, checks={"one": {"checks": {"contains": "yes", "language": "en"}, "turns": 1, "line": 12}})
     records = [asked("a", 1, 10, "no"), asked("b", 1, 10, "yes"), asked("b", 2, 10, outcome=Outcome.TIMEOUT)]
@@ -241,8 +241,8 @@ def test_junit_says_which_line_and_why() -> None:
     assert third.find("error") is not None
 
 
-def test_junit_tells_how_long_the_requests_of_a_case_took() -> None:
-    """Its time is the sum of their total times, and that of a suite the sum of its cases'."""
+def test_junit_times_are_sums_of_total_times() -> None:
+    """The time of a test is the sum of its requests' total times, and that of a suite the sum of its tests'."""
     header = replace(HEADER, checks={"one": {"checks": {"contains": "yes"}, "turns": 1, "line": 12}})
     records = [asked("a", 1, 10, "yes"), asked("a", 2, 10, "yes")]
     root = ET.fromstring(junit.write(Run.of(header, records)))
@@ -254,7 +254,7 @@ def test_junit_tells_how_long_the_requests_of_a_case_took() -> None:
 
 @pytest.mark.skipif(shutil.which("xmllint") is None, reason="needs xmllint (libxml2-utils), which .ci/run installs")
 def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
-    """Both reports, joined as behind a gate, hold only what Jenkins' xUnit plugin accepts; xmllint is the judge."""
+    """Both reports, joined as after a gate, hold only what Jenkins' xUnit plugin accepts, as checked by xmllint."""
     header = replace(HEADER, checks={"one": {"checks": {"contains": "yes", "language": "en"}, "turns": 1, "line": 12}})
     records = [asked("a", 1, 10, "no"), asked("b", 1, 10, "yes"), asked("b", 2, 10, outcome=Outcome.TIMEOUT)]
     run = Run.of(header, records)
@@ -270,7 +270,7 @@ def test_junit_is_valid_for_jenkins(tmp_path: Path) -> None:
 
 
 def test_annotations_point_at_the_case() -> None:
-    """A failed check names the suite's line, one regression has no line, and a page has no more than GitHub shows."""
+    """A failed check names its line in the suite, a regression has no line, and there are no more than GitHub shows."""
     run = Run.of(HEADER, [asked("a", repeat, 100, "no") for repeat in range(1, 21)])
     difference, _ = judge(run_of(a=50), run)
     checks, regression = annotate(run, difference)
@@ -283,7 +283,7 @@ def test_annotations_point_at_the_case() -> None:
 
 @given(title=st.text(), message=st.text())
 def test_a_workflow_command_is_one_line(title: str, message: str) -> None:
-    """Nothing in a message can end the command, add a property or begin another."""
+    """No character of a message can end the command, add a property or begin another command."""
     command = write_command(Annotation("error", title, message, 3), "prompts/s.yaml")
     assert "\n" not in command
     assert "\r" not in command
@@ -292,8 +292,8 @@ def test_a_workflow_command_is_one_line(title: str, message: str) -> None:
     assert said.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%") == message
 
 
-def test_paths_are_those_of_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A suite named from a folder below is annotated where GitHub has it."""
+def test_annotations_have_paths_relative_to_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A suite that is named from a subfolder is annotated at its path in the repository."""
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     run = Run.of(replace(HEADER, path="s.yaml"), [asked("a", 1, 10, "no")])
@@ -302,15 +302,15 @@ def test_paths_are_those_of_the_repository(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_summary_is_whole_sections_within_the_bound() -> None:
-    """What does not fit is left out, and that is said."""
+    """Sections that do not fit are left out, and the summary states so."""
     assert join_sections(["ab", "cd"], 1000) == "ab\n\ncd\n"
     cut = join_sections(["ab", "你" * 400, "cd"], 1000)
     assert cut.startswith("ab\n\nThe rest does not fit")
     assert len(cut.encode()) <= 1000
 
 
-def test_the_summary_of_a_step_is_appended_to(tmp_path: Path) -> None:
-    """What other commands wrote stays; without the variable nothing is written."""
+def test_the_step_summary_is_appended(tmp_path: Path) -> None:
+    """Text of other commands stays; without the variable nothing is written."""
     page = tmp_path / "summary.md"
     page.write_text("before\n", encoding="utf-8")
     run = run_of(a=100)
@@ -406,8 +406,8 @@ def test_the_action_runs_a_suite(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")
-def test_the_actions_arguments_are_no_code(tmp_path: Path) -> None:
-    """What stands in an input is an argument, however it looks."""
+def test_inputs_of_the_action_are_not_evaluated(tmp_path: Path) -> None:
+    """Each input is an argument of the command, even if it contains shell syntax."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     done = run_action(tmp_path, suite="suite.yaml", args="-m 'sim/$(touch pwned)' ; touch pwned `touch pwned`")
     assert done.returncode == 2
@@ -416,7 +416,7 @@ def test_the_actions_arguments_are_no_code(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the action's shell is bash")
 def test_the_action_gates_on_a_baseline(tmp_path: Path) -> None:
-    """With a baseline the gate is on: one that shares nothing is 2."""
+    """With a baseline the gate is on: a baseline that shares no case with the run ends in exit code 2."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     done = run_action(tmp_path, suite="suite.yaml", args="-m sim/quick", baseline=str(ROOT / "prompts" / "ci.snapshot"))
     assert (done.returncode, "has no case of this run" in done.stderr) == (2, True)
@@ -430,8 +430,8 @@ def documented(name: str) -> Any:
     return yaml.safe_load(block[1])
 
 
-def test_the_github_example_gives_the_action_what_it_takes() -> None:
-    """Its inputs and outputs are the action's."""
+def test_the_github_example_uses_inputs_of_the_action() -> None:
+    """The inputs and outputs in the example exist in the action."""
     action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
     steps = documented(".github/workflows/models.yml")["jobs"]["compare"]["steps"]
     (step,) = [step for step in steps if step.get("id") == "compare"]
@@ -453,8 +453,8 @@ def test_the_gitlab_example_runs(tmp_path: Path) -> None:
     assert (tmp_path / job["artifacts"]["paths"][0] / "results.csv").is_file()
 
 
-def test_the_committed_snapshot_is_what_the_simulator_says(tmp_path: Path) -> None:
-    """`prompts/ci.snapshot` is up to date: every question of the suite is compared, and the same."""
+def test_the_committed_snapshot_is_up_to_date(tmp_path: Path) -> None:
+    """Every question of `prompts/ci.yaml` is compared with its snapshot, and the replies are the same."""
     ask = ("-m", "sim/quick", "-m", "sim/steady", "--repeat", "1", "-q", "-o", str(tmp_path / "run"))
     done = compare(tmp_path, "snapshot", str(ROOT / "prompts" / "ci.yaml"), *ask)
     assert done.returncode == 0, done.stdout

@@ -37,8 +37,8 @@ def records(folder: Path, *, warmup: bool = False) -> list[Mapping[str, Any]]:
 # Sized inputs
 
 
-def test_texts_of_a_size_reach_it(tmp_path: Path) -> None:
-    """A probe to each target finds its ratio of characters to tokens; sizes are within a few percent, and reported."""
+def test_sized_inputs_have_the_requested_size(tmp_path: Path) -> None:
+    """A probe of each target measures its characters per token; sizes are within a few percent, and reported."""
     sized = {"id": "novel", "input": {"tokens": ["2k", "20k"]}, "prompt": "Who?"}
     write_suite(tmp_path, sized, PLAIN)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "-m", "sim/quick", "-o", "out", "-o", "out.json")
@@ -60,8 +60,8 @@ def test_texts_of_a_size_reach_it(tmp_path: Path) -> None:
     assert {(each["wanted"], each["n"]) for each in document["inputs"]} == {(2_000, 1), (20_000, 1)}
 
 
-def test_a_resumed_run_cuts_where_it_did(tmp_path: Path) -> None:
-    """The journal holds the probe's result, so nothing is probed again, and the sizes stay the same."""
+def test_a_resumed_run_reuses_the_probe_of_sized_inputs(tmp_path: Path) -> None:
+    """The journal holds the probe's result, so that no probe is sent again, and the sizes stay the same."""
     write_suite(tmp_path, NOVEL, PLAIN, repeat=2)
     succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "-o", "out", "--concurrency", "1", "--order", "as-written")
     journal = tmp_path / "out" / "journal.jsonl"
@@ -79,8 +79,8 @@ def test_a_resumed_run_cuts_where_it_did(tmp_path: Path) -> None:
     assert len(records(tmp_path / "out", warmup=True)) == 1
 
 
-def test_a_replay_finds_what_was_recorded(tmp_path: Path) -> None:
-    """The probe is played back as well, so texts are cut at the same place."""
+def test_a_replay_of_sized_inputs_includes_the_probe(tmp_path: Path) -> None:
+    """The probe is replayed too, so that texts are cut at the same place."""
     write_suite(tmp_path, {**NOVEL, "prompt": None, "turns": ["Who?", "Why?"]}, cache="bust")
     succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "--record", "-o", "out")
     succeed(tmp_path, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
@@ -88,8 +88,8 @@ def test_a_replay_finds_what_was_recorded(tmp_path: Path) -> None:
     assert before == after
 
 
-def test_without_usage_a_size_is_an_estimate_and_says_so(tmp_path: Path) -> None:
-    """The row is flagged in the table and in the summary."""
+def test_a_size_without_usage_is_flagged_as_an_estimate(tmp_path: Path) -> None:
+    """The flag is in the row, and the summary has a note."""
     write_suite(tmp_path, NOVEL, PLAIN)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", "sim/fault-no-usage?ttft_ms=5&gap_ms=1&tokens=3", "-o", "out")
     flags = {row["case"]: row["flags"] for row in read_rows(tmp_path / "out") if "warmup" not in row["flags"]}
@@ -100,7 +100,7 @@ def test_without_usage_a_size_is_an_estimate_and_says_so(tmp_path: Path) -> None
 
 
 def test_a_plan_shows_the_estimate_and_the_bound(tmp_path: Path) -> None:
-    """The plan also shows the maximum cost of the probe; nothing is sent."""
+    """The plan also shows the highest cost of the probe; nothing is sent."""
     write_suite(tmp_path, NOVEL, repeat=10)
     asked = ("plan", "s.yaml", "-m", "openai/gpt-5-mini")
     assert "11 requests" in succeed(tmp_path, *asked)
@@ -112,7 +112,7 @@ def test_a_plan_shows_the_estimate_and_the_bound(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_a_text_is_not_sent(tmp_path: Path) -> None:
-    """A secret in a text of an input is refused, since a provider would see it."""
+    """A key in an input text is refused, because a provider would receive it."""
     (tmp_path / "book.txt").write_text("The word is sk-0123456789abcdef.", encoding="utf-8")
     write_suite(tmp_path, {"id": "a", "input": {"tokens": 50, "text": "book.txt"}})
     done = compare(tmp_path, "run", "s.yaml", "-m", EXACT, variables={"MY_API_KEY": "sk-0123456789abcdef"})
@@ -123,8 +123,8 @@ def test_a_secret_in_a_text_is_not_sent(tmp_path: Path) -> None:
 # Warm caches
 
 
-def test_warm_sends_a_beginning_before_the_first_row_that_counts(tmp_path: Path) -> None:
-    """It is sent once per target and beginning; all counted rows come from the cache, those of `bust` never."""
+def test_cache_warm_sends_each_prefix_before_the_measured_rows(tmp_path: Path) -> None:
+    """It is sent once per target and prefix; all measured rows are cached with `warm`, and none with `bust`."""
     cases = (NOVEL, {**NOVEL, "id": "same"}, {**NOVEL, "id": "other", "input": {"tokens": "3k"}})
     write_suite(tmp_path, *cases, cache="warm", repeat=2)
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-o", "out")
@@ -138,8 +138,8 @@ def test_warm_sends_a_beginning_before_the_first_row_that_counts(tmp_path: Path)
 
 
 @pytest.mark.parametrize("api", ["responses", "messages"])
-def test_other_apis_have_caches_too(tmp_path: Path, api: str) -> None:
-    """Their usage has other member names; Messages counts cached tokens beside the input."""
+def test_cached_tokens_are_read_in_every_dialect(tmp_path: Path, api: str) -> None:
+    """Member names of usage differ; Messages counts cached tokens beside the input tokens."""
     write_suite(tmp_path, NOVEL, cache="warm", api=api)
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-o", "out")
     (row,) = records(tmp_path / "out")
@@ -147,7 +147,7 @@ def test_other_apis_have_caches_too(tmp_path: Path, api: str) -> None:
     assert row["input_tokens"] == pytest.approx(2_000, rel=0.1)
 
 
-def test_repeats_that_an_untold_cache_may_serve_are_a_finding(tmp_path: Path) -> None:
+def test_repeats_without_cached_token_counts_are_a_finding(tmp_path: Path) -> None:
     """The finding is only on the target whose usage never reports cached tokens."""
     write_suite(tmp_path, NOVEL, repeat=2)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-m", UNTOLD, "-o", "out")
@@ -159,7 +159,7 @@ def test_repeats_that_an_untold_cache_may_serve_are_a_finding(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a cache probe in `out`, of a cache that forgets sooner than the last pause ends."""
+    """Return a folder with a cache probe in `out`, of a cache that expires before the last pause ends."""
     folder = tmp_path_factory.mktemp("probed")
     write_suite(folder, NOVEL)
     targets = ("-m", "sim/caching?cache_ms=4000", "-m", UNTOLD)
@@ -173,7 +173,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_cache_probe_tabulates_what_a_cache_saves(probed: Path) -> None:
-    """New beginnings are never cached; repeated ones are cached until they expire. Ratios have n."""
+    """New prefixes are never cached; repeated ones are cached until they expire. Ratios have n."""
     table = runner.caches(probed / "out")
     told, untold = table.loc["sim/caching?cache_ms=4000"], table.loc[UNTOLD]
     assert told["cached_tokens"].tolist()[0] == 0
@@ -193,7 +193,7 @@ def test_a_cache_probe_tabulates_what_a_cache_saves(probed: Path) -> None:
 
 
 def test_an_interrupted_series_begins_again(tmp_path: Path) -> None:
-    """It gets a new beginning, since a series may not span an interruption; complete series are kept."""
+    """It gets a new prefix, because no series may span an interruption; complete series are kept."""
     write_suite(tmp_path, NOVEL)
     probe = ("--cache-probe", "--cache-waits", "10ms", "--repeat", "3", "--concurrency", "1")
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, *probe, "-o", "out")
@@ -213,15 +213,15 @@ def test_an_interrupted_series_begins_again(tmp_path: Path) -> None:
     assert runner.caches(tmp_path / "out")["cached_tokens"].tolist()[0] == 0
 
 
-def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
-    """A probe cannot be resumed with other pauses, since its rows would not count."""
+def test_a_probe_is_not_resumed_with_other_pauses(probed: Path) -> None:
+    """The rows of other pauses would not count."""
     done = compare(probed, "run", "s.yaml", "--resume", "out", "--cache-probe", "--cache-waits", "5m")
     assert done.returncode == 2
     assert "had other pauses between its repetitions" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["--cache-waits", "5m"], "--cache-waits sets how long a cache probe waits; add --cache-probe"),
         (["--cache-probe", "--rate", "2"], "--cache-probe repeats requests after fixed times"),
@@ -231,14 +231,12 @@ def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
         (["--cache-probe", "--cache-waits", "soon"], "'soon' is not a duration"),
     ],
 )
-def test_options_that_a_probe_does_not_go_with_are_refused(
-    tmp_path: Path, arguments: list[str], complaint: str
-) -> None:
-    """Before anything is sent."""
+def test_options_that_contradict_a_cache_probe_are_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
+    """The error comes before anything is sent."""
     write_suite(tmp_path, PLAIN)
     done = compare(tmp_path, "run", "s.yaml", "-m", EXACT, *arguments)
     assert done.returncode == 2
-    assert complaint in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
 
 
 def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,8 +262,8 @@ def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         runner.run(prompts=["Hello"], targets=EXACT, cache_waits=[5])
 
 
-def test_a_short_beginning_is_a_note(tmp_path: Path) -> None:
-    """A note says that most providers would not cache it; another one gives the pauses."""
+def test_a_prefix_too_short_for_most_caches_is_noted(tmp_path: Path) -> None:
+    """One note states that most providers would not cache it; another one gives the pauses."""
     write_suite(tmp_path, PLAIN)
     printed = succeed(tmp_path, "plan", "s.yaml", "-m", EXACT, "--cache-probe")
     assert "most providers cache no beginning below 1,024 tokens" in printed

@@ -1,4 +1,4 @@
-"""`compare capacity` against a server that answers a few at a time: what it finds, and that it goes on where it was."""
+"""`compare capacity` against a server with few slots: the capacity that it finds, and how a search is resumed."""
 
 import json
 import signal
@@ -23,7 +23,7 @@ SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], 
 EASY = ("--slo", "total=60s", "--requests", "100", "--most", "4")
 
 
-def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) -> None:
+def test_a_search_writes_its_curve_and_reuses_its_runs(run_cli: RunCli, tmp_path: Path) -> None:
     """Each load is a run; a second search finds all of them, and sends nothing."""
     suite, folder = write_yaml(tmp_path / "s.yaml", SUITE), tmp_path / "search"
     first = run_cli("capacity", suite, "-o", folder, *EASY)
@@ -48,7 +48,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
-def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
+def test_a_killed_search_is_resumed(tmp_path: Path) -> None:
     """After a kill in the second load, the first is not sent again, and the second starts in a new folder."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "90", "--most", "2")
@@ -113,15 +113,15 @@ FAST, SLOWER = (f"sim/exact?ttft_ms={ms}&gap_ms=1&tokens=3" for ms in (5, 8))
 def test_targets_that_one_option_selects_are_searched_one_by_one(
     run_cli: RunCli, tmp_path: Path, options: tuple[str, str], targets: list[str], names: list[str]
 ) -> None:
-    """Those of a provider, and the variants of one target."""
+    """`-p` selects the targets of a provider, and a name selects the variants of a target."""
     suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
     done = run_cli("capacity", suite, *options, "-o", folder, "--slo", "total=60s", "--requests", "80", "--most", "1")
     assert done.returncode == 0, done.stderr
     assert [each["target"] for each in json.loads((folder / "capacity.json").read_text())] == names
 
 
-def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:
-    """The search, also by rate, ends at the first load."""
+def test_a_target_that_never_meets_the_slo_has_no_capacity(run_cli: RunCli, tmp_path: Path) -> None:
+    """The search, also by rate, ends at the first load, and its message says so."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     missed = run_cli(
         "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--load", "rate", "--from", "20",
@@ -132,7 +132,7 @@ def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Pa
 
 
 def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, tmp_path: Path) -> None:
-    """It does so even if all of them met the SLO."""
+    """The message appears even if all requests met the SLO."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     done = run_cli("capacity", suite, "-o", tmp_path / "r", "--slo", "total=60s", "--requests", "20", "--loads", "2")
     assert done.returncode == 0, done.stderr
@@ -162,8 +162,8 @@ def test_limits_out_of_range_are_refused_together(tmp_path: Path) -> None:
         (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out --rate, --repeat"),
     ],
 )
-def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:
-    """The message says what to do."""
+def test_wrong_options_of_a_search_are_refused(tmp_path: Path, options: RunOptions, said: str) -> None:
+    """The message says what to do; nothing is sent."""
 
     def send_nothing(_: PreparedRun) -> FinishedRun:
         raise AssertionError("a request was sent")

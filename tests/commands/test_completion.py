@@ -1,4 +1,4 @@
-"""Shell completion: targets, providers, cases, metrics and runs, and files where none of them fits."""
+"""Shell completion: targets, providers, cases, metrics and runs, and files where no word fits."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.support.crafted_runs import BASE, NEW, answered, write_run
 
 
 def completed(folder: Path, line: str, *, env: dict[str, str] | None = None) -> list[str]:
-    """Return what bash is offered for the last word of a line."""
+    """Return the words that bash is offered for the last word of a line."""
     words = line.split(" ")
     variables = {"_COMPARE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     done = call([], folder, own_environment(folder, {**variables, **(env or {})}))
@@ -36,7 +36,7 @@ def test_targets_are_completed_those_with_a_key_first(folder: Path) -> None:
 
 
 def test_cases_of_the_suite_are_completed(folder: Path) -> None:
-    """The suite is the one on the line; without one, or with a broken one, there is none."""
+    """The suite is the one on the line; without one, or with a broken one, there are none."""
     assert completed(folder, "compare run s.yaml -k who") == ["plain,who-en", "plain,who-zh"]
     assert completed(folder, "compare run -k who") == []
     (folder / "broken.yaml").write_text("cases: [")
@@ -53,7 +53,7 @@ def test_metrics_are_completed(folder: Path) -> None:
     "line", ["report ", "diff ", "diff latest ", "run --resume ", "run s.yaml --baseline ", "export "]
 )
 def test_runs_are_completed_the_newest_first(folder: Path, line: str) -> None:
-    """`latest` and the ids in results/ are offered wherever a run is named, and files where none of them fits."""
+    """`latest` and the ids in results/ are offered wherever a run is named, and files if none of them fits."""
     runs = ["plain,latest", "plain,20260102T000000-s-bbbb", "plain,20260101T000000-s-aaaa"]
     assert completed(folder, f"compare {line}") == runs
     assert completed(folder, f"compare {line}./base") == ["file,./base"]
@@ -65,14 +65,14 @@ def test_targets_of_a_run_are_completed(folder: Path) -> None:
 
 
 def test_a_name_with_control_characters_is_not_offered(folder: Path) -> None:
-    """Completed words reach the terminal as they are."""
+    """The shell prints completed words without escaping them."""
     write_yaml(folder / "s.yaml", {"cases": [{"id": "who\x1b[2J", "prompt": "Hi"}, {"id": "who", "prompt": "Hi"}]})
     write_run(folder / "results" / "2026\x1b[2J", [answered(BASE)])
     assert completed(folder, "compare run s.yaml -k who") in (["plain,who"], [])
     assert not any("\x1b" in word for word in completed(folder, "compare report "))
 
 
-def test_a_folder_without_anything_completes_nothing(tmp_path: Path) -> None:
-    """No runs, no suite: only files are left to choose from."""
+def test_an_empty_folder_completes_file_names_only(tmp_path: Path) -> None:
+    """There is no run and no suite."""
     assert completed(tmp_path, "compare report ") == ["file,"]
     assert completed(tmp_path, "compare diff nothing --between a") == []

@@ -1,4 +1,4 @@
-"""A run killed at random moments, again and again, is finished in the end: nothing is missing, nothing is twice."""
+"""A run that is killed at random moments and resumed, repeatedly: no request is missing or sent twice."""
 
 import signal
 import time
@@ -37,7 +37,7 @@ def write_suite(run: ResumableRun) -> int:
 
 
 def kill_at_random(run: ResumableRun, chance: Random) -> None:
-    """Start the run, or go on with it, and kill it: now and then while it starts, mostly while it asks."""
+    """Start or resume the run, and kill it: sometimes during start-up, mostly while requests are in flight."""
     asked = len(run.asked())
     process = run.start()
     try:
@@ -55,7 +55,7 @@ def kill_at_random(run: ResumableRun, chance: Random) -> None:
 
 @pytest.mark.parametrize("number", RUNS)
 def test_a_run_killed_repeatedly_is_completed_by_resuming(tmp_path: Path, number: int) -> None:
-    """Every planned request is recorded once, and one that was recorded is never asked again, by the server's count."""
+    """Every planned request is recorded once, and the server received none again that was recorded."""
     chance = Random(number)
     with open_run(tmp_path, WELL, BADLY) as run:
         planned = write_suite(run)
@@ -77,7 +77,7 @@ def test_a_run_killed_repeatedly_is_completed_by_resuming(tmp_path: Path, number
 
 
 def assert_that_history_was_kept(run: ResumableRun) -> None:
-    """Check that each conversation has all its turns: answered ones to the end, those behind a failure as skipped."""
+    """Check that each conversation has all its turns: answered ones, then those after a failure as skipped."""
     outcomes: dict[tuple[str, str], dict[int, str]] = {}
     for record in run.records():
         turns = outcomes.setdefault((record.identity.model, record.identity.case), {})
@@ -93,7 +93,7 @@ PROMPTS, TICKETS = 20, 200
 
 
 def kill_at_the_prompt(run: ResumableRun, chance: Random) -> None:
-    """Start the run on a terminal, or go on with it, and kill it: before its question, at it, or behind the answer."""
+    """Start or resume the run on a terminal, and kill it before its question, at it, or after the answer."""
     asked = len(run.asked())
     with open_on_terminal(run.place, *run.command("--confirm-over", "0", "--progress", "none")) as process:
         moment = chance.choice(["start", "question", "answer", "answer", "sending"])
@@ -109,15 +109,15 @@ def kill_at_the_prompt(run: ResumableRun, chance: Random) -> None:
             time.sleep(chance.uniform(0, 0.4))
 
 
-def test_a_run_killed_at_its_question_sends_nothing_unasked_and_blocks_nobody(tmp_path: Path) -> None:
-    """Whenever it is killed, no request was sent before the answer, the folder is free again, and no row is lost."""
+def test_a_run_killed_at_its_question_sends_nothing_and_releases_its_folder(tmp_path: Path) -> None:
+    """Whenever it is killed, no request precedes the answer, the folder can be used again, and no row is lost."""
     chance = Random(99)
     with open_run(tmp_path, WELL) as run:
         run.write_suite([{"id": f"case-{at}", "prompt": f"question {at}"} for at in range(TICKETS)])
         standing: Counter[tuple[str, str]] = Counter()
         for _ in range(PROMPTS):
             if standing.total() == TICKETS:
-                break  # nothing is left to ask about
+                break  # the run is complete, so no question is asked
             kill_at_the_prompt(run, chance)
             recorded = run.recorded()
             assert standing <= recorded

@@ -1,4 +1,4 @@
-"""One suite over all dialects: the same model says the same in each, and recordings, replays and limits know which."""
+"""One suite over all dialects: the replies are the same, and recordings, replays and limits know each dialect."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def said_by(folder: Path) -> dict[str, list[tuple[str, ...]]]:
-    """Return what each provider replied, turn by turn."""
+    """Return the replies of each provider, turn by turn."""
     said: dict[str, list[tuple[str, ...]]] = {}
     for row in sorted(read_rows(folder), key=lambda row: (row["provider"], row["turn"])):
         names = ("outcome", "prompt", "reply", "reasoning", "input_tokens", "output_tokens", "reasoning_tokens")
@@ -39,7 +39,7 @@ def said_by(folder: Path) -> dict[str, list[tuple[str, ...]]]:
     return said
 
 
-def test_the_same_model_says_the_same_in_every_dialect(recorded: Path) -> None:
+def test_a_model_gives_the_same_replies_in_every_dialect(recorded: Path) -> None:
     """Texts, counts and the history of later turns do not depend on the dialect; each row has all its times."""
     said = said_by(recorded / "out")
     assert len(said) == len(APIS)
@@ -50,14 +50,14 @@ def test_the_same_model_says_the_same_in_every_dialect(recorded: Path) -> None:
         assert row["ttft_s"] < row["ttfa_s"]
 
 
-def test_the_journal_names_the_dialect_where_it_is_not_the_usual_one(recorded: Path) -> None:
-    """Lines of chat completions are as they were."""
+def test_the_journal_names_every_dialect_but_the_default(recorded: Path) -> None:
+    """Lines of chat completions have no member for it."""
     named = {line["provider"]: line.get("api") for line in read_lines(recorded / "out", "record")}
     assert named == {f"by-{api}": None if api == "chat_completions" else api for api in APIS}
 
 
 def test_recordings_are_decoded_again_in_their_dialect(recorded: Path) -> None:
-    """Nothing of the run changes."""
+    """`compare rederive` changes no record."""
     done = compare(recorded, "rederive", "out", "-o", "rederived")
     assert done.returncode == 0, done.stderr
     assert f"unchanged: {2 * len(APIS)}" in done.stdout + done.stderr
@@ -65,14 +65,14 @@ def test_recordings_are_decoded_again_in_their_dialect(recorded: Path) -> None:
 
 
 def test_a_replay_serves_each_dialect_its_own_bytes(recorded: Path) -> None:
-    """Each provider is asked in its dialect again, and gets what was recorded in it."""
+    """Each provider is sent requests in its dialect, and returns what was recorded in it."""
     done = compare(recorded, "run", "suite.yaml", "--replay", "out", "-o", "again")
     assert done.returncode == 0, done.stderr
     assert said_by(recorded / "again") == said_by(recorded / "out")
 
 
 def test_the_simulator_that_a_run_starts_speaks_the_dialect_of_a_target(tmp_path: Path) -> None:
-    """A target's own `api` needs no row; what the API does not have is noted and the rows are flagged."""
+    """A target's own `api` needs no row; parameters that the API lacks are noted, and the rows are flagged."""
     targets = [{"provider": "sim", "models": ["thinker"], "api": "responses", "seed": 7}, "sim/quick"]
     write_yaml(tmp_path / "suite.yaml", {"version": 1, "targets": targets, "cases": [{"id": "a", "prompt": "Hi"}]})
     done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
@@ -83,7 +83,7 @@ def test_the_simulator_that_a_run_starts_speaks_the_dialect_of_a_target(tmp_path
     assert "adjusted" not in flags["quick"]
 
 
-def test_an_unknown_dialect_is_refused_where_it_is_written(tmp_path: Path) -> None:
+def test_an_unknown_dialect_is_refused_with_its_place(tmp_path: Path) -> None:
     """A suite's and a row's `api` are checked before anything is sent; the message lists the known ones."""
     write_yaml(
         tmp_path / "suite.yaml",
@@ -95,8 +95,8 @@ def test_an_unknown_dialect_is_refused_where_it_is_written(tmp_path: Path) -> No
     assert all(api in done.stderr for api in APIS)
 
 
-def test_a_later_turn_sends_the_whole_conversation_and_refers_to_no_response(tmp_path: Path) -> None:
-    """The histories of all dialects are equal, so that the prompts to compare are."""
+def test_a_later_turn_sends_the_whole_conversation_in_every_dialect(tmp_path: Path) -> None:
+    """No request refers to a stored response, so that all dialects send equal prompts."""
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         output = [{"type": "message", "content": [{"type": "output_text", "text": f"reply {asked.number}"}]}]

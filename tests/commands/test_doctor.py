@@ -1,4 +1,4 @@
-"""`compare doctor` sees what a run depends on, tells no key, and reaches whom it says it reaches."""
+"""`compare doctor` reports what a run depends on, shows no key, and connects only to the providers it names."""
 
 import json
 import sys
@@ -28,14 +28,14 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def findings_of(run_cli: RunCli, *arguments: str, env: dict[str, str] | None = None) -> dict[str, dict[str, Any]]:
-    """Return what the doctor finds, by topic; the last of each."""
+    """Return the findings of the doctor by topic, the last one of each."""
     told = run_cli("doctor", "--json", *arguments, env=env)
     assert KEY not in told.stdout + told.stderr
     return {finding["topic"]: finding for finding in json.loads(told.stdout)}
 
 
 def test_doctor_without_keys_notes_the_simulator_and_exits_with_0(run_cli: RunCli) -> None:
-    """Nothing configured is a note with a hint, not a failure; versions and certificates are named."""
+    """A missing configuration is a note with a hint, not a failure; versions and certificates are named."""
     told = run_cli("doctor")
 
     assert told.returncode == 0
@@ -45,14 +45,14 @@ def test_doctor_without_keys_notes_the_simulator_and_exits_with_0(run_cli: RunCl
     assert "compare calibrate" in told.stdout
 
 
-def test_doctor_in_ci_promises_no_simulator(run_cli: RunCli) -> None:
-    """There a run without a key ends with exit code 4, and the simulator answers only where it is named."""
+def test_doctor_in_ci_does_not_announce_the_simulator(run_cli: RunCli) -> None:
+    """In CI a run without a key ends with exit code 4; the simulator is used only if it is named."""
     found = findings_of(run_cli, env={"CI": "true"})["providers"]["text"]
     assert found == "none is configured: `compare run` ends with exit code 4"
 
 
 def test_the_key_variable_and_the_proxy_of_each_provider_are_named(run_cli: RunCli) -> None:
-    """The variables in use, of the key and of the proxy, are shown by name and never by value."""
+    """The variables of keys and proxies are shown by name, never by value."""
     env = {"BIGMODEL_API_KEY": KEY, "HTTPS_PROXY": "http://user:secret@proxy.example:3128"}
     found = findings_of(run_cli, env=env)
 
@@ -69,8 +69,8 @@ def test_a_proxy_that_cannot_be_used_is_a_problem(run_cli: RunCli) -> None:
     assert "PROBLEM deepseek: HTTPS_PROXY must name" in told.stdout
 
 
-def test_broken_files_are_problems_beside_all_other_checks(run_cli: RunCli, tmp_path: Path) -> None:
-    """What the doctor is asked about is a finding, not its end; each broken file is named with place and remedy."""
+def test_broken_files_do_not_stop_the_other_checks(run_cli: RunCli, tmp_path: Path) -> None:
+    """Each broken file is a finding with its place and remedy."""
     (tmp_path / ".env").write_text('A="open\n')
     (tmp_path / "compare.yaml").write_text("providers:\n  mine: 5\nprises: {}\n")
     told = run_cli("doctor", "--json", env={"DEEPSEEK_API_KEY": KEY})
@@ -86,7 +86,7 @@ def test_broken_files_are_problems_beside_all_other_checks(run_cli: RunCli, tmp_
 
 
 def test_a_ping_shows_the_phases_of_a_connection(run_cli: RunCli, simulator: str, tmp_path: Path) -> None:
-    """A provider that answers is shown with its connection's phases and the number of its models."""
+    """A provider that answers is shown with the phases of its connection and the number of its models."""
     write_config(tmp_path, mine={"base_url": simulator, "keyless": True, "models": ["quick"]})
     found = findings_of(run_cli, "--ping")
 
@@ -96,7 +96,7 @@ def test_a_ping_shows_the_phases_of_a_connection(run_cli: RunCli, simulator: str
 
 
 def test_a_ping_without_an_answer_is_a_problem(run_cli: RunCli, tmp_path: Path) -> None:
-    """A refused connection is described in the words of a run, with exit code 1."""
+    """A refused connection is described as in a run, with exit code 1."""
     write_config(tmp_path, mine={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["m"]})
     told = run_cli("doctor", "--ping")
 
@@ -105,7 +105,7 @@ def test_a_ping_without_an_answer_is_a_problem(run_cli: RunCli, tmp_path: Path) 
 
 
 def test_a_ping_shows_the_rate_limits_that_it_gets(run_cli: RunCli, tmp_path: Path) -> None:
-    """The headers of GET /models on limits are shown as they were sent, without the key."""
+    """The rate-limit headers of GET /models are shown as they were sent, without the key."""
     limited = json_reply("200 OK", {"data": [{"id": "m"}]}, x_ratelimit_remaining_requests="59", x_ratelimit_reset=KEY)
     with serve(limited) as server:
         write_config(tmp_path, mine={"base_url": server.url, "api_key_env": "MINE_KEY", "models": ["m"]})
@@ -114,7 +114,7 @@ def test_a_ping_shows_the_rate_limits_that_it_gets(run_cli: RunCli, tmp_path: Pa
 
 
 def test_a_ping_notes_a_model_that_is_not_listed(run_cli: RunCli, tmp_path: Path) -> None:
-    """The provider's default model is missing from GET /models: another one may answer in its place."""
+    """If the provider's default model is not in GET /models, another one may answer in its place."""
     listed = json_reply("200 OK", {"data": [{"id": "m-1"}]})
     with serve(listed) as server:
         for models, health in ((["m-1"], "ok"), (["M-1", "m-2"], "note")):

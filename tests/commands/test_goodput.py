@@ -17,8 +17,8 @@ SUITE = {
 }
 
 
-def test_a_run_judges_its_requests_in_every_output(run_cli: RunCli, tmp_path: Path) -> None:
-    """The terminal, Markdown, JSON, the page, metrics and Python say the same, resumed runs and old ones included."""
+def test_goodput_is_the_same_in_every_output(run_cli: RunCli, tmp_path: Path) -> None:
+    """Terminal, Markdown, JSON, the page, metrics and Python agree, also for resumed and old runs."""
     suite, folder = write_yaml(tmp_path / "s.yaml", SUITE), tmp_path / "run"
     outputs = [option for suffix in ("json", "prom") for option in ("-o", tmp_path / f"out.{suffix}")]
     ran = run_cli(
@@ -60,7 +60,7 @@ def test_a_run_judges_its_requests_in_every_output(run_cli: RunCli, tmp_path: Pa
     assert (row["metric"], row["base"], row["new"]) == ("slo", 1.0, 0.0)
 
 
-def test_an_slo_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+def test_a_malformed_slo_option_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     """It is refused before anything is sent, and the message shows the form."""
     refused = run_cli("run", write_yaml(tmp_path / "s.yaml", SUITE), "--slo", "ttft=0.8,p95=1s")
     assert refused.returncode == 2
@@ -68,7 +68,7 @@ def test_an_slo_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) 
 
 
 def test_a_suite_has_an_slo_and_the_option_overrides_it(run_cli: RunCli, tmp_path: Path) -> None:
-    """A run, a search and a plan know it; a resumed run keeps the one it has; it is no part of the digest."""
+    """Run, search and plan use it; a resumed run keeps its own; it is not part of the suite's digest."""
     suite, plain = write_yaml(tmp_path / "s.yaml", {**SUITE, "slo": "ttft=30s"}), write_yaml(tmp_path / "p.yaml", SUITE)
     assert run_cli("run", suite, "-q", "-o", tmp_path / "own", "-m", "sim/quick").returncode == 0
     assert journal.read(tmp_path / "own").header.slo == {"ttft_s": 30.0}
@@ -88,7 +88,7 @@ def test_a_suite_has_an_slo_and_the_option_overrides_it(run_cli: RunCli, tmp_pat
     assert "within ttft=30s" in found.stdout
 
 
-def test_an_slo_in_a_suite_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+def test_a_malformed_slo_of_a_suite_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
     """The message names the place, and shows the form."""
     refused = run_cli("plan", write_yaml(tmp_path / "s.yaml", {**SUITE, "slo": "ttft=0.8"}))
     assert refused.returncode == 2

@@ -48,8 +48,8 @@ def _records(random: Random, factor: float, model: str) -> Iterator[Record]:
             yield answered(target, case, ttft_s=ttft_s, response_model=model if target == BASE else "same")
 
 
-def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """Since when, by how much, how sure, of how many runs, and what else was another one then."""
+def test_a_change_is_shown_with_its_date_size_and_confidence(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """It also has its number of runs, and what else differs since then."""
     write_nights(24)
     shown = run_cli("history", "--metric", "ttft").stdout
     (line,) = (line for line in shown.splitlines() if "since 2026-11-17" in line)
@@ -60,7 +60,7 @@ def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli, write_
 
 
 def test_a_history_is_json(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """Every level, the usual range of further runs, each change."""
+    """The JSON has every level, the usual range of further runs, and each change."""
     write_nights(24)
     base, new = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
     if base["target"] != BASE:
@@ -75,7 +75,7 @@ def test_a_history_is_json(run_cli: RunCli, write_nights: CopyRuns) -> None:
 
 
 def test_a_history_is_a_table_in_python(write_nights: CopyRuns) -> None:
-    """A row for each change."""
+    """The table has a row for each change."""
     write_nights(24)
     (row,) = runner.history(metrics=("ttft",)).itertuples()
     assert (row.target, row.before, row.after, row.with_it) == (BASE, 16, 8, "response_model: a -> b")
@@ -88,7 +88,7 @@ def test_a_history_is_a_table_in_python(write_nights: CopyRuns) -> None:
     assert {*nothing} == {*runner.history(metrics=("ttft",))}, "the columns are those of a table with changes"
 
 
-def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli, write_nights: CopyRuns) -> None:
+def test_texts_of_history_charts_are_in_both_languages(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Readings, titles and descriptions of the page's charts have their Chinese form beside the English one."""
     write_nights(24)
     assert run_cli("history", "-o", "history.html", "--lang", "en").returncode == 0
@@ -101,8 +101,8 @@ def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli, write_nights: C
     assert "24 次运行，水平变化 1 处。" in page
 
 
-def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """Unfinished ones, and those that asked fewer questions: another level would look like a change."""
+def test_incomplete_runs_are_counted_and_left_out(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """Unfinished runs and runs with fewer questions would have another level, which would look like a change."""
     write_nights(6)
     write_run(RESULTS / "20261110T090000-nightly-part", [answered(BASE, "one")], started_at="2026-11-10T09:00:00+00:00")
     found = [
@@ -127,7 +127,7 @@ def test_another_suite_or_load_is_another_series(run_cli: RunCli, write_nights: 
 
 
 def test_other_cases_of_a_suite_are_another_series(run_cli: RunCli) -> None:
-    """`-k` chooses other questions, though the suite's file and their number are the same."""
+    """`-k` selects other questions, although the suite's file and their number are the same."""
     for night, case in enumerate(["one", "two"] * 4):
         started = FIRST + timedelta(days=night)
         folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
@@ -167,23 +167,23 @@ def test_costs_in_another_currency_are_left_out(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize("metric", ["failures", "slow"])
 def test_a_share_has_no_level(run_cli: RunCli, metric: str, write_nights: CopyRuns) -> None:
-    """The message says where failures are listed."""
+    """A share of failures has no history; the message says where failures are listed."""
     write_nights(1)
     done = run_cli("history", "--metric", metric)
     assert done.returncode == 2
     assert "a share has no level to follow; `compare runs` lists failures" in done.stderr
 
 
-def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
-    """On stderr; nothing is on stdout."""
+def test_a_history_of_a_folder_without_runs_is_an_error(run_cli: RunCli) -> None:
+    """The message is on stderr, and stdout is empty."""
     Path(RESULTS).mkdir()
     done = run_cli("history")
     assert (done.stdout, done.returncode) == ("", 0)
     assert "no run in results yet" in done.stderr
 
 
-def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """Which condition excludes every run, and which names there are."""
+def test_a_condition_that_excludes_every_run_is_named(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """The message lists the names that exist, so that a typing error is seen."""
     write_nights(2)
     assert f"--target acme/odl: Did you mean `{BASE}`?" in run_cli("history", "--target", "acme/odl").stderr
     assert f"--target x/*: There are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
@@ -206,16 +206,16 @@ def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli, wri
     assert "no finished run in results fits" in run_cli("history", "--target", "a/open").stderr
 
 
-def test_what_a_short_history_lacks_is_said(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """A dash stands for a usual range until three runs are before the newest one."""
+def test_a_short_history_has_no_usual_range(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """A dash stands in its place until three runs precede the newest one."""
     write_nights(3)
     assert "note: a usual range needs 3 runs before the newest" in run_cli("history").stdout
     write_nights(4)
     assert "a usual range needs" not in run_cli("history").stdout
 
 
-def test_a_simulated_history_says_so(run_cli: RunCli) -> None:
-    """In the terminal and in JSON, as on the page."""
+def test_a_simulated_history_is_marked(run_cli: RunCli) -> None:
+    """The mark is on the terminal and in JSON, as on the page."""
     for night in range(2):
         started = FIRST + timedelta(days=night)
         folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
@@ -226,7 +226,7 @@ def test_a_simulated_history_says_so(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize("column", ["served_by", "system_fingerprint", "service_tier"])
 def test_another_vendor_or_fingerprint_is_named_beside_a_change(column: str, run_cli: RunCli) -> None:
-    """Summaries hold who answered by every column that tells it."""
+    """Stored summaries hold every column that identifies who answered."""
     random = Random(3)
     for night in range(24):
         late, started = night >= 16, FIRST + timedelta(days=night)

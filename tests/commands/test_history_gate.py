@@ -1,4 +1,4 @@
-"""`--baseline history`: a run against those before it, from the command line and from Python, and over 100 nights."""
+"""`--baseline history`: a run compared with earlier ones, on the command line and in Python, over 100 nights."""
 
 import json
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ ROUNDS, SD_OF_REQUESTS, SD_OF_DAYS = 4, 0.2, 0.05
 
 
 def night_records(random: Random, drift: tuple[float, float] = (0, 0), slower: float = 1) -> Iterator[Record]:
-    """Yield the requests of a night to two targets, whose levels are another one each day."""
+    """Yield the requests of a night to two targets, whose level varies from day to day."""
     for block in range(1, ROUNDS + 1):
         for target, base_s, of_day in ((BASE, 0.3 * slower, drift[0]), (NEW, 0.2, drift[1])):
             yield answered(target, "one", block, base_s * np.exp(of_day) * random.lognormvariate(0, SD_OF_REQUESTS))
@@ -43,7 +43,7 @@ def write_night(night: int, records: Iterator[Record] | list[Record], **details:
 
 @pytest.fixture(scope="module")
 def write_nights(tmp_path_factory: pytest.TempPathFactory) -> CopyRuns:
-    """Return a function that writes up to thirty nights that vary from day to day, and no more, with summaries."""
+    """Return a function that writes up to thirty nights with day-to-day variation and no change, with summaries."""
     random = Random(5)
     with chdir(tmp_path_factory.mktemp("nights")):
         for night in range(30):
@@ -58,7 +58,7 @@ def judge(folder: Path, *measures: str) -> Difference:
 
 
 def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """With H, the usual range and what would be found, on the terminal, in Markdown, JSON and JUnit."""
+    """The terminal, Markdown, JSON and JUnit show H, the usual range and the smallest detectable change."""
     write_nights(20)
     write_night(20, night_records(Random(9), slower=2.5))
     outputs = ("-o", "a.json", "-o", "a.md", "-o", "a.xml", "-o", "a.html")
@@ -81,8 +81,8 @@ def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli, wri
     assert "20 runs before it" in Path("a.html").read_text(encoding="utf-8")
 
 
-def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli, write_nights: CopyRuns) -> None:
-    """Undecided, and said; nothing fails but --fail-undecided. The very first run has no base at all."""
+def test_a_history_of_less_than_two_weeks_is_undecided(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """Only --fail-undecided fails then. The first run has no base at all."""
     write_nights(13)
     write_night(13, night_records(Random(9), slower=3))
     done = run_cli("diff", "history", "20260814", "--gate")
@@ -99,7 +99,7 @@ def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli, write_nights: Copy
 def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out(
     run_cli: RunCli, write_nights: CopyRuns
 ) -> None:
-    """Each would be another level for another reason than the target."""
+    """Their level would differ for a reason other than the target."""
     write_nights(15)
     others: tuple[dict[str, object], ...] = (
         {"platform": "Darwin"},
@@ -127,8 +127,8 @@ def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out
     assert "left out: 1 from another machine, 1 with another clock" in run_cli("diff", "history", "20260823").stdout
 
 
-def test_a_target_that_fails_is_a_regression_although_it_has_no_times(write_nights: CopyRuns) -> None:
-    """Its failures are judged, too, by what past nights' shares vary by."""
+def test_failures_are_judged_against_the_history_of_failures(write_nights: CopyRuns) -> None:
+    """A target that fails completely is a regression, although it has no times."""
     write_nights(16)
     bad = [failed(BASE, "one", block) for block in range(1, ROUNDS + 1)]
     good = [each for each in night_records(Random(9)) if each.identity.target == NEW]
@@ -138,7 +138,7 @@ def test_a_target_that_fails_is_a_regression_although_it_has_no_times(write_nigh
 
 
 def test_after_a_change_only_the_runs_since_count(write_nights: CopyRuns) -> None:
-    """The level that ended five nights ago is no yardstick."""
+    """Runs before a change that is five nights old are not part of the base."""
     write_nights(30)
     random = Random(8)
     for night in range(30, 36):
@@ -148,7 +148,7 @@ def test_after_a_change_only_the_runs_since_count(write_nights: CopyRuns) -> Non
 
 
 def test_python_compares_with_a_history(write_nights: CopyRuns) -> None:
-    """`diff("history", run)`, and of a folder by name; a table has the usual range."""
+    """`diff("history", run)` takes a folder as well; the table has the usual range."""
     folder = write_nights(16)
     found = runner.diff("history", folder, metric="ttft")
     assert set(found.frame["n_base"]) == {15}
@@ -168,7 +168,7 @@ def test_a_history_is_named_by_its_folder() -> None:
 
 
 def test_a_run_is_gated_by_the_runs_before_it(run_cli: RunCli) -> None:
-    """Fourteen runs of the simulator, then one that it answers much more slowly; the verdict is in the run's folder."""
+    """After fourteen equal runs a much slower one fails, and the verdict is in the run's folder."""
     write_yaml(Path("suite.yaml"), {"cases": [{"id": "a", "prompt": "hi"}]})
     gate = ("--baseline", "history", "--gate", "--metric", "ttft", "-q")
     target = ("-m", "sim/exact?ttft_ms=20&gap_ms=1&tokens=2")
@@ -183,7 +183,7 @@ def test_a_run_is_gated_by_the_runs_before_it(run_cli: RunCli) -> None:
 
 
 def test_a_history_that_is_no_folder_is_refused_before_anything_is_sent(run_cli: RunCli) -> None:
-    """A wrong name must not be found out after the run."""
+    """The error must not come after the run."""
     write_yaml(Path("suite.yaml"), {"cases": [{"id": "a", "prompt": "hi"}]})
     done = run_cli("run", "suite.yaml", "-m", "sim/quick", "--baseline", "history:nowhere", "--gate", "-q")
     assert (done.returncode, "there is no folder nowhere" in done.stderr) == (2, True)
@@ -195,7 +195,7 @@ def test_a_history_that_is_no_folder_is_refused_before_anything_is_sent(run_cli:
     [(25, 0.0), *(pytest.param(100, correlation, marks=pytest.mark.thorough) for correlation in (0.0, 0.5))],
 )
 def test_hundred_nights_without_change_raise_one_false_alarm_at_most(nights: int, correlation: float) -> None:
-    """Day-to-day drift, days alike or not: each night's journal is judged by all before it, two targets together."""
+    """With day-to-day drift and without it, each night is judged by all nights before it, for two targets."""
     rng, random = np.random.default_rng(11), Random(11)
     drift, alarms, judged = np.zeros(2), 0, 0
     for night in range(nights):

@@ -1,4 +1,4 @@
-"""`compare init` writes a folder in which the first run works, and changes no file that exists."""
+"""`compare init` writes a folder in which the first run works, and changes no existing file."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from tests.conftest import RunCli
 
 
 def test_the_first_run_works_after_init(run_cli: RunCli, tmp_path: Path) -> None:
-    """The suite can be run as the last line says, and every check passes against the simulator."""
+    """The suite runs by the command of the last line, and every check passes against the simulator."""
     laid = run_cli("init", "mine")
     ran = run_cli("run", "mine/prompts/first.yaml", "-m", "sim/quick")
 
@@ -59,7 +59,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_one_sentence(run_cli: Ru
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_printed_for_each_shell(run_cli: RunCli, shell: str) -> None:
-    """The lines name the variable by which click is asked to complete."""
+    """The lines name the variable with which click is asked to complete."""
     assert "_COMPARE_COMPLETE" in run_cli("completion", shell).stdout
 
 
@@ -67,13 +67,13 @@ def test_completion_is_printed_for_each_shell(run_cli: RunCli, shell: str) -> No
 
 
 def installed_from(monkeypatch: pytest.MonkeyPatch, **origin: object) -> None:
-    """Make the package one that pip installed from this place; without any, from a package index."""
+    """Simulate that pip installed the package from this place, or from a package index if it is None."""
     found = SimpleNamespace(read_text=lambda _name: json.dumps(origin) if origin else None)
     monkeypatch.setattr(package_requirement, "distribution", lambda _name: found)
 
 
 def test_a_version_from_an_index_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What pip took from a package index, another machine gets from there, too."""
+    """Another machine can install the same version from the index."""
     installed_from(monkeypatch)
     assert installable_elsewhere() == f"compare-runner=={__version__}"
 
@@ -95,7 +95,7 @@ def test_a_version_from_an_index_is_named_by_its_number(monkeypatch: pytest.Monk
 def test_an_address_is_named_without_its_login(
     monkeypatch: pytest.MonkeyPatch, origin: dict[str, object], expected: str | None
 ) -> None:
-    """A repository or a file on a server is named as pip takes it; a file of this machine is of no use elsewhere."""
+    """A repository or a file on a server is named as pip takes it; a local file is of no use elsewhere."""
     installed_from(monkeypatch, **origin)
     assert installable_elsewhere() == expected
 
@@ -119,7 +119,7 @@ def test_an_address_is_named_without_its_login(
 def test_a_checkout_is_installed_from_its_remote(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, remote: str | None, expected: str | None
 ) -> None:
-    """The remote is read without a login; at the checkout's commit once that has been pushed."""
+    """The remote has no login, and the commit is named once it has been pushed."""
     commit = checkout_with(tmp_path, remote)
     installed_from(monkeypatch, url=tmp_path.as_uri(), dir_info={"editable": True})
 
@@ -129,7 +129,7 @@ def test_a_checkout_is_installed_from_its_remote(
 
 
 def checkout_with(folder: Path, remote: str | None) -> str:
-    """Make a repository with one commit and perhaps a remote; return the commit's name."""
+    """Make a repository with one commit and, if given, a remote; return the commit's name."""
     git(folder, "init", "--quiet")
     author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false")
     git(folder, *author, "commit", "--quiet", "--allow-empty", "--message", "One")
@@ -160,8 +160,8 @@ def test_extras_are_added_from_where_the_package_came(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("source", ["git+https://git.example/me/compare@0abc", "compare-runner==1.2.3"])
-def test_the_workflow_installs_what_is_named(source: str) -> None:
-    """The requirement stands in one place, as a variable of the shell, and is the only one that is installed."""
+def test_the_workflow_installs_the_named_requirement(source: str) -> None:
+    """The requirement is in one place, a shell variable, and is the only one that is installed."""
     written = workflow(source)
     jobs = yaml.safe_load(written)
     installing = [step["run"] for step in jobs["jobs"]["compare"]["steps"] if "pip" in step.get("run", "")]
@@ -171,7 +171,7 @@ def test_the_workflow_installs_what_is_named(source: str) -> None:
     assert [line.rpartition("install ")[2] for line in installing] == ['"$COMPARE"']
 
 
-def test_an_installation_that_cannot_be_reached_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_init_notes_an_installation_that_others_cannot_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a remote the workflow names the version, and a note says what to write until it is published."""
     installed_from(monkeypatch, url="file:///downloads/compare.whl", archive_info={})
     told = list(write_starter_files(tmp_path, builtin().rows))

@@ -1,4 +1,4 @@
-"""`compare judge`: the pairs of a finished run, asked in both orders, once."""
+"""`compare judge`: each pair of replies of a finished run is judged in both orders, and once."""
 
 import json
 import signal
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, finished: Path) -> Iterator[ResumableRun]:
-    """Copy the finished run beside a simulator that has judges, too."""
+    """Copy the finished run next to the address of a simulator that also serves judges."""
     with open_run(tmp_path, "quick", "steady") as resumable:
         resumable.write_suite(CASES)
         copytree(finished, resumable.out)
@@ -51,18 +51,18 @@ def judge(run: ResumableRun, *arguments: str, by: str = "judge") -> Any:
 
 
 def judged_json(run: ResumableRun) -> list[dict[str, Any]]:
-    """Return what is stored, without asking."""
+    """Return the stored judgements, without asking a judge."""
     found: list[dict[str, Any]] = json.loads(compare(run.place, "judge", "out", "--json").stdout)["judged"]
     return found
 
 
 def asked_judges(run: ResumableRun) -> list[str]:
-    """Return what judges were asked."""
+    """Return the requests that judges received."""
     return [question for model, question in run.asked() if model.startswith("judge")]
 
 
-def test_each_pair_is_asked_in_both_orders_and_nothing_twice(run: ResumableRun) -> None:
-    """Equal replies are ties without a request; the same command again asks nothing; a report asks nobody."""
+def test_each_pair_is_judged_in_both_orders_and_once(run: ResumableRun) -> None:
+    """Equal replies tie without a request; the same command again and a report send nothing."""
     done = judge(run)
     assert done.returncode == 0, done.stderr
     (found,) = judged_json(run)
@@ -81,7 +81,7 @@ def test_each_pair_is_asked_in_both_orders_and_nothing_twice(run: ResumableRun) 
 
 
 def test_the_judge_is_shown_the_conversation_and_no_names(run: ResumableRun) -> None:
-    """It sees the suite's system message, the turns before, and not whose replies they are."""
+    """It receives the suite's system message and earlier turns, but not the names of the targets."""
     criteria = run.place / "criteria.txt"
     criteria.write_text("Prefer what names “steady”.\n", encoding="utf-8")
     assert judge(run, "--criteria", str(criteria)).returncode == 0
@@ -97,7 +97,7 @@ def test_the_judge_is_shown_the_conversation_and_no_names(run: ResumableRun) -> 
 
 
 def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> None:
-    """A biased judge flips every pair, which is told beside the fair one's result, in each view."""
+    """A biased judge flips every pair; each view shows its result beside that of an unbiased one."""
     judge(run)
     judge(run, "-o", "judged.md", by="judge-first")
     fair, biased = judged_json(run)
@@ -113,7 +113,7 @@ def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> Non
 
 
 def test_a_sample_of_pairs_is_named_and_can_grow(run: ResumableRun) -> None:
-    """Those of a smaller sample are not asked again."""
+    """The pairs of a smaller sample are not judged again."""
     criteria = run.place / "criteria.txt"
     criteria.write_text("By length.", encoding="utf-8")
     judge(run, "--pairs", "2", "--criteria", str(criteria))
@@ -124,8 +124,8 @@ def test_a_sample_of_pairs_is_named_and_can_grow(run: ResumableRun) -> None:
     assert len(asked_judges(run)) == len(set(asked_judges(run))) == 2
 
 
-def test_a_plan_sends_nothing(run: ResumableRun) -> None:
-    """It says how many pairs and requests there are, and that the answer has no limit."""
+def test_a_plan_of_judging_sends_nothing(run: ResumableRun) -> None:
+    """It shows how many pairs and requests there are, and that the answer has no limit."""
     done = judge(run, "--plan")
     assert done.returncode == 0, done.stderr
     assert "6 of 6 pairs of replies, each in both orders: 2 requests left to send." in done.stdout
@@ -135,7 +135,7 @@ def test_a_plan_sends_nothing(run: ResumableRun) -> None:
 
 
 def test_a_judge_with_other_parameters_is_another_one(run: ResumableRun) -> None:
-    """Its judgement stands beside the first, says what it was asked with, and is numbered beside votes."""
+    """Its judgement stands beside the first with its parameters, and is numbered beside votes."""
     assert judge(run).returncode == 0
     done = judge(run, "--max-tokens", "90")
     assert done.returncode == 0, done.stderr
@@ -151,8 +151,8 @@ def test_a_judge_with_other_parameters_is_another_one(run: ResumableRun) -> None
     assert list(judge_outcomes([other, other])) == ["acme/judge"]
 
 
-def test_a_budget_stops_it_and_a_larger_one_goes_on(run: ResumableRun) -> None:
-    """What the same judging has spent counts."""
+def test_a_budget_stops_judging_and_a_larger_one_resumes_it(run: ResumableRun) -> None:
+    """Earlier costs of the same judging count towards the budget."""
     rates = {"acme/judge": {"input": 0, "output": 10_000, "currency": "USD"}}
     row = {"base_url": run.base_url, "keyless": True, "models": ["quick"]}
     write_yaml(run.place / "compare.yaml", {"providers": {"acme": row}, "prices": rates})
@@ -165,15 +165,15 @@ def test_a_budget_stops_it_and_a_larger_one_goes_on(run: ResumableRun) -> None:
 
 
 def test_many_requests_to_a_real_judge_are_confirmed(run: ResumableRun) -> None:
-    """Nobody is there to answer, so nothing is sent."""
+    """Without a terminal nobody can confirm, so nothing is sent."""
     done = judge(run, "--confirm-over", "1")
     assert done.returncode == 2
     assert "2 requests" in done.stderr
     assert asked_judges(run) == []
 
 
-def test_what_is_wrong_is_said_before_anything_is_sent(run: ResumableRun, tmp_path: Path) -> None:
-    """A judge without a model, an unknown one, criteria that cannot be read, an output of another kind, no judge."""
+def test_wrong_options_of_a_judge_are_refused(run: ResumableRun, tmp_path: Path) -> None:
+    """No judge, one without a model, an unknown one, unreadable criteria or a wrong output: nothing is sent."""
     empty = tmp_path / "empty.txt"
     empty.touch()
     for arguments, why in (
@@ -197,7 +197,7 @@ def test_what_is_wrong_is_said_before_anything_is_sent(run: ResumableRun, tmp_pa
 
 
 def test_a_run_of_one_target_has_no_pairs(tmp_path: Path) -> None:
-    """It says what is missing."""
+    """The error says that a second target is missing."""
     with open_run(tmp_path, "quick") as run:
         run.write_suite(CASES[:1])
         run.run()
@@ -206,8 +206,8 @@ def test_a_run_of_one_target_has_no_pairs(tmp_path: Path) -> None:
     assert "has no two replies of different targets to one question" in done.stderr
 
 
-def test_a_suite_that_has_changed_is_said_and_not_shown(run: ResumableRun) -> None:
-    """The judge sees prompts and replies alone."""
+def test_a_changed_suite_is_noted_and_not_shown_to_the_judge(run: ResumableRun) -> None:
+    """The judge then receives prompts and replies only."""
     run.write_suite([{**CASES[1], "system": "Be rude."}])
     done = judge(run)
     assert done.returncode == 0, done.stderr
@@ -216,7 +216,7 @@ def test_a_suite_that_has_changed_is_said_and_not_shown(run: ResumableRun) -> No
 
 
 def answering(judge_reply: Any) -> Any:
-    """Return a function that answers contestants with their name, and a judge by a function."""
+    """Return a script: contestants answer with their name, a judge by a function."""
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         model = asked.json["model"]
@@ -234,8 +234,8 @@ def scripted_run(folder: Path, url: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_a_failed_request_is_asked_again_and_an_unclear_answer_is_not(tmp_path: Path) -> None:
-    """The pair is undecided until both orders have an answer that says something."""
+def test_a_failed_judgement_is_repeated_and_an_unclear_one_is_not(tmp_path: Path) -> None:
+    """A pair is undecided until both orders have a clear answer."""
     answers = [json_reply("400 Bad Request", {"error": {"message": "too long"}}), streamed_reply("Both are fine.")]
     with serve(answering(lambda _: answers.pop(0))) as server:
         scripted_run(tmp_path, server.url)
@@ -251,8 +251,8 @@ def test_a_failed_request_is_asked_again_and_an_unclear_answer_is_not(tmp_path: 
 
 
 @posix
-def test_an_interrupted_judging_goes_on(tmp_path: Path) -> None:
-    """Its answers so far are kept, and the rest is asked by the same command."""
+def test_an_interrupted_judging_is_resumed(tmp_path: Path) -> None:
+    """Its answers are kept, and the same command asks for the rest."""
     replies = iter([streamed_reply('{"winner": "A"}'), streamed_reply("{", "}", pause_s=30)])
     with serve(answering(lambda _: next(replies, streamed_reply('{"winner": "B"}')))) as server:
         scripted_run(tmp_path, server.url)
@@ -269,7 +269,7 @@ def test_an_interrupted_judging_goes_on(tmp_path: Path) -> None:
 
 
 def test_python_judges_too(run: ResumableRun) -> None:
-    """The tables have n beside every figure; without a judge, what is stored is returned."""
+    """The tables have n beside every figure; without a judge, the stored judgements are returned."""
     with pytest.raises(CompareError, match="no judge has compared"):
         runner.judge(run.out)
     with pytest.raises(CompareError, match="such as by='deepseek/deepseek-flash'"):
@@ -302,7 +302,7 @@ def test_a_value_out_of_range_is_refused_by_the_command_and_in_python(option: st
 
 
 def test_people_are_compared_with_the_judge(tmp_path: Path) -> None:
-    """`compare votes` says how often the majority of people and a judge of the same run agree."""
+    """`compare votes` reports how often the majority of people agrees with a judge of the same run."""
     with serve(
         answering(lambda asked: streamed_reply(json.dumps({"winner": prefer(asked.prompt, "I am m.")})))
     ) as server:
@@ -324,5 +324,5 @@ AT = "2026-11-30T12:00:00+00:00"
 
 
 def prefer(prompt: str, text: str) -> str:
-    """Return which of the two replies in a request to judge is a text."""
+    """Return which of the two replies in a request to a judge is this text."""
     return "A" if prompt.index(text) < prompt.index("<reply-B-") else "B"

@@ -11,8 +11,11 @@ from tests.support.command import compare, write_config, write_yaml
 from tests.support.scripted_server import json_reply, serve
 
 
-def test_one_providers_row_is_shown_as_a_file_has_it(tmp_path: Path) -> None:
-    """By an alias too: notes, what is not confirmed, the pages and their day; read back, it is the same row."""
+def test_a_provider_is_shown_as_its_row_in_a_file(tmp_path: Path) -> None:
+    """An alias works too.
+
+    Notes, unconfirmed values, pages and their date are shown; parsed again, the row is the same.
+    """
     shown = yaml.safe_load(compare(tmp_path, "providers", "claude").stdout)
     assert list(shown) == ["anthropic"]
     assert "https://platform.claude.com/docs/en/api/openai-sdk" in shown["anthropic"]["sources"]
@@ -28,8 +31,8 @@ def test_a_shown_row_has_no_value_of_a_header(tmp_path: Path) -> None:
     assert "swordfish" not in shown + compare(tmp_path, "providers", "acme", "--json").stdout
 
 
-def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
-    """A near one is proposed; a name and --models exclude each other."""
+def test_an_unknown_provider_is_refused_with_a_suggestion(tmp_path: Path) -> None:
+    """A close name is proposed; a name and --models exclude each other."""
     unknown = compare(tmp_path, "providers", "anthropik")
     assert (unknown.returncode, "Did you mean `anthropic`?" in unknown.stderr) == (2, True)
     both = compare(tmp_path, "providers", "anthropic", "--models", "openai")
@@ -37,7 +40,7 @@ def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_list_says_which_rows_are_only_asked_by_name(tmp_path: Path) -> None:
-    """The JSON of all rows has it, with the notes, the pages and their day."""
+    """The JSON of all rows has it, with the notes, the pages and their date."""
     rows = {row["provider"]: row for row in json.loads(compare(tmp_path, "providers", "--json").stdout)}
     assert rows["huggingface"]["only_named"]
     assert not rows["deepseek"]["only_named"]
@@ -45,14 +48,14 @@ def test_the_list_says_which_rows_are_only_asked_by_name(tmp_path: Path) -> None
 
 
 def test_the_simulator_lists_its_models_without_a_connection(tmp_path: Path) -> None:
-    """It runs only during a run, and `-m sim/NAME` takes each name."""
+    """It runs only during a run; `-m sim/NAME` accepts each name."""
     listed = compare(tmp_path, "providers", "--models", "sim")
     assert (listed.returncode, listed.stderr) == (0, "")
     assert {"quick", "steady", "thinker", "exact", "fault-html"} <= {*listed.stdout.splitlines()}
 
 
 def test_a_mistyped_model_of_the_simulator_is_refused_before_sending(tmp_path: Path) -> None:
-    """The near name is proposed, as is the list where none is near; a wrong option is refused as well."""
+    """A close name is proposed, else the list; a wrong option is refused as well."""
     asked = compare(tmp_path, "ask", "hi", "-m", "sim/quik", "-m", "sim/zzzzzz", "-m", "sim/exact?pace=1")
     assert (asked.returncode, asked.stdout) == (2, "")
     for said in ("Did you mean `sim/quick`?", "`compare providers --models sim`", "'pace=1' is not one of"):

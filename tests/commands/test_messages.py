@@ -59,7 +59,7 @@ def prepare(folder: Path, url: str, **row: object) -> None:
 
 
 def blocks(number: int, text: str) -> list[dict[str, str]]:
-    """Return a reply as the next turn must give it back."""
+    """Return a reply as the next turn must send it back."""
     thinking = {"type": "thinking", "thinking": f"thought {number}", "signature": f"signature-{number}=="}
     return [thinking, {"type": "text", "text": text}]
 
@@ -112,7 +112,7 @@ def test_a_chat_gives_signed_thinking_back_and_leaves_a_failed_turn_out(tmp_path
 
 
 def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) -> None:
-    """The bytes give the same rows again, with the same history."""
+    """The recorded bytes give the same rows, with the same history."""
     with serve(answer) as server:
         prepare(tmp_path, server.url)
         compare(tmp_path, "run", "suite.yaml", "-o", "out", "--record")
@@ -127,7 +127,7 @@ def test_a_recording_is_replayed_and_rederived_in_its_dialect(tmp_path: Path) ->
 
 
 def test_a_conversation_that_is_sent_in_another_form_is_found_in_its_recording(tmp_path: Path) -> None:
-    """Several messages of the system, and several in a row of one role, are recorded as the server reads them."""
+    """Several system messages, and several messages of one role in a row, are recorded as the server merges them."""
     roles = (("system", "Be brief."), ("user", "a"), ("system", "Be kind."), ("user", "b"))
     case = {"id": "odd", "messages": [{"role": role, "content": text} for role, text in roles]}
     with serve(answer) as server:
@@ -141,7 +141,7 @@ def test_a_conversation_that_is_sent_in_another_form_is_found_in_its_recording(t
 
 
 def test_one_suite_runs_over_two_dialects_at_once(tmp_path: Path) -> None:
-    """The simulator says the same in both, and the rows say which was asked; the server checks every signature."""
+    """The simulator's replies are equal, rows name the dialect, and the server checks every signature."""
     personas = [{"provider": "sim", "models": ["thinker"], "api": "messages", "max_tokens": 2000}]
     personas.append({"provider": "sim", "models": ["quick"]})
     write_yaml(tmp_path / "suite.yaml", {"version": 1, "targets": personas, "cases": [TALK]})
@@ -156,7 +156,7 @@ def test_one_suite_runs_over_two_dialects_at_once(tmp_path: Path) -> None:
 
 
 def test_one_row_is_asked_in_two_apis_at_two_paths(tmp_path: Path) -> None:
-    """Over one host, and replayed alike, though what replays them has one path for all."""
+    """Both use one host; the replay has one path, and returns the same replies."""
 
     def reply(asked: ReceivedRequest) -> ScriptedReply:
         """Answer in the API of the path."""

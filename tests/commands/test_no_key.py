@@ -1,4 +1,4 @@
-"""Without any key: the simulator answers a person who tries the tool, and never a pipeline or a gate."""
+"""Without any key: the simulator answers an interactive user, and never a pipeline or a gate."""
 
 from pathlib import Path
 
@@ -32,10 +32,10 @@ def suite(tmp_path: Path) -> Path:
         (("run", "suite.yaml", "--baseline", str(ROOT / "prompts" / "ci.snapshot"), "--fail-undecided"), {}),
     ],
 )
-def test_the_simulator_never_stands_in_for_a_pipeline_or_a_gate(
+def test_a_pipeline_or_a_gate_without_a_key_exits_with_4(
     run_cli: RunCli, suite: Path, arguments: tuple[str, ...], variables: dict[str, str]
 ) -> None:
-    """It is exit code 4, nothing is sent or written, and the sentence says what is missing and what to do."""
+    """Nothing is sent or written, and the message says what is missing and what to do."""
     done = run_cli(*arguments, env=variables)
 
     assert (done.returncode, done.stdout) == (4, ""), done.stderr
@@ -55,7 +55,10 @@ def test_unknown_models_of_the_simulator_and_unknown_providers_are_one_error(run
 
 
 def test_an_empty_secret_is_named(run_cli: RunCli, suite: Path) -> None:
-    """A variable that is set and empty is what a pull request from a fork has; it is told apart from one not set."""
+    """A pull request from a fork has variables that are set and empty.
+
+    The message distinguishes them from unset ones.
+    """
     empty = run_cli("run", suite, env=EMPTY_SECRET)
     unset = run_cli("run", suite, env={"CI": "true"})
 
@@ -65,19 +68,19 @@ def test_an_empty_secret_is_named(run_cli: RunCli, suite: Path) -> None:
 
 
 def test_a_named_simulator_answers_in_ci(run_cli: RunCli, suite: Path) -> None:
-    """Whoever names it means it."""
+    """`-m sim/NAME` works in CI, because it is explicit."""
     assert run_cli("run", suite, "-m", "sim/quick", env=EMPTY_SECRET).returncode == 0
 
 
-def test_skip_missing_that_leaves_nobody_is_an_error(run_cli: RunCli, suite: Path) -> None:
+def test_skip_missing_that_leaves_no_target_is_an_error(run_cli: RunCli, suite: Path) -> None:
     """Leaving out targets without a key must not leave out all of them."""
     done = run_cli("run", suite, "-m", "deepseek/deepseek-flash", "--skip-missing", env=EMPTY_SECRET)
     assert done.returncode == 4
     assert "DEEPSEEK_API_KEY" in done.stderr
 
 
-def test_what_sends_nothing_needs_no_key_in_ci(run_cli: RunCli, suite: Path) -> None:
-    """A plan, a replay, a snapshot of an existing run and a report send nothing."""
+def test_commands_that_send_nothing_need_no_key_in_ci(run_cli: RunCli, suite: Path) -> None:
+    """These are a plan, a replay, a snapshot of an existing run and a report."""
     assert run_cli("run", suite, "-m", "sim/quick", "--record", "-o", "results/one").returncode == 0
     for arguments in (
         ("plan", suite, "-m", "deepseek/*"),
@@ -98,8 +101,8 @@ def test_python_raises_missing_key_in_ci(monkeypatch: pytest.MonkeyPatch) -> Non
         runner.run(prompts=["hi"])
 
 
-def test_a_person_without_a_key_meets_the_simulator(run_cli: RunCli, suite: Path) -> None:
-    """Outside of CI it stands in, and says so."""
+def test_the_simulator_answers_an_interactive_user_without_a_key(run_cli: RunCli, suite: Path) -> None:
+    """Outside of CI it is used, and a note says so."""
     done = run_cli("run", suite, env={"CI": "false"})
     assert done.returncode == 0
     assert "the built-in simulator answers" in done.stderr

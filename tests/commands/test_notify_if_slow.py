@@ -1,4 +1,4 @@
-"""Work that takes longer than expected says so, and keeps no table waiting."""
+"""Work that takes longer than expected is announced, and delays no table."""
 
 from pathlib import Path
 from threading import Event
@@ -35,8 +35,8 @@ def test_quick_work_is_not_told() -> None:
 
 
 def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple[str, ...]) -> None:
-    """Have the page take until its notice is printed, and check that these files are written by then."""
-    monkeypatch.setattr(command, "always_start", False)  # another process would know nothing of this
+    """Delay the page until its notice is printed, and check that these files are written by then."""
+    monkeypatch.setattr(command, "always_start", False)  # the patch has no effect in another process
     told = Event()
     write = report_document.write_report
 
@@ -46,8 +46,8 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
         assert told.wait(PATIENCE_S)
         return write(*runs, **chosen)  # type: ignore[arg-type]
 
-    class Notices(Event):
-        """Sets `told` behind the first line, when the next one is waited for."""
+    class SignallingEvent(Event):
+        """Sets `told` after the first line, when the next one is waited for."""
 
         waits = 0
 
@@ -59,12 +59,12 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
 
     monkeypatch.setattr("runner.commands.report.render_report", write_slowly)
     monkeypatch.setattr(report_document, "write_report", write_slowly)
-    monkeypatch.setattr("runner.commands.notify_if_slow.Event", Notices)
+    monkeypatch.setattr("runner.commands.notify_if_slow.Event", SignallingEvent)
     monkeypatch.setattr("runner.commands.notify_if_slow.EXPECTED_S", 0.02)
 
 
-def test_slow_page_is_named_while_all_tables_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CSV, Markdown and every further table come before the page, whose writing is named on standard error."""
+def test_all_tables_are_written_before_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CSV, Markdown and all other tables exist when standard error names the page that is being written."""
     targets, cases = [{"provider": "sim", "models": ["exact"]}], [{"id": "a", "prompt": "Hello"}]
     suite = write_yaml(tmp_path / "suite.yaml", {"version": 1, "targets": targets, "cases": cases})
     run = tmp_path / "run"

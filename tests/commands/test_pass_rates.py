@@ -44,7 +44,7 @@ def suite(path: Path, *, checked: bool = True) -> None:
 def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_failed(
     tmp_path: Path, run_cli: RunCli
 ) -> None:
-    """On 80 columns, with interval and sample; where all passed, their number is enough."""
+    """At 80 columns, with interval and sample; checks that all passed are only counted."""
     found = cases(2, 1, 1, 1)
     write_run(tmp_path / "good", repeats(found), checks=checks_of([*found]))
     shown = run_cli("report", "good", cwd=tmp_path, env={"COLUMNS": "80"}).stdout
@@ -77,7 +77,7 @@ def test_a_change_without_an_interval_has_no_empty_brackets(tmp_path: Path, run_
 # The gate
 
 
-def test_a_gate_watches_the_pass_rate_alone(tmp_path: Path, run_cli: RunCli) -> None:
+def test_a_gate_can_judge_the_pass_rate_only(tmp_path: Path, run_cli: RunCli) -> None:
     """The second target fails all checks: exit code 1, with the row in JSON, JUnit and on the page."""
     suite(tmp_path)
     options = ("--ab", QUICK, STEADY, "--metric", "passes", "--gate", "-q", "-o", "run", "-o", "junit.xml")
@@ -97,8 +97,8 @@ def test_a_gate_watches_the_pass_rate_alone(tmp_path: Path, run_cli: RunCli) -> 
     assert "passes most: 100.0\u00a0%" in page
 
 
-def test_what_the_run_cannot_have_is_refused_before_anything_is_sent(tmp_path: Path, run_cli: RunCli) -> None:
-    """Without checks and an SLO, both measures are named, and there is no run."""
+def test_a_gate_on_measures_that_the_run_lacks_is_refused(tmp_path: Path, run_cli: RunCli) -> None:
+    """Without checks and without an SLO, both measures are named, and there is no run."""
     suite(tmp_path, checked=False)
     options = ("--ab", QUICK, STEADY, "--metric", "passes", "--metric", "slo", "--gate", "-o", "run")
     done = run_cli("run", "suite.yaml", *options, cwd=tmp_path)
@@ -122,7 +122,7 @@ def test_a_baseline_without_checks_is_refused_before_anything_is_sent(tmp_path: 
 
 
 def write_nights(*rates: float, start: int = 0) -> Path:
-    """Write nights of 20 cases, of which so large a share passes; return the last one's folder."""
+    """Write nights of 20 cases, of which this share passes; return the last night's folder."""
     for night, rate in enumerate(rates, start=start):
         started = FIRST + timedelta(days=night)
         passed = {case: [int(at < round(20 * rate))] for at, case in enumerate(cases(20))}
@@ -135,7 +135,7 @@ USUAL = [0.9, 0.95, 0.85, 0.9] * 5
 
 
 def test_a_night_that_passes_less_fails_the_gate_on_history(run_cli: RunCli) -> None:
-    """The row has the usual range and the lower share that would be detected."""
+    """The row has the usual range and the share below which a change is detected."""
     write_nights(*USUAL, 0.3)
     done = run_cli(
         "diff",
@@ -197,8 +197,8 @@ def test_shares_of_requests_have_no_history(run_cli: RunCli) -> None:
         ("ttft=5%, passes=4%", UntilCi(0.05, 0.04)),
     ],
 )
-def test_a_precision_is_of_the_ttft_or_of_the_pass_rate(text: str, value: UntilCi) -> None:
-    """It is stored as before, as a number for TTFT alone, and read back."""
+def test_until_ci_takes_a_precision_of_ttft_or_pass_rate(text: str, value: UntilCi) -> None:
+    """A precision of TTFT alone is stored as a number, as before, and read back."""
     assert parse_until_ci(text) == value
     assert UntilCi.from_plain(value.to_plain()) == value
     assert UntilCi(ttft=0.05).to_plain() == 0.05
@@ -217,8 +217,8 @@ def test_all_problems_of_a_precision_are_named() -> None:
         parse_until_ci("pass=5%,0%,passes=1%,passes=2%")
 
 
-def test_a_run_ends_when_its_pass_rates_are_known(tmp_path: Path, run_cli: RunCli) -> None:
-    """Ten cases that always pass are known to ±14 points after a round: Wilson's interval of ten."""
+def test_a_run_ends_when_its_pass_rates_are_precise_enough(tmp_path: Path, run_cli: RunCli) -> None:
+    """After one round, ten cases that all pass have an interval of ±14 points, by Wilson's formula."""
     suite(tmp_path)
     done = run_cli(
         *("run", "suite.yaml", "-m", QUICK, "--until-ci", "passes=14%", "--requests", "500", "-q", "-o", "run"),
@@ -233,7 +233,7 @@ def test_a_run_ends_when_its_pass_rates_are_known(tmp_path: Path, run_cli: RunCl
     assert 10 <= sum(line["kind"] == "record" for line in lines) < 60
 
 
-def test_a_pass_rate_without_checks_is_never_waited_for(tmp_path: Path, run_cli: RunCli) -> None:
+def test_a_precision_of_the_pass_rate_needs_checks(tmp_path: Path, run_cli: RunCli) -> None:
     """The refusal says what to write."""
     suite(tmp_path, checked=False)
     done = run_cli("run", "suite.yaml", "-m", QUICK, "--until-ci", "passes=5%", "--requests", "50", cwd=tmp_path)
@@ -249,7 +249,7 @@ def four_cases() -> dict[str, Sequence[int]]:
 
 
 def test_every_table_has_the_pass_rate_with_its_interval_and_sample(tmp_path: Path) -> None:
-    """Sixteen repeats of four cases say as much as four requests: 50 % [15.0, 85.0]."""
+    """Sixteen repeats of four cases have the interval of four requests: 50 % [15.0, 85.0]."""
     folder = write_run(tmp_path / "run", list(repeats(four_cases())), checks=checks_of([*four_cases()]))
     run = load_run(folder)
     shown = " ".join(markdown.write(run).split())
@@ -312,7 +312,7 @@ def test_the_page_ranks_targets_by_pass_rate() -> None:
 
 
 def test_the_sweep_of_variants_draws_the_pass_rate() -> None:
-    """It is drawn by setting, with its interval, and the caption explains it."""
+    """It is drawn for each setting, with its interval, and the caption explains it."""
     variants = {f"{BASE}#low": {"thinking": "low"}, f"{BASE}#high": {"thinking": "high"}}
     records = [each for at, name in enumerate(variants) for each in repeats(cases(4, at), name)]
     chart = draw_variants(run_of(records, checks=checks_of([*cases(4)]), variants=variants))

@@ -1,4 +1,4 @@
-"""Closed loops as users run them: what the journal, the tables and the files say of the ends of each level."""
+"""Closed loops on the command line: how journal, tables and files describe both ends of each level."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from tests.support.resumable_run import open_run
 ANSWER = "exact?ttft_ms=20&gap_ms=1&tokens=4"
 
 
-def test_a_sweep_names_what_it_left_out_in_every_output(tmp_path: Path) -> None:
-    """Its places open over a measured time unless `--ramp none` is given; in a file of older versions they did not."""
+def test_every_output_names_the_requests_that_a_sweep_left_out(tmp_path: Path) -> None:
+    """Slots open over a measured time unless `--ramp none` is given, and at once in files of older versions."""
     with open_run(tmp_path, ANSWER) as server:
         server.write_suite([{"id": "one", "prompt": "one"}])
         done = server.run("--sweep", "1,3", "--requests", "40")
@@ -34,7 +34,7 @@ def test_a_sweep_names_what_it_left_out_in_every_output(tmp_path: Path) -> None:
         assert "as many of the last ones, which may end under another load" in page
 
 
-def test_a_resumed_run_fills_its_lane_over_its_ramp_again(tmp_path: Path) -> None:
+def test_a_resumed_run_repeats_its_ramp(tmp_path: Path) -> None:
     """It keeps the ramp of its header, and each part has its own first and last requests."""
     with open_run(tmp_path, ANSWER) as server:
         server.write_suite([{"id": "one", "prompt": "one"}])
@@ -50,7 +50,7 @@ def test_a_resumed_run_fills_its_lane_over_its_ramp_again(tmp_path: Path) -> Non
             assert sum("filling" in row["flags"] for row in part) >= 2
 
 
-def test_a_run_too_short_for_a_steady_state_says_so_where_its_figures_would_be(tmp_path: Path) -> None:
+def test_a_run_too_short_for_a_steady_state_has_a_message_in_place_of_figures(tmp_path: Path) -> None:
     """The message is on the terminal and in the file, with what to do."""
     with open_run(tmp_path, ANSWER) as server:
         server.write_suite([{"id": "one", "prompt": "one"}])

@@ -1,13 +1,10 @@
 """Replayed runs: the same replies, the same failures, in the same order, marked as replayed."""
 
 import json
-import signal
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,9 +15,9 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay import replay_response
 from runner.simulator.response_steps import FOREVER_NS, TIMESTAMP_BYTES, Ending, Framing
-from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
-from runner.storage.recordings.writer import RecordingWriter
-from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
+from runner.storage.recordings.recording import Label
+from tests.support.command import TIMEOUT_S, compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.recorded_replies import recorded_reply, replaying, write_recordings
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -39,7 +36,7 @@ TEXTS = ("prompt", "reply", "reasoning", "response_model", "input_tokens", "outp
 
 
 def gist(folder: Path) -> list[dict[str, str]]:
-    """Return what rows say that is no time, in an order of their own."""
+    """Return the columns of all rows that hold no time, sorted."""
     rows = [{name: row[name] for name in (*TOLD, *TEXTS)} for row in read_rows(folder)]
     return sorted(rows, key=str)
 
@@ -67,7 +64,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("pace", [(), ("--fast",)], ids=["paced", "fast"])
 def test_a_replayed_run_has_the_recorded_replies(recorded: Path, tmp_path: Path, pace: tuple[str, ...]) -> None:
-    """Texts, finish reasons, counts and pieces are those of the recording, with other nonces and whatever the pace."""
+    """Texts, finish reasons, counts and chunks are those of the recording, at any pace and with other nonces."""
     out = tmp_path / "again"
     done = compare(recorded, "run", "s.yaml", "--replay", "out", *pace, "--repeat", "2", "--seed", "1", "-o", str(out))
     assert done.returncode == 0, done.stderr
@@ -79,7 +76,7 @@ def test_a_replayed_run_has_the_recorded_replies(recorded: Path, tmp_path: Path,
 
 
 def test_a_recorded_replay_has_the_recorded_replies(recorded: Path, tmp_path: Path) -> None:
-    """A recording of a replay is a recording like any other; its simulated timestamps are new."""
+    """A recording of a replay can be used like any other; its simulated timestamps are new."""
     out = tmp_path / "copy"
     options = ("--replay", "out", "--fast", "--record", "--seed", "1")
     compare(recorded, "run", "s.yaml", *options, "-o", str(out))
@@ -89,8 +86,8 @@ def test_a_recorded_replay_has_the_recorded_replies(recorded: Path, tmp_path: Pa
         assert line["origin_us"][0] > -1e6
 
 
-def refuse_all(folder: Path, *arguments: str) -> str:
-    """Run a command that is to end with exit code 2 before anything is written; return what it says."""
+def refused(folder: Path, *arguments: str) -> str:
+    """Run a command that must end with exit code 2 and write nothing; return its message."""
     done = compare(folder, "run", "s.yaml", *arguments, "-o", "never")
     assert done.returncode == 2, done.stdout
     assert not (folder / "never").exists()
@@ -98,19 +95,19 @@ def refuse_all(folder: Path, *arguments: str) -> str:
 
 
 def test_a_replay_that_is_impossible_is_refused(recorded: Path) -> None:
-    """A target that was not recorded, --fast without a replay and a run without recordings are errors."""
-    assert "sim/steady was not recorded in out. Recorded: sim/" in refuse_all(
+    """Errors: an unrecorded target, --fast without a replay, and a run without recordings."""
+    assert "sim/steady was not recorded in out. Recorded: sim/" in refused(
         recorded, "--replay", "out", "-m", "sim/steady"
     )
-    assert "deepseek/m was not recorded in out" in refuse_all(recorded, "--replay", "out", "-m", "deepseek/m")
-    assert "add --replay RUN" in refuse_all(recorded, "--fast")
-    assert "there is no nowhere" in refuse_all(recorded, "--replay", "nowhere")
+    assert "deepseek/m was not recorded in out" in refused(recorded, "--replay", "out", "-m", "deepseek/m")
+    assert "add --replay RUN" in refused(recorded, "--fast")
+    assert "there is no nowhere" in refused(recorded, "--replay", "nowhere")
     compare(recorded, "run", "s.yaml", "-m", "sim/quick", "-k", "short", "-o", "plain")
-    assert "record a run first" in refuse_all(recorded, "--replay", "plain")
+    assert "record a run first" in refused(recorded, "--replay", "plain")
 
 
 def test_a_suite_may_list_more_than_was_recorded(recorded: Path, tmp_path: Path) -> None:
-    """The recorded targets answer, though the suite names others, whose keys are not set."""
+    """The recorded targets answer, although the suite names others whose keys are not set."""
     path = write_yaml(tmp_path / "more.yaml", {**SUITE, "targets": [{"provider": "zhipu"}, {"provider": "sim"}]})
     done = compare(recorded, "run", str(path), "--replay", "out", "--fast", "-k", "short", "-o", str(tmp_path / "more"))
     assert done.returncode == 0, done.stderr
@@ -165,12 +162,12 @@ RUNS = ("out", "again")
 
 
 @pytest.fixture(scope="module")
-def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder in which failures of all kinds were recorded as `out`; their servers are gone."""
-    folder = tmp_path_factory.mktemp("ill")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which failures of all kinds were recorded as `out`; their servers have ended."""
+    folder = tmp_path_factory.mktemp("failing")
     defaults = {"timeouts": {"first_token": 1, "idle": 1}, "reply_limit": "100kB"}
     cases = [{"id": "hi", "turns": ["Hi"]}]
-    write_yaml(folder / "s.yaml", {"version": 1, "name": "ill", "defaults": defaults, "cases": cases})
+    write_yaml(folder / "s.yaml", {"version": 1, "name": "failing", "defaults": defaults, "cases": cases})
     with ExitStack() as stack:
         urls = {name: stack.enter_context(serve(answer)).url for name, answer in KINDS.items()}
         rows = {name: {"base_url": url, "keyless": True, "models": ["m"]} for name, url in urls.items()}
@@ -181,15 +178,17 @@ def ill(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_recorded_failures_are_replayed(ill: Path) -> None:
-    """Refusals, retries, cuts and silence end as they did, and the same model of several providers is told apart."""
-    done = compare(ill, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
+def test_recorded_failures_are_replayed(failing: Path) -> None:
+    """Refusals, retries, cuts and silence end as recorded, and providers of the same model are distinguished."""
+    done = compare(failing, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
     assert done.returncode == 3, done.stderr
-    assert gist(ill / "again") == gist(ill / "out")
-    before, after = ([(line["target"], line["outcome"]) for line in read_lines(ill / run, "attempt")] for run in RUNS)
+    assert gist(failing / "again") == gist(failing / "out")
+    before, after = (
+        [(line["target"], line["outcome"]) for line in read_lines(failing / run, "attempt")] for run in RUNS
+    )
     assert sorted(before) == sorted(after)
     assert ("limited/m", "rate_limited") in before
-    assert {row["simulated"] for row in read_rows(ill / "again")} == {"true"}
+    assert {row["simulated"] for row in read_rows(failing / "again")} == {"true"}
 
 
 # The server alone
@@ -206,58 +205,27 @@ def ask(url: str, *said: str, model: str = "m", **more: object) -> tuple[int, Ma
         return refusal.code, dict(refusal.headers), refusal.read()
 
 
-def complaint(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
+def refusal_of(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
     """Return the status and the words of a refusal."""
     status, _, body = answer
     return status, json.loads(body)["error"]["message"]
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Run `compare replay` while the block lasts; yield its base URL, and what else it printed."""
-    server = start(folder, "replay", "out", "--port", "0", "--fast")
-    try:
-        assert server.stdout is not None
-        first = server.stdout.readline()
-        told = [server.stdout.readline(), server.stdout.readline()]
-        yield first.split(" at ")[1].split(",")[0], [first, *told]
-    finally:
-        server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
-        ended = finish(server)
-    assert ended.returncode == 0, ended.stderr
-
-
-def take(
-    provider: str, text: str, reply: str, *, sent_ns: int, model: str = "m", **more: Any
-) -> tuple[Label, list[tuple[int, bytes]]]:
-    """Return a recording of one question and its reply."""
-    digest = conversation_digest(model, [("user", text)])
-    fields = {"status": 200, "headers": {"x-request-id": f"id-{sent_ns}"}, "headers_ns": sent_ns, **more}
-    label = Label("k", 1, provider, model, digest, epoch_ns=0, sent_ns=sent_ns, **fields)
-    return label, [(sent_ns, reply.encode())]
-
-
-def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
-    """Write a run that holds only recordings, as `out`."""
-    (folder / "out").mkdir()
-    (folder / "out" / "journal.jsonl").write_text("")
-    with RecordingWriter(folder / "out") as writer:
-        for label, reads in taken:
-            writer.append_bytes(encode_frame(label, pack_reads(reads)))
 
 
 CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")
 
 
 def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
-    """Questions are known by model and messages; repeats come in the order in which they were sent, round and round."""
-    later, first = take("acme", "Hi", "second", sent_ns=20), take("acme", "Hi", "first", sent_ns=10)
-    other = take("ernie", "Hi", "other", sent_ns=30)
-    warmup = take("acme", "Hi", "warm", sent_ns=1, warmup=True)
-    withheld = take("acme", "Secret", "", sent_ns=40, withheld=True)
-    broken = take("acme", "Endless", "Hel", sent_ns=50, failed=CANCELLED)
-    write(tmp_path, [later, first, other, warmup, withheld, broken])
-    with serving(tmp_path) as (url, lines):
+    """Questions are found by model and messages.
+
+    Repeats are returned in the order in which they were sent, cyclically.
+    """
+    later, first = recorded_reply("acme", "Hi", "second", sent_ns=20), recorded_reply("acme", "Hi", "first", sent_ns=10)
+    other = recorded_reply("ernie", "Hi", "other", sent_ns=30)
+    warmup = recorded_reply("acme", "Hi", "warm", sent_ns=1, warmup=True)
+    withheld = recorded_reply("acme", "Secret", "", sent_ns=40, withheld=True)
+    broken = recorded_reply("acme", "Endless", "Hel", sent_ns=50, failed=CANCELLED)
+    write_recordings(tmp_path, [later, first, other, warmup, withheld, broken])
+    with replaying(tmp_path) as (url, lines):
         assert lines[0].startswith("6 recorded replies at http://127.0.0.1:")
         assert url.endswith("/v1")
         only_acme, only_ernie = (f"{url.removesuffix('/v1')}/{name}/v1" for name in ("acme", "ernie"))
@@ -266,15 +234,15 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
         status, headers, body = ask(only_ernie, "Hi", stream=True)
         assert (status, body, headers["x-simulated"], headers["x-request-id"]) == (200, b"other", "true", "id-30")
         assert [ask(url, "Hi")[2] for _ in range(4)] == [b"first", b"second", b"other", b"first"]
-        assert complaint(ask(url, "Hello"))[1].startswith("'m' was not asked this")
-        assert complaint(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
-        assert "it contains a key" in complaint(ask(url, "Secret"))[1]
-        assert "interrupted" in complaint(ask(url, "Endless"))[1]
-        assert complaint(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
+        assert refusal_of(ask(url, "Hello"))[1].startswith("'m' was not asked this")
+        assert refusal_of(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
+        assert "it contains a key" in refusal_of(ask(url, "Secret"))[1]
+        assert "interrupted" in refusal_of(ask(url, "Endless"))[1]
+        assert refusal_of(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
             404,
             "Nothing of 'nobody' was recorded; there is acme, ernie.",
         )
-        assert complaint(ask(url))[0] == 400
+        assert refusal_of(ask(url))[0] == 400
         with urlopen(f"{url}/models", timeout=TIMEOUT_S) as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
 
@@ -282,9 +250,9 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
 def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
     """Rows say `simulated` because the head of each reply says so, whatever the provider's row says."""
     said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Hi"]}]})
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
         done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
     assert done.returncode == 0, done.stderr
@@ -292,12 +260,12 @@ def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
     assert (row["reply"], row["simulated"]) == ("Hello", "true")
 
 
-def test_a_replay_without_a_question_says_that_it_was_not_recorded(tmp_path: Path) -> None:
+def test_a_question_that_was_not_recorded_is_named_as_such(tmp_path: Path) -> None:
     """The hint is about the recording, and not about base_url."""
     said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Another"]}]})
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
         done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
     (row,) = read_rows(tmp_path / "asked")
@@ -317,7 +285,7 @@ timestamps = st.integers(0, 10**12)
     later=st.lists(st.tuples(timestamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
 )
 def test_a_replayed_read_is_due_when_it_was_recorded(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
-    """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
+    """At the recorded pace, head and reads keep their distance from the request; with fast, they are due at once."""
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=sent, status=200, headers_ns=sent + head_ns)
     reads = [(sent + after, data) for after, data in sorted(later)]
     paced, fast = replay_response(label, reads, fast=False), replay_response(label, reads, fast=True)
@@ -329,7 +297,7 @@ def test_a_replayed_read_is_due_when_it_was_recorded(sent: int, head_ns: int, la
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_recorded_silence_is_replayed_as_silence(*, fast: bool) -> None:
-    """A reply that never came does not become a closed connection, however fast the rest is played."""
+    """A reply that never came does not become a closed connection, at any pace."""
     timeout = Failed(5_000_000_000, Outcome.TIMEOUT, "no text", error_type="idle")
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=0, status=200, headers_ns=1, failed=timeout)
     played = replay_response(label, [(2, b"x")], fast=fast)

@@ -32,25 +32,25 @@ posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as PO
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[ResumableRun]:
-    """Begin with a simulator and a suite of four quick requests."""
+    """Start with a simulator and a suite of four quick requests."""
     with open_run(tmp_path, QUICK) as resumable:
         resumable.write_suite(CASES)
         yield resumable
 
 
 def cut(run: ResumableRun, records: int) -> None:
-    """Keep a number of records of a journal, and half of the next line, as a kill may."""
+    """Keep a number of records of a journal, and half of the next line, as after a kill."""
     lines = run.journal.read_bytes().splitlines(keepends=True)
     ends = [at for at, line in enumerate(lines) if b'"kind":"record"' in line]
     kept = lines[: ends[records]]
     run.journal.write_bytes(b"".join(kept) + lines[ends[records]][:20])
 
 
-# Going on
+# Resumed
 
 
 def test_a_resumed_run_sends_what_is_missing(run: ResumableRun) -> None:
-    """The suite need not be named, the progress counts what is left, and the tables are those of the whole run."""
+    """The suite need not be named, the progress counts the rest, and the tables are those of the whole run."""
     run.run("--concurrency", "1", "--order", "as-written")
     cut(run, 2)
     asked = len(run.asked())
@@ -75,7 +75,7 @@ def test_timestamps_of_a_resumed_run_continue_by_the_wall_clock(run: ResumableRu
 
 
 def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:
-    """It sends nothing, and writes the tables again, in further formats too."""
+    """The tables are written again, in further formats too."""
     run.run()
     asked = len(run.asked())
     (run.out / "results.csv").unlink()
@@ -88,7 +88,7 @@ def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:
 
 
 def test_resuming_with_an_edited_suite_sends_what_was_edited(run: ResumableRun) -> None:
-    """These are the edited turn, the turns after it and a new case; rows no longer planned leave the tables."""
+    """That is the edited turn, the turns after it and a new case; rows that are no longer planned leave the tables."""
     run.run()
     asked = len(run.asked())
     talk = {"id": "talk", "turns": ["first", "other", "third"]}
@@ -117,7 +117,7 @@ def test_resuming_with_more_repeats_adds_them(run: ResumableRun) -> None:
 
 
 def test_an_option_at_its_default_overrides_the_resumed_run(run: ResumableRun) -> None:
-    """`--arrivals constant` and `--no-adaptive` count on the command line and in Python; left out, the run's hold."""
+    """`--arrivals constant` and `--no-adaptive` count if they are given; otherwise the run keeps its own."""
     run.run("--rate", "200", "--arrivals", "poisson", "--adaptive")
     assert run.run().returncode == 0
     assert journal.read(run.out).header.load == {"rate": 200.0, "arrivals": "poisson", "adaptive": True}
@@ -131,7 +131,7 @@ def test_an_option_at_its_default_overrides_the_resumed_run(run: ResumableRun) -
 
 def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
     """A run with --until-ci still ends when its medians are known."""
-    run.run("--until-ci", "100%", "--requests", "400")  # many: a busy machine takes long to know the medians
+    run.run("--until-ci", "100%", "--requests", "400")  # many, because medians take long on a busy machine
     cut(run, 2)
     done = run.run()
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_a_resumed_run_keeps_its_stop_rule(run: ResumableRun) -> None:
 
 
 def test_retry_errors_repeats_failures(tmp_path: Path) -> None:
-    """Without it they stay; skipped turns are repeated with the one that failed."""
+    """Without it failures stay; skipped turns are repeated with the one that failed."""
     with open_run(tmp_path, FAILING) as run:
         run.write_suite(CASES)
         assert run.run().returncode == 3
@@ -172,7 +172,7 @@ def test_latest_names_a_run_that_was_killed(run: ResumableRun) -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]:
-    """Run the suite once, and have another suite beside it."""
+    """Run the suite once, and write another suite beside it."""
     with open_run(tmp_path_factory.mktemp("finished"), QUICK) as resumable:
         resumable.write_suite(CASES)
         resumable.run()
@@ -200,10 +200,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
         (("--resume", "out", "-m", "sim/nobody-*"), "fits no configured model"),
     ],
 )
-def test_a_run_that_cannot_be_resumed_is_refused_in_a_sentence(
+def test_a_run_that_cannot_be_resumed_is_refused(
     finished: ResumableRun, arguments: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is sent, and the journal is left as it was."""
+    """Nothing is sent, and the journal is unchanged."""
     before, asked = finished.journal.read_bytes(), len(finished.asked())
     monkeypatch.chdir(finished.place)
     done = CliRunner().invoke(commands, ["run", *arguments], catch_exceptions=False)
@@ -272,7 +272,7 @@ main()
 """
 
 
-def test_a_full_disk_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
+def test_a_full_disk_ends_the_run_and_keeps_its_journal(run: ResumableRun) -> None:
     """The lines that fit are whole, the exit code is 3, and with space the run can be resumed."""
     pytest.importorskip("resource")
     run.run()
@@ -292,8 +292,8 @@ def test_a_full_disk_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a file in use is not removed")
-def test_a_folder_that_is_removed_ends_the_run_in_a_sentence(run: ResumableRun) -> None:
-    """Later replies would be lost, so nothing more is sent."""
+def test_a_removed_folder_ends_the_run(run: ResumableRun) -> None:
+    """Later replies would be lost, so no further request is sent."""
     process = run.start("-m", f"acme/{SLOW}", "--concurrency", "1")
     try:
         wait_until(lambda: len(run.records()) > 0)

@@ -56,7 +56,7 @@ def test_a_run_can_split_its_own_tables(tmp_path: Path) -> None:
 
 
 def test_a_route_pins_a_vendor(tmp_path: Path) -> None:
-    """Every row is the vendor's, and the route is in the request's key, as what is sent differs."""
+    """Every row is the vendor's, and the route is part of the request's key."""
     target = {"provider": "sim", "models": [MODEL]}
     compare(tmp_path, "run", write_suite(tmp_path, {**target, "route": "beta"}), "--repeat", "3", "-o", "pinned")
     rows = read_rows(tmp_path / "pinned")
@@ -67,7 +67,7 @@ def test_a_route_pins_a_vendor(tmp_path: Path) -> None:
 
 
 def test_routes_are_variants_like_any_parameter(tmp_path: Path) -> None:
-    """So that vendors of one model are compared in one run."""
+    """Vendors of one model can be compared in one run."""
     suite = write_suite(tmp_path, {"provider": "sim", "models": [MODEL]})
     done = compare(tmp_path, "run", suite, "--vary", "route=alpha,beta", "--repeat", "2", "-o", "out")
     assert done.returncode == 0, done.stderr
@@ -75,8 +75,8 @@ def test_routes_are_variants_like_any_parameter(tmp_path: Path) -> None:
     assert found == {("route=alpha", "alpha"), ("route=beta", "beta")}
 
 
-def test_what_another_vendor_answered_fails_and_stays_failed_when_it_is_read_again(tmp_path: Path) -> None:
-    """A router that ignores the pin: some rows fail, in one attempt, with their text; so do they from their bytes."""
+def test_a_reply_of_another_vendor_than_the_pinned_one_fails(tmp_path: Path) -> None:
+    """If a router ignores the pin, its rows fail with their text, and fail again when recomputed from their bytes."""
     with launch_sync() as base_url:
         write_config(tmp_path, router={"base_url": base_url, "keyless": True, "route": {"body": {"x_pin": "{route}"}}})
         suite = write_suite(tmp_path, {"provider": "router", "models": [f"sim/{MODEL}"], "route": "alpha"})
@@ -94,7 +94,7 @@ def test_what_another_vendor_answered_fails_and_stays_failed_when_it_is_read_aga
 
 
 def test_a_pinned_model_is_named_with_its_vendor_where_the_router_wants_that(tmp_path: Path) -> None:
-    """As at Hugging Face's router, whose replies name the vendor in a header; without one the row is flagged."""
+    """Hugging Face's router works so: replies name the vendor in a header; without one the row is flagged."""
     asked: list[ReceivedRequest] = []
 
     def answer(request: ReceivedRequest) -> ScriptedReply:
@@ -115,8 +115,8 @@ def test_a_pinned_model_is_named_with_its_vendor_where_the_router_wants_that(tmp
     assert [("route_unconfirmed" in row["flags"]) for row in rows] == [True, False]
 
 
-def test_a_route_at_a_provider_without_a_known_way_is_a_clear_error(tmp_path: Path) -> None:
-    """All such providers at once, and nothing is sent."""
+def test_a_route_at_a_provider_without_routing_is_refused(tmp_path: Path) -> None:
+    """The error names all such providers, and nothing is sent."""
     write_config(tmp_path, **{name: {"base_url": "http://127.0.0.1:9", "keyless": True} for name in ("one", "two")})
     suite = write_suite(tmp_path, *({"provider": name, "models": ["m"], "route": "x"} for name in ("one", "two")))
     done = compare(tmp_path, "run", suite)

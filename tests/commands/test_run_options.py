@@ -65,7 +65,7 @@ RUN = Path("run")
     ],
 )
 def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], refused: str) -> None:
-    """The sentence names the options as the command line spells them."""
+    """The message names the options as the command line spells them."""
     with pytest.raises(CompareError) as raised:
         check_options(RunOptions(**values))
     assert refused in str(raised.value)
@@ -123,7 +123,7 @@ def test_options_that_go_together_are_kept(values: dict[str, Any]) -> None:
 
 
 def test_a_cluster_is_set_by_the_engine_alone() -> None:
-    """Without --engine ray there is none; its address is that of the nearest cluster if none is named."""
+    """Without --engine ray there is none; without an address it is the nearest cluster."""
     assert RunOptions().cluster is None
     assert RunOptions(engine="ray", workers=3).cluster == ClusterOptions("auto", 3)
 
@@ -139,7 +139,7 @@ def test_every_keyword_of_run_is_a_field() -> None:
 
 
 def test_a_reply_limit_is_set_by_an_option_and_raised_when_a_run_is_resumed(tmp_path: Path) -> None:
-    """The option precedes the suite, is kept with the run, and another one changes no key of a request."""
+    """The option precedes the suite and is kept with the run; changing it changes no request key."""
     long = ScriptedReply(
         [(0, STREAM_HEAD + http_chunk(delta_event("x" * 100) * 50 + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
     )
@@ -173,14 +173,14 @@ def test_a_reply_limit_that_is_no_size_is_refused(tmp_path: Path) -> None:
     ("text", "is_folder"), [("out.d/", True), ("out.d//", True), ("out.d", False), ("rows.csv", False)]
 )
 def test_a_slash_at_the_end_names_a_folder(text: str, *, is_folder: bool) -> None:
-    """The path is the same, but it is a folder's whatever its suffix."""
+    """The path is the same, but it is a folder's regardless of its suffix."""
     output = parse_output(text)
     assert isinstance(output, NamedFolder) is is_folder
     assert (output, output.name) == (Path(text), Path(text).name)
 
 
 def test_a_named_folder_holds_a_run(tmp_path: Path) -> None:
-    """`-o out.d/` is the run's folder, from the command line and from Python."""
+    """`-o out.d/` is the run's folder, on the command line and in Python."""
     write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "a", "prompt": "hi"}]})
     done = compare(tmp_path, "run", "s.yaml", "-m", "sim/quick", "-o", "out.d/")
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,7 @@ def write_three() -> None:
 
 
 def test_each_run_has_a_line_with_its_fastest_target(run_cli: RunCli) -> None:
-    """The newest first; what failed is counted."""
+    """The newest is first; failures are counted."""
     write_three()
     shown = run_cli("runs").stdout.splitlines()
     assert [line.split()[0] for line in shown[1:]][:1] == [NOW]
@@ -43,7 +43,7 @@ def test_each_run_has_a_line_with_its_fastest_target(run_cli: RunCli) -> None:
 
 
 def test_runs_of_the_same_second_are_in_the_order_in_which_they_began(run_cli: RunCli) -> None:
-    """Ids have the second alone, and journals the milliseconds."""
+    """Ids have a resolution of a second, journals of a millisecond."""
     ids = {"20260105T090000-basic-ffff": 100, "20260105T090000-basic-0000": 200, "20260105T090000-basic-8888": 300}
     for id_, milliseconds in ids.items():
         write_run(RESULTS / id_, [answered(BASE)], started_at=f"2026-01-05T10:00:00.{milliseconds}+01:00")
@@ -54,7 +54,7 @@ def test_runs_of_the_same_second_are_in_the_order_in_which_they_began(run_cli: R
 
 
 def test_a_list_is_narrowed_by_suite_target_and_age(run_cli: RunCli) -> None:
-    """Of a target only its own figures are shown; all conditions hold together."""
+    """With a target only its figures are shown; all conditions hold together."""
     write_three()
 
     def ids(*options: str) -> list[str]:
@@ -70,7 +70,7 @@ def test_a_list_is_narrowed_by_suite_target_and_age(run_cli: RunCli) -> None:
 
 
 def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> None:
-    """`-n` shows the newest; the others are not silently dropped."""
+    """`-n` shows the newest; the number of others is on stderr."""
     write_three()
     done = run_cli("runs", "-n", "1")
     assert (NOW in done.stdout, TUESDAY in done.stdout) == (True, False)
@@ -81,8 +81,8 @@ def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> Non
     assert "Give one of them" in contradicting.stderr
 
 
-def test_a_journal_that_cannot_be_read_is_named_and_costs_no_other(run_cli: RunCli) -> None:
-    """One broken folder among thousands is no reason to show none."""
+def test_an_unreadable_journal_is_named_and_the_others_are_listed(run_cli: RunCli) -> None:
+    """One broken folder among thousands does not prevent the list."""
     write_three()
     (RESULTS / "broken").mkdir()
     (RESULTS / "broken" / FILE_NAME).write_text("nonsense\n")
@@ -93,8 +93,8 @@ def test_a_journal_that_cannot_be_read_is_named_and_costs_no_other(run_cli: RunC
     assert len(runner.runs().attrs["unreadable"]) == 1
 
 
-def test_a_run_that_is_removed_meanwhile_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cleanup may run beside the list."""
+def test_a_run_that_is_removed_during_the_list_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cleanup may run at the same time."""
     write_three()
     folders = [*folders_of_runs(), RESULTS / "removed"]
     monkeypatch.setattr("runner.commands.runs.folders_of_runs", lambda _: folders)
@@ -106,7 +106,7 @@ def test_a_run_that_is_removed_meanwhile_costs_no_other(monkeypatch: pytest.Monk
 
 
 def test_a_summary_is_derived_once_and_again_when_its_journal_grows(run_cli: RunCli) -> None:
-    """A second list reads no journal; a deleted or stale summary comes back."""
+    """A second list reads no journal; a deleted or stale summary is derived again."""
     write_three()
     run_cli("runs")
     path = RESULTS / MONDAY / SUMMARY_FILE
@@ -132,7 +132,7 @@ def test_the_runs_are_a_table_in_python() -> None:
 
 
 def test_a_folder_that_does_not_exist_is_an_error(run_cli: RunCli) -> None:
-    """An empty results/ is not: there is no run yet."""
+    """An empty results/ is not an error: there is no run yet."""
     assert "nowhere does not exist; name the folder" in run_cli("runs", "nowhere").stderr
     with pytest.raises(runner.CompareError, match="does not exist"):
         runner.runs("nowhere")
@@ -142,8 +142,8 @@ def test_a_folder_that_does_not_exist_is_an_error(run_cli: RunCli) -> None:
     assert runner.runs().empty
 
 
-def test_a_run_of_an_ended_and_a_partial_journal_are_told_apart(run_cli: RunCli) -> None:
-    """A run that was stopped says so beside its name."""
+def test_a_partial_run_is_marked_in_the_list(run_cli: RunCli) -> None:
+    """A run that was stopped is marked beside its name."""
     write_three()
     path = RESULTS / MONDAY / FILE_NAME
     lines = path.read_text().splitlines(keepends=True)
@@ -174,7 +174,7 @@ def test_a_run_that_an_option_ended_is_complete(run_cli: RunCli, reason: str, ma
 
 
 @pytest.mark.parametrize("name", ["previous", "latest~1", "20260106"])
-def test_other_commands_take_these_names(run_cli: RunCli, tmp_path: Path, name: str) -> None:
+def test_other_commands_take_latest_and_the_run_before_it(run_cli: RunCli, tmp_path: Path, name: str) -> None:
     """A report of the run before the latest needs no id."""
     write_three()
     (RESULTS / "latest").symlink_to(NOW, target_is_directory=True)
@@ -183,7 +183,7 @@ def test_other_commands_take_these_names(run_cli: RunCli, tmp_path: Path, name: 
 
 
 def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
-    """`-n 1` of a thousand runs reads one journal; the others are counted, and read when they are asked for."""
+    """`-n 1` of a thousand runs reads one journal; the others are counted, and read when they are shown."""
     write_three()
     done = run_cli("runs", "-n", "1")
     assert "2 older runs are not shown; --all shows them" in done.stderr
@@ -198,7 +198,7 @@ def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 119, 140])
 def test_no_id_is_folded_however_narrow_the_terminal(columns: int) -> None:
-    """An id is there to be copied; other columns give way, and are named."""
+    """Ids are there to be copied; other columns are dropped, and named."""
     write_three()
     path = RESULTS / MONDAY / FILE_NAME
     lines = path.read_text().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Snapshots: names that any disk keeps, ways to compare, what is new, changed, missing or orphaned, what is kept."""
+"""Snapshots: file names for any file system, ways to compare, states of questions, and which replies are kept."""
 
 import json
 import os
@@ -137,7 +137,7 @@ def test_line_ends_changed_by_git_are_ignored(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
 @pytest.mark.parametrize("place", ["replies", "replies/a", "replies/a/acme", "replies/a/acme/m.txt", "timings.json"])
 def test_links_in_a_snapshot_are_not_followed(tmp_path: Path, place: str) -> None:
-    """A stranger's snapshot neither shows nor overwrites a file that lies elsewhere."""
+    """A foreign snapshot neither shows nor overwrites a file that lies elsewhere."""
     folder, outside = tmp_path / "s.snapshot", tmp_path / "outside"
     question = ComparedQuestion("a", 1, "acme/m")
     write_reply(outside, question, WholeReply("secret"))
@@ -151,7 +151,7 @@ def test_links_in_a_snapshot_are_not_followed(tmp_path: Path, place: str) -> Non
 
 @pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
 def test_a_snapshot_outside_of_its_suites_folder_is_refused(tmp_path: Path) -> None:
-    """Not even the folder itself may be a link that leads out."""
+    """The snapshot folder itself may not be a link that leads out, either."""
     (tmp_path / "work").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "work" / "s.snapshot").symlink_to(tmp_path / "outside")
@@ -186,7 +186,7 @@ def test_a_damaged_snapshot_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_dates_and_ids_are_not_compared(one: str, other: str, same: bool) -> None:
-    """Case, blanks, numbers, dates and ids are taken out; words are not."""
+    """Case, blanks, numbers, dates and ids are normalized; words are not."""
     assert (normalized(one) == normalized(other)) is same
 
 
@@ -233,17 +233,17 @@ def replied(
 def state_of(
     kept: str | WholeReply | None,
     *replies: Record,
-    demands: Mapping[str, object] | None = None,
+    expected_checks: Mapping[str, object] | None = None,
     scope: SuiteScope = SCOPE,
 ) -> list[SnapshotState]:
-    """Hold replies against what is kept; return what came of each question."""
-    run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
+    """Compare replies with the kept ones; return the state of each question."""
+    run = Run.of(replace(HEADER, checks={"a": expected_checks} if expected_checks else {}), replies)
     held = WholeReply(kept) if isinstance(kept, str) else kept
     return [each.state for each in compare_snapshot({} if held is None else {A: held}, run, scope)]
 
 
 @pytest.mark.parametrize(
-    ("kept", "now", "demands", "state"),
+    ("kept", "now", "expected_checks", "state"),
     [
         ("x", replied("x"), None, SnapshotState.SAME),
         ("x", replied("X"), None, SnapshotState.CHANGED),
@@ -261,10 +261,10 @@ def state_of(
     ],
 )
 def test_a_question_is_compared_as_its_case_says(
-    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: SnapshotState
+    kept: str | None, now: Record, expected_checks: Mapping[str, object] | None, state: SnapshotState
 ) -> None:
-    """Exactly for the simulator and by checks for live models, unless the suite says otherwise."""
-    assert state_of(kept, now, demands=demands) == [state]
+    """The default is exact for the simulator and by checks for live models."""
+    assert state_of(kept, now, expected_checks=expected_checks) == [state]
 
 
 PARIS = ToolCall("get_weather", '{"city": "Paris", "days": 2}', "call_1")
@@ -291,18 +291,18 @@ AT_NINE = ToolCall("remind", '{"at": "09:00"}')
 def test_calls_are_compared_by_name_and_by_the_value_of_their_arguments(
     kept: list[ToolCall], now: list[ToolCall], match: str, state: SnapshotState
 ) -> None:
-    """In any order, without ids, however their JSON is written; other calls are a change in all but `checks-only`."""
+    """Order, ids and JSON formatting do not count; other calls are a change in all modes but `checks-only`."""
     for text in (None, "I shall look."):
         held = WholeReply(text or "", canonical_calls(kept))
         if text or now:
-            assert state_of(held, replied(text, *now), demands={"match": match}) == [state]
-    assert state_of(WholeReply("", canonical_calls(kept)), replied("", *now), demands={"match": "checks-only"}) == [
-        SnapshotState.NOT_COMPARED
-    ]
+            assert state_of(held, replied(text, *now), expected_checks={"match": match}) == [state]
+    assert state_of(
+        WholeReply("", canonical_calls(kept)), replied("", *now), expected_checks={"match": "checks-only"}
+    ) == [SnapshotState.NOT_COMPARED]
 
 
 def test_a_reply_of_calls_alone_is_kept(tmp_path: Path) -> None:
-    """It was a reply: it is new, and not missing; its files hold an empty text and the calls, to be read by people."""
+    """It is a reply, not a missing one; its files hold an empty text and the calls in readable form."""
     assert state_of(None, replied(None, PARIS)) == [SnapshotState.NEW]
     write_reply(tmp_path, A, WholeReply("", canonical_calls([PARIS])))
     path = path_of(tmp_path, A)
@@ -326,12 +326,12 @@ def test_a_file_of_calls_that_is_no_list_of_calls_is_refused(tmp_path: Path) -> 
 
 
 def test_the_first_ok_repeat_is_compared() -> None:
-    """A failed first repeat does not hide a good second."""
+    """A failed first repeat does not hide a good second one."""
     assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [SnapshotState.SAME]
 
 
 def test_a_question_removed_from_the_suite_is_orphaned() -> None:
-    """A case that is gone, a turn that is gone, a target no longer listed; but not what this run just did not ask."""
+    """So is a removed turn or target, but not a question that this run left out."""
     run = Run.of(HEADER, [replied("x")])
     kept = {
         A: WholeReply("x"),
@@ -349,7 +349,7 @@ def test_a_question_removed_from_the_suite_is_orphaned() -> None:
 
 
 def test_a_stripped_journal_holds_times_and_no_texts(tmp_path: Path) -> None:
-    """It has no prompt, reply or error, nor the suite's path, but every duration."""
+    """It has no prompt, reply, error or suite path, but every duration."""
     record = replied("my reply", ToolCall("my_tool", "{}", "my id"))
     with journal.JournalWriter(tmp_path) as writer:
         for line in stripped_lines(HEADER, [record], {"kind": "end"}):
@@ -405,7 +405,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 def hold(folder: Path, *more: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """Hold the run that is there against the snapshot."""
+    """Compare the existing run with the snapshot."""
     return compare(folder, "snapshot", "suite.yaml", "--from", "run", *more, variables=variables)
 
 
@@ -431,7 +431,7 @@ def test_update_keeps_a_file_for_each_reply_and_the_timings_apart(kept: Path) ->
 
 
 def test_the_same_replies_pass_and_write_nothing(kept: Path) -> None:
-    """The simulator repeats itself, so another run is the same to the letter."""
+    """The simulator repeats itself, so that another run has identical replies."""
     before = files_of(kept)
     done = compare(kept, *ASK[:-1], "again")
     assert done.returncode == 0
@@ -440,7 +440,7 @@ def test_the_same_replies_pass_and_write_nothing(kept: Path) -> None:
 
 
 def test_new_changed_and_orphaned_replies_are_listed(kept: Path) -> None:
-    """New, changed and orphaned are told apart, the change word by word, and the exit code is 1."""
+    """New, changed and orphaned are distinguished, changes are shown word by word, and the exit code is 1."""
     replies = kept / "suite.snapshot" / "replies"
     text = (replies / "talk" / "sim" / "quick.txt").read_text(encoding="utf-8")
     (replies / "talk" / "sim" / "quick.txt").write_text(text.replace("Hello", "Goodbye"), encoding="utf-8")
@@ -456,7 +456,7 @@ def test_new_changed_and_orphaned_replies_are_listed(kept: Path) -> None:
 
 
 def test_on_github_changed_replies_are_in_the_summary_and_beside_the_case(kept: Path) -> None:
-    """The step's summary has the counts and what changed; an annotation for each reply names the suite's line."""
+    """The step summary has the counts and the changes; an annotation for each reply names its line in the suite."""
     changed = kept / "suite.snapshot" / "replies" / "talk" / "sim" / "quick.txt"
     changed.write_text(changed.read_text(encoding="utf-8").replace("Hello", "Goodbye"), encoding="utf-8")
     page = kept / "summary.md"
@@ -475,7 +475,7 @@ def test_on_github_changed_replies_are_in_the_summary_and_beside_the_case(kept: 
 
 
 def test_in_ci_a_snapshot_is_not_changed(kept: Path) -> None:
-    """With CI=true both ways of keeping are refused before anything is sent, and comparing goes on."""
+    """With CI=true both ways of keeping are refused before anything is sent; comparing still works."""
     before = files_of(kept)
     for option in ("--update", "--review"):
         done = hold(kept, option, variables={"CI": "true"})
@@ -485,7 +485,7 @@ def test_in_ci_a_snapshot_is_not_changed(kept: Path) -> None:
 
 
 def test_a_snapshot_without_comparisons_exits_with_2(tmp_path: Path) -> None:
-    """Without a snapshot, or with nothing but cases that demand nothing, the exit code is 2."""
+    """There is no snapshot, or all cases are `checks-only` and have no checks."""
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": "hi", "match": "checks-only"}]})
     done = compare(tmp_path, *ASK)
     assert done.returncode == 2
@@ -495,7 +495,7 @@ def test_a_snapshot_without_comparisons_exits_with_2(tmp_path: Path) -> None:
 
 
 def test_an_update_removes_orphans_and_keeps_other_targets(kept: Path) -> None:
-    """A case that is gone loses its file; the reply of a target that was not asked keeps its own."""
+    """A removed case loses its file; the reply of a target that was left out keeps its own."""
     folder = kept / "suite.snapshot"
     write_reply(folder, ComparedQuestion("gone", 1, "sim/quick"), WholeReply("bye"))
     write_reply(folder, ComparedQuestion("Hello", 1, "acme/m"), WholeReply("hi"))
@@ -516,8 +516,8 @@ def review(folder: Path, answers: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(("answers", "at"), [("", 1), ("a\n", 2)])
-def test_a_review_that_nobody_answers_is_a_sentence(kept: Path, answers: str, at: int) -> None:
-    """Where standard input ends nothing is kept, whatever was accepted before, and the exit code is 2."""
+def test_a_review_without_answers_keeps_nothing(kept: Path, answers: str, at: int) -> None:
+    """If standard input ends, nothing is kept, accepted changes included, and the exit code is 2."""
     for turn in (1, 2):
         write_reply(kept / "suite.snapshot", ComparedQuestion("talk", turn, "sim/quick"), WholeReply("old"))
     before = files_of(kept)
@@ -528,7 +528,7 @@ def test_a_review_that_nobody_answers_is_a_sentence(kept: Path, answers: str, at
 
 
 def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
-    """Accepted is written, rejected and skipped are not, and what is left open still fails."""
+    """Rejected and skipped changes are not written, and open ones still fail."""
     folder = kept / "suite.snapshot"
     questions = [
         ComparedQuestion("Hello", 1, "sim/quick"),
@@ -548,15 +548,15 @@ def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
 
 
 def test_a_run_of_another_suite_is_refused(kept: Path) -> None:
-    """`--from` takes a run of this suite only, and as it is."""
+    """`--from` takes runs of this suite only."""
     write_yaml(kept / "other.yaml", SUITE)
     done = compare(kept, "snapshot", "other.yaml", "--from", "run")
     assert (done.returncode, "is a run of the suite suite, not of other" in done.stderr) == (2, True)
     assert hold(kept, "-k", "talk").returncode == 2
 
 
-def test_snapshot_from_a_run_uses_the_checks_of_the_suite_now(kept: Path) -> None:
-    """With `--from` the suite's checks as they are now count, so that a check can be tried out for nothing."""
+def test_snapshot_from_a_run_uses_the_current_checks(kept: Path) -> None:
+    """With `--from` the suite's current checks count, so that a check can be tried out without a request."""
     cases = [dict(case) for case in SUITE["cases"]]  # type: ignore[attr-defined]
     cases[2]["checks"] = {"contains": "zebra"}
     write_yaml(kept / "suite.yaml", {"cases": cases})
@@ -566,7 +566,7 @@ def test_snapshot_from_a_run_uses_the_checks_of_the_suite_now(kept: Path) -> Non
 
 
 def test_tool_calls_are_kept_and_a_changed_argument_is_found(tmp_path: Path) -> None:
-    """The calls of the simulator are the same again; another value in the kept file is a change, shown word by word."""
+    """The simulator's calls repeat; another value in the kept file is a change, shown word by word."""
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     function = {"name": "get_weather", "parameters": city}
     tools = [{"type": "function", "function": function}]

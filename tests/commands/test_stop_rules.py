@@ -1,4 +1,4 @@
-"""Rules that end a run early: a budget that is spent, and medians that are known precisely enough."""
+"""Rules that end a run early: a budget that is spent, and medians that are precise enough."""
 
 import shutil
 from collections.abc import Sequence
@@ -40,8 +40,8 @@ PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
 """A reply of 100 tokens costs a dollar; prompts are free."""
 
 
-class AtOnce(Executor):
-    """Calls what it is given before it returns."""
+class ImmediateExecutor(Executor):
+    """Calls each function before `submit` returns."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Call the function here and now."""
@@ -83,7 +83,7 @@ def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
 def test_a_budget_is_never_exceeded(
     dollars: int, at_once: int, turns: int, lengths: Sequence[int], chance: Random
 ) -> None:
-    """However many conversations are under way, in whatever order they end, and however long replies are."""
+    """This holds for any number of conversations in flight, any order of their ends and any length of replies."""
     plan = plan_of("a", turns=turns)
     rule = budgeted(plan, f"{dollars}USD", a=PRICE)
     openings, under_way, spent = first_requests(plan), list[Request](), Decimal(0)
@@ -108,13 +108,13 @@ def test_a_budget_is_never_exceeded(
 
 
 def test_a_budget_below_one_conversation_sends_nothing() -> None:
-    """The reason says what one conversation may cost."""
+    """The reason states what one conversation may cost."""
     reason = budgeted(plan_of("a"), "0.50USD", a=PRICE)()
     assert reason == "the budget of 0.5 USD is reached: 0 USD spent, up to 1.00 USD for one more conversation"
 
 
-def test_a_reply_without_usage_is_charged_at_its_most() -> None:
-    """A reply without usage, a cut one too; a refused or never sent request is free, as are skipped turns."""
+def test_a_reply_without_usage_is_charged_at_its_highest_cost() -> None:
+    """A cut reply without usage is, too; refused, unsent and skipped requests are free."""
     plan = plan_of("a")
     opening = next(first_requests(plan))
     charges = {
@@ -133,7 +133,7 @@ def test_a_reply_without_usage_is_charged_at_its_most() -> None:
 
 
 def test_tokens_of_unknown_kind_are_charged_at_the_highest_rate() -> None:
-    """Known lengths are used, even where it is not known what came from a cache."""
+    """Known counts are used, even if it is not known which tokens were cached."""
     cached = Price("USD", (Rates(Decimal(0), Decimal(10_000), cached=Decimal(1)),), "test")
     plan = plan_of("a")
     rule = budgeted(plan, "2USD", a=cached)
@@ -142,7 +142,7 @@ def test_tokens_of_unknown_kind_are_charged_at_the_highest_rate() -> None:
 
 
 def test_a_skipped_turn_frees_the_reserve_of_its_conversation() -> None:
-    """What was reserved for it is available again."""
+    """The money reserved for it is available again."""
     plan = plan_of("a", turns=2)
     rule = budgeted(plan, "3USD", a=PRICE)
     opening = next(first_requests(plan))
@@ -154,7 +154,7 @@ def test_a_skipped_turn_frees_the_reserve_of_its_conversation() -> None:
 
 
 def test_records_of_a_resumed_run_count_towards_the_budget() -> None:
-    """They are spent, and free nothing, since their conversations did not start now."""
+    """Their cost is spent, and they free nothing, since their conversations did not start in this run."""
     plan = plan_of("a")
     rule = budgeted(plan, "2.50USD", a=PRICE)
     rule.finished(answer(next(first_requests(plan))))
@@ -163,7 +163,7 @@ def test_records_of_a_resumed_run_count_towards_the_budget() -> None:
 
 
 def test_without_a_reply_limit_the_most_expensive_reply_so_far_is_reserved() -> None:
-    """The budget may be exceeded by what is under way, and not by more."""
+    """The budget may be exceeded only by requests in flight."""
     plan = plan_of("a", parameters=Parameters())
     rule, openings = budgeted(plan, "5USD", a=PRICE), first_requests(plan)
     assert [rule(), rule()] == [None, None]
@@ -185,7 +185,7 @@ def test_warmups_count_towards_the_budget() -> None:
 
 @given(st.integers(1, 30), st.integers(1, 8), st.lists(st.booleans(), max_size=60))
 def test_a_budget_is_not_exceeded_by_warmups(dollars: int, at_once: int, ends: Sequence[bool]) -> None:
-    """Each may cost what a conversation may; those under way are reserved for, beside conversations."""
+    """Each may cost as much as a conversation; money is reserved for those in flight."""
     plan = plan_of("a", warmups=100)
     rule, warmups = budgeted(plan, f"{dollars}USD", a=PRICE), plan.warmup_requests("p")
     under_way, spent = list[Request](), 0
@@ -203,7 +203,7 @@ def test_a_budget_is_not_exceeded_by_warmups(dollars: int, at_once: int, ends: S
 
 
 def test_the_reason_names_warmups_and_conversations_under_way() -> None:
-    """What warms a cache is no warm-up of its own: its conversation reserves for it."""
+    """A request that warms a cache belongs to its conversation, and is not counted as a warm-up."""
     plan = plan_of("a", parameters=Parameters(max_tokens=100, cache="warm"), warmups=2)
     rule = budgeted(plan, "5USD", a=PRICE)
     assert (rule(), rule.refuse_warmup()) == (None, None)
@@ -215,7 +215,7 @@ def test_the_reason_names_warmups_and_conversations_under_way() -> None:
 
 
 def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
-    """Neither the probe of a sized input nor a warm-up is sent where the budget has no room for it."""
+    """Neither the probe of a sized input nor a warm-up is sent if the budget has no room for it."""
     asked = []
 
     def reply(request: ReceivedRequest) -> ScriptedReply:
@@ -246,7 +246,7 @@ def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
 
 
 def test_each_currency_has_a_budget_of_its_own() -> None:
-    """The first to be reached stops the run."""
+    """The first one to be spent stops the run."""
     yuan = replace(PRICE, currency="CNY")
     plan = plan_of("a", "b")
     rule = budgeted(plan, "50USD", "1.50CNY", a=PRICE, b=yuan)
@@ -275,16 +275,16 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 # Precision
 
 
-def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
+def precision_rule(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
     forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {})
-    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or AtOnce())
+    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor())
     assert rule is not None
     return rule
 
 
-def hear_rounds(rule: StopRule, plan: Plan, spread: float) -> int | None:
-    """Let a rule hear block after block; return after how many it stopped, None if never."""
+def observe_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
+    """Give a rule one block after another; return after how many it stopped the run, None if it did not."""
     chance, a_block = Random(1), len(plan.targets)
     for at, request in enumerate(first_requests(plan)):
         if at % a_block == 0 and rule() is not None:
@@ -294,23 +294,23 @@ def hear_rounds(rule: StopRule, plan: Plan, spread: float) -> int | None:
 
 
 def test_precision_of_a_steady_target_is_reached_after_six_rounds() -> None:
-    """Six rounds are the fewest that have an interval."""
-    assert hear_rounds(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
+    """Six rounds are the minimum for an interval."""
+    assert observe_blocks(precision_rule(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
 
 
 def test_precision_takes_more_rounds_the_more_values_vary() -> None:
-    """The more values vary, the more of them it takes."""
+    """A large variation needs more than six rounds, and a very large one is never precise enough."""
     plan = plan_of("a", repeat=200)
-    after = hear_rounds(narrowed(plan, 0.05), plan, spread=0.4)
+    after = observe_blocks(precision_rule(plan, 0.05), plan, spread=0.4)
     assert after is not None
     assert after > 8
-    assert hear_rounds(narrowed(plan, 0.001), plan, spread=1.5) is None
+    assert observe_blocks(precision_rule(plan, 0.001), plan, spread=1.5) is None
 
 
 def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
-    """Half of the interval's width as a share of the median, in percent."""
+    """The figure is half the width of the interval as a share of the median, in percent."""
     plan = plan_of("a", "b")
-    rule = narrowed(plan, 0.1)
+    rule = precision_rule(plan, 0.1)
     for request in list(first_requests(plan))[:16]:
         rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
     (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
@@ -320,9 +320,9 @@ def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
 
 
 def test_only_whole_rounds_count_towards_precision() -> None:
-    """Values of an unfinished block are left out, however many there are."""
+    """Values of an unfinished round are left out."""
     plan = plan_of("a", "b", repeat=10)
-    rule = narrowed(plan, 0.9)
+    rule = precision_rule(plan, 0.9)
     for request in first_requests(plan):
         if request.target.model == "a" or request.block < 6:
             rule.finished(answer(request))
@@ -332,9 +332,9 @@ def test_only_whole_rounds_count_towards_precision() -> None:
 
 
 def test_precision_must_be_reached_from_every_vantage() -> None:
-    """A round is whole when all nodes have sent it, and each node has a median of its own."""
+    """A round is complete when all nodes have sent it, and each node has its own median."""
     plan = plan_of("a", repeat=8, vantages=(Node("x", None), Node("y", None)))
-    rule, of_x_alone = narrowed(plan, 0.1), narrowed(plan, 0.1)
+    rule, of_x_alone = precision_rule(plan, 0.1), precision_rule(plan, 0.1)
     for request in first_requests(plan):
         assert request.vantage is not None
         name = request.vantage.name
@@ -349,9 +349,9 @@ def test_precision_must_be_reached_from_every_vantage() -> None:
 
 
 def test_a_target_without_ttft_never_reaches_precision() -> None:
-    """Failures and warm-ups have no TTFT, and other targets do not make up for that."""
+    """Failures and warm-ups have no TTFT, and other targets do not replace it."""
     plan = plan_of("a", "b", repeat=10)
-    rule = narrowed(plan, 0.9)
+    rule = precision_rule(plan, 0.9)
     for request in first_requests(plan):
         failed = request.target.model == "b"
         rule.finished(replace(answer(request), outcome=Outcome.TIMEOUT) if failed else answer(request))
@@ -364,7 +364,7 @@ def test_conversations_start_while_intervals_are_computed() -> None:
     plan = plan_of("a", repeat=6)
     waiting: Future[Any] = Future()
 
-    class Later(AtOnce):
+    class DelayedExecutor(ImmediateExecutor):
         """Gives the result when the test sets it."""
 
         def submit(self, _fn: Any, /, *args: Any, **_kwargs: Any) -> Future[Any]:
@@ -372,8 +372,8 @@ def test_conversations_start_while_intervals_are_computed() -> None:
             self.asked = args
             return waiting
 
-    later = Later()
-    rule = narrowed(plan, 0.5, later)
+    later = DelayedExecutor()
+    rule = precision_rule(plan, 0.5, later)
     for request in first_requests(plan):
         rule.finished(answer(request))
     assert [rule(), rule()] == [None, None]
@@ -382,26 +382,29 @@ def test_conversations_start_while_intervals_are_computed() -> None:
 
 
 def test_intervals_may_be_computed_on_a_thread() -> None:
-    """A run computes them so."""
+    """A run computes them in this way."""
     plan = plan_of("a", repeat=6)
     with ThreadPoolExecutor(1) as executor:
-        rule = narrowed(plan, 0.5, executor)
+        rule = precision_rule(plan, 0.5, executor)
         for request in first_requests(plan):
             rule.finished(answer(request))
-        at_once = rule()  # a quick thread is done before this looks
+        at_once = rule()  # a quick thread may have ended already
     assert at_once or rule()
 
 
 def test_precision_that_may_never_be_reached_is_refused() -> None:
     """A reply in one piece has no TTFT, and rounds without end need an end."""
     with pytest.raises(CompareError, match="waits for the TTFT of p/a, which is not measured without streaming"):
-        narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
+        precision_rule(plan_of("a", parameters=Parameters(stream=False)), 0.05)
     with pytest.raises(CompareError, match="may never be reached"):
-        narrowed(plan_of("a", repeat=None), 0.05)
+        precision_rule(plan_of("a", repeat=None), 0.05)
     forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
-    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None
+    assert (
+        stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=ImmediateExecutor())
+        is not None
+    )
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
-    """Without a budget and a precision a run goes through its plan."""
+    """Without either, a run completes its plan."""
     assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": Row(keyless=True)}, {})) is None

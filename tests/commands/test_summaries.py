@@ -1,4 +1,4 @@
-"""Summaries of runs on disk: stale, damaged, deleted, derived by two processes at once, on a disk without space."""
+"""Stored summaries: stale, damaged, deleted, derived by two processes at once, on a full disk."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def write_runs(count: int) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         Path.unlink,
         lambda path: path.write_bytes(b""),
@@ -46,18 +46,18 @@ def write_runs(count: int) -> list[Path]:
     ],
     ids=["deleted", "emptied by a power cut", "zeroed by a power cut", "torn", "of another version", "damaged"],
 )
-def test_a_summary_that_cannot_be_used_is_derived_again(run_cli: RunCli, spoil: Callable[[Path], object]) -> None:
-    """It is then as it was; nobody has to clear anything away."""
+def test_a_summary_that_cannot_be_used_is_derived_again(run_cli: RunCli, damage: Callable[[Path], object]) -> None:
+    """It is then the same as before, without any action of the user."""
     (summary,) = write_runs(1)
     before = run_cli("runs", "--json").stdout
     whole = summary.read_bytes()
-    spoil(summary)
+    damage(summary)
     assert run_cli("runs", "--json").stdout == before
     assert summary.read_bytes() == whole
 
 
 def test_a_summary_follows_a_journal_that_grows(run_cli: RunCli) -> None:
-    """A run that goes on, or is judged, is listed with what came."""
+    """A run that is resumed or judged is listed with its new lines."""
     (summary,) = write_runs(1)
     assert json.loads(run_cli("runs", "--json").stdout)[0]["targets"][0]["n"] == 1
     journal = summary.with_name(FILE_NAME)
@@ -68,8 +68,8 @@ def test_a_summary_follows_a_journal_that_grows(run_cli: RunCli) -> None:
     assert [(each["target"], each["n"]) for each in run["targets"]] == [(BASE, 2), (NEW, 1)]
 
 
-def test_two_processes_that_derive_at_once_do_no_harm(tmp_path: Path) -> None:
-    """Both list all runs; each summary is whole, and no temporary file is left."""
+def test_two_processes_can_derive_summaries_at_once(tmp_path: Path) -> None:
+    """Both list all runs; each summary is complete, and no temporary file is left."""
     summaries = write_runs(20)
     command = [sys.executable, "-m", "runner", "runs", "--all", "--json"]
     environment = own_environment(tmp_path)
@@ -81,8 +81,8 @@ def test_two_processes_that_derive_at_once_do_no_harm(tmp_path: Path) -> None:
     assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME, SUMMARY_FILE}
 
 
-def test_a_disk_without_space_costs_one_sentence(tmp_path: Path) -> None:
-    """Runs are listed from summaries in memory, and nothing half-written is left."""
+def test_runs_are_listed_on_a_full_disk(tmp_path: Path) -> None:
+    """Summaries are derived in memory, with one note, and no partial file is left."""
     pytest.importorskip("resource")
     summaries = write_runs(3)
     program = (
@@ -100,8 +100,8 @@ def test_a_disk_without_space_costs_one_sentence(tmp_path: Path) -> None:
     assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME}
 
 
-def test_a_list_tells_how_many_summaries_it_derives() -> None:
-    """Before each: how many are derived, of those that are missing or stale."""
+def test_a_progress_line_counts_the_derived_summaries() -> None:
+    """Only missing and stale ones are counted."""
     summaries = write_runs(4)
     list_stored_runs()
     summaries[2].unlink()
@@ -113,8 +113,8 @@ def test_a_list_tells_how_many_summaries_it_derives() -> None:
     assert len(seen) == 2
 
 
-def test_a_bar_appears_when_there_is_time_to_read_it() -> None:
-    """Not in the first half second, then not more often than eyes can follow, with the time that is left."""
+def test_progress_is_shown_after_half_a_second() -> None:
+    """Later updates are rare enough to read, and have the time that is left."""
     now_s = [0.0]
     progress = SummaryProgress(RESULTS, lambda: now_s[0])
     due = []
@@ -127,8 +127,8 @@ def test_a_bar_appears_when_there_is_time_to_read_it() -> None:
     assert cells[1:] == ["summaries of the runs in results  199/400", "about 2 s left"]
 
 
-def test_a_snapshot_is_listed_and_stays_as_it_is() -> None:
-    """It is committed with its suite: no summary is put there; one with a link costs no other run."""
+def test_a_snapshot_is_listed_and_not_changed() -> None:
+    """It is committed with its suite, so that no summary is written there; a link in one does not stop the list."""
     write_runs(1)
     (RESULTS / "a.snapshot").mkdir()
     (RESULTS / "a.snapshot" / FILE_NAME).symlink_to(Path(write_run(RESULTS / "x", [answered()])).absolute() / FILE_NAME)

@@ -11,9 +11,9 @@ import pytest
 from runner.core.suite import Api
 from runner.simulator.routes import DIALECTS
 from runner.storage.journal import decode_record
-from tests.commands.test_replay import serving, take, write
-from tests.simulator.test_tools import tools_of
 from tests.support.command import TIMEOUT_S, compare, read_lines, write_yaml
+from tests.support.recorded_replies import recorded_reply, replaying, write_recordings
+from tests.support.tool_definitions import tools_of
 
 APIS: list[Api] = [dialect.api for dialect in DIALECTS.values()]
 TARGETS = ("-m", "sim/exact?ttft_ms=2&gap_ms=2", "-m", "sim/quick")
@@ -38,12 +38,12 @@ def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def lines_of(folder: Path, **wanted: object) -> list[dict[str, Any]]:
-    """Return the lines of the records with these members."""
+    """Return the lines of records that have these members."""
     return [line for line in read_lines(folder, "record") if wanted.items() <= line.items()]
 
 
 def test_a_record_has_each_call_and_when_the_first_was_complete(recorded: Path) -> None:
-    """Name, arguments and id as the model sent them; the time lies between the first text and the end."""
+    """It has name, arguments and id as they were sent; the time is between the first text and the end."""
     (line,) = (line for line in lines_of(recorded / "out", case="two") if line["model"].startswith("exact"))
     record = decode_record(line)
     assert [(call.name, json.loads(call.arguments)) for call in record.calls] == [
@@ -65,7 +65,7 @@ def test_a_record_has_each_call_and_when_the_first_was_complete(recorded: Path) 
 
 
 def test_calls_are_recomputed_for_a_run_recorded_before_them(recorded: Path, tmp_path: Path) -> None:
-    """A journal without calls gets them from its recordings, and nothing else of it changes."""
+    """A journal without calls gets them from its recordings; nothing else of it changes."""
     again = tmp_path / "again"
     done = compare(recorded, "rederive", "out", "-o", str(again))
     assert done.stdout.startswith("unchanged: 4, changed: 0, not recorded: 0"), done.stdout
@@ -80,7 +80,7 @@ def test_calls_are_recomputed_for_a_run_recorded_before_them(recorded: Path, tmp
 
 
 def without_calls(text: str) -> str:
-    """Return a line of a journal as it was before it knew of calls."""
+    """Return a journal line as earlier versions wrote it, without calls."""
     line = json.loads(text)
     line.pop("calls", None)
     line.get("marks", {}).pop("first_call", None)
@@ -88,7 +88,7 @@ def without_calls(text: str) -> str:
 
 
 def test_a_replay_makes_the_same_calls(recorded: Path, tmp_path: Path) -> None:
-    """In every dialect, at full speed."""
+    """This holds in every dialect, at full speed."""
     done = compare(recorded, "run", "s.yaml", *TARGETS, "--replay", "out", "--fast", "-o", str(tmp_path / "re"))
     assert done.returncode == 0, done.stderr
     told, again = (
@@ -100,11 +100,11 @@ def test_a_replay_makes_the_same_calls(recorded: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", DIALECTS)
 def test_a_replay_answers_errors_in_the_requests_dialect(path: str, tmp_path: Path) -> None:
-    """A question that was not recorded, a body that is none, a method that is wrong."""
-    write(tmp_path, [take("acme", "Hi", "first", sent_ns=10)])
+    """The errors: an unrecorded question, an invalid body, a wrong method."""
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", "first", sent_ns=10)])
     dialect = DIALECTS[path]
     field = "input" if dialect.api == "responses" else "messages"
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         asked = {"model": "m", field: [{"role": "user", "content": "Bye"}], "max_tokens": 5}
         for body, status in ((json.dumps(asked).encode(), 404), (b"{", 400), (None, 405)):
             request = Request(url.removesuffix("/v1") + path, body, {"content-type": "application/json"})

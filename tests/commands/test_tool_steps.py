@@ -1,4 +1,4 @@
-"""Conversations in which tools are called: each step is a turn with a row, the same results for every target."""
+"""Conversations with tool calls: each step is a row of its turn, and every target gets the same results."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import Steps, divide_results, results_prompt
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
-from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in
+from tests.support.tool_server import PATHS, WEATHER, ToolReply, answered_by, call, chat_reply, results_in
 
 APIS: list[Api] = list(PATHS)
 CASE: dict[str, Any] = {
@@ -35,14 +35,14 @@ def prepare(folder: Path, url: str, *cases: Mapping[str, Any], api: Api = "chat_
     write_yaml(folder / "suite.yaml", {"version": 1, "targets": [target], "cases": list(cases)})
 
 
-def once(prompt: str, results: int) -> Said:
-    """Ask for the weather once in each turn, then tell it."""
-    return Said(f"{prompt} 18.") if results else Said("", [call(prompt.rstrip("?"))])
+def once(prompt: str, results: int) -> ToolReply:
+    """Call the weather tool once in each turn, then answer."""
+    return ToolReply(f"{prompt} 18.") if results else ToolReply("", [call(prompt.rstrip("?"))])
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_every_step_is_a_turn_with_its_results(api: Api, tmp_path: Path) -> None:
-    """The rows are numbered by turn and step; each request has all that was said, in its dialect's form."""
+def test_every_step_has_a_row_and_its_results(api: Api, tmp_path: Path) -> None:
+    """Rows are numbered by turn and step; each request has all earlier messages, in its dialect's form."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE, api=api)
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
@@ -69,8 +69,8 @@ def test_every_step_is_a_turn_with_its_results(api: Api, tmp_path: Path) -> None
     ]
 
 
-def test_the_calls_are_sent_back_as_they_came(tmp_path: Path) -> None:
-    """Chat completions get the assistant's calls, then a message for each, with its id."""
+def test_calls_are_sent_back_unchanged(tmp_path: Path) -> None:
+    """In chat completions, the assistant's calls are followed by a message for each, with its id."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE)
         compare(tmp_path, "run", "suite.yaml", "-o", "out")
@@ -84,8 +84,8 @@ def test_the_calls_are_sent_back_as_they_came(tmp_path: Path) -> None:
 
 
 def test_a_call_without_a_result_ends_the_turn(tmp_path: Path) -> None:
-    """The row is flagged, the next prompt is asked, and the call is not in what was said."""
-    with serve(answered_by(lambda prompt, _: Said("Hm.", [call(prompt, name="get_time")]))) as server:
+    """The row is flagged, the next prompt is sent, and the call is not in the history."""
+    with serve(answered_by(lambda prompt, _: ToolReply("Hm.", [call(prompt, name="get_time")]))) as server:
         prepare(tmp_path, server.url, {**CASE, "tools": [WEATHER, {"name": "get_time"}]})
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
     assert done.returncode == 0, done.stderr
@@ -97,8 +97,8 @@ def test_a_call_without_a_result_ends_the_turn(tmp_path: Path) -> None:
 
 
 def test_a_model_that_keeps_calling_is_stopped_at_max_steps(tmp_path: Path) -> None:
-    """The last step's calls get no result; the row says so."""
-    with serve(answered_by(lambda prompt, _: Said("", [call(prompt)]))) as server:
+    """The last step's calls get no result, and the row has a flag."""
+    with serve(answered_by(lambda prompt, _: ToolReply("", [call(prompt)]))) as server:
         prepare(tmp_path, server.url, CASE)
         compare(tmp_path, "run", "suite.yaml", "-o", "out")
     rows = read_rows(tmp_path / "out")
@@ -107,10 +107,10 @@ def test_a_model_that_keeps_calling_is_stopped_at_max_steps(tmp_path: Path) -> N
 
 
 def test_several_calls_get_a_result_each_and_ids_if_they_have_none(tmp_path: Path) -> None:
-    """Two calls of one tool get the same result; ids that are missing or repeated are made up."""
+    """Two calls of one tool get the same result; missing or repeated ids are generated."""
 
-    def twice(prompt: str, results: int) -> Said:
-        return Said("Fine.") if results else Said("", [call("Oslo", "same"), call(prompt, "same")])
+    def twice(prompt: str, results: int) -> ToolReply:
+        return ToolReply("Fine.") if results else ToolReply("", [call("Oslo", "same"), call(prompt, "same")])
 
     with serve(answered_by(twice)) as server:
         prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"]})
@@ -121,8 +121,8 @@ def test_several_calls_get_a_result_each_and_ids_if_they_have_none(tmp_path: Pat
 
 
 @pytest.mark.parametrize("field", [None, "reasoning_content"])
-def test_reasoning_is_given_back_with_calls_where_the_row_says_so(field: str | None, tmp_path: Path) -> None:
-    """DeepSeek and Moonshot require it; others may refuse a field that they do not know."""
+def test_reasoning_is_sent_back_with_calls_if_the_row_says_so(field: str | None, tmp_path: Path) -> None:
+    """DeepSeek and Moonshot require it; others may refuse an unknown field."""
 
     def think(asked: ReceivedRequest) -> ScriptedReply:
         said = once("Paris?", sum(message["role"] == "tool" for message in asked.json["messages"]))
@@ -137,7 +137,7 @@ def test_reasoning_is_given_back_with_calls_where_the_row_says_so(field: str | N
 
 
 def test_a_failed_step_skips_the_later_turns(tmp_path: Path) -> None:
-    """Steps that were never asked for have no row; the user's later prompts have."""
+    """Steps that were never requested have no row; the user's later prompts have one."""
 
     def fail(asked: Any) -> Any:
         if asked.number == 1:
@@ -156,8 +156,8 @@ def test_a_failed_step_skips_the_later_turns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", range(1, 5))
-def test_a_conversation_killed_between_steps_goes_on_where_it_was(kept: int, tmp_path: Path) -> None:
-    """What was answered is not asked again, and the rest has the same history."""
+def test_a_conversation_killed_between_steps_is_resumed_there(kept: int, tmp_path: Path) -> None:
+    """Answered steps are not sent again, and the rest has the same history."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE)
         compare(tmp_path, "run", "suite.yaml", "-o", "out")
@@ -183,8 +183,8 @@ def test_a_plan_counts_the_steps_as_an_upper_bound(tmp_path: Path) -> None:
     assert (plan["requests"], plan["max_steps"], plan["turns"]) == (6, 3, 2)
 
 
-def test_the_progress_counts_down_to_what_was_sent(tmp_path: Path) -> None:
-    """Steps that a reply leaves out are taken off the total."""
+def test_the_progress_total_shrinks_to_the_steps_that_were_sent(tmp_path: Path) -> None:
+    """Steps that a reply does not need are subtracted from the total."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE)
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--progress", "plain")
@@ -192,8 +192,8 @@ def test_the_progress_counts_down_to_what_was_sent(tmp_path: Path) -> None:
     assert "[4/4]" in done.stderr
 
 
-def test_an_interrupted_run_with_steps_says_how_many_requests_it_has_at_most(tmp_path: Path) -> None:
-    """How many steps a model takes is not known beforehand."""
+def test_an_interrupted_run_with_steps_states_the_most_requests_left(tmp_path: Path) -> None:
+    """The number of steps of a model is not known beforehand."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE)
         assert compare(tmp_path, "run", "suite.yaml", "-o", "out").returncode == 0
@@ -206,10 +206,10 @@ def test_an_interrupted_run_with_steps_says_how_many_requests_it_has_at_most(tmp
 
 
 def test_spans_have_results_of_tools_as_results(tmp_path: Path) -> None:
-    """A step's prompt is no word of the user; each result stands beside the call that it answers."""
+    """The prompt of a step is not a user message; each result stands beside its call."""
 
-    def twice(prompt: str, results: int) -> Said:
-        return Said("Fine.") if results else Said("", [call("Oslo", "a1"), call(prompt, "b2")])
+    def twice(prompt: str, results: int) -> ToolReply:
+        return ToolReply("Fine.") if results else ToolReply("", [call("Oslo", "a1"), call(prompt, "b2")])
 
     with serve(answered_by(twice)) as server:
         prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"], "tool_results": {"get_weather": "18\n[x] 2"}})
@@ -237,15 +237,15 @@ def attributes_of(span: Mapping[str, Any]) -> dict[str, str]:
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "get_x"]), st.text(max_size=9)), min_size=1, max_size=4))
 def test_results_are_divided_as_they_were_written(results: list[tuple[str, str]]) -> None:
-    """Unless a result itself reads like another one."""
+    """The only exception is a result that reads like another one."""
     calls = [ToolCall(name, "{}", f"c{at}") for at, (name, _) in enumerate(results)]
     found = divide_results(results_prompt(results), [ToolCall("z", "{}", "before"), *calls])
     if not any("[" in text for _, text in results):
         assert found == list(zip(calls, (text for _, text in results), strict=True))
 
 
-def test_many_results_of_one_tool_are_divided_at_once() -> None:
-    """Where forty calls came before, none of which could be meant, not every way to divide the prompt is tried."""
+def test_dividing_many_results_of_one_tool_is_fast() -> None:
+    """With forty earlier calls that cannot be meant, not every way to divide the prompt is tried."""
     calls = [ToolCall("f", "{}", f"c{at}") for at in range(80)]
     found = divide_results(results_prompt([("f", f"{at}") for at in range(40)]), calls)
     assert found == [(call, f"{at}") for at, call in enumerate(calls[40:])]
@@ -260,13 +260,13 @@ def test_a_prompt_of_other_calls_is_not_divided() -> None:
     ("turn", "name"),
     [(1, ""), (2, "step 2"), (3, "step 3"), (4, "turn 2"), (5, "turn 2 · step 2"), (7, "turn 3")],
 )
-def test_a_number_is_called_by_its_turn_and_step(turn: int, name: str) -> None:
-    """The first of either needs no word."""
+def test_rows_are_labelled_by_turn_and_step(turn: int, name: str) -> None:
+    """The first turn and the first step have no label."""
     assert Steps(3, 3).name(turn) == name
 
 
 def test_steps_are_called_steps_wherever_requests_are_named(tmp_path: Path) -> None:
-    """In results.md, the report, promptfoo's file and Python's side-by-side view."""
+    """This holds in results.md, the report, promptfoo's file and Python's side-by-side view."""
     with serve(answered_by(once)) as server:
         prepare(tmp_path, server.url, CASE)
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out")

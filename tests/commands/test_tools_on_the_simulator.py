@@ -1,4 +1,4 @@
-"""Suites on tools, which the simulator answers: recordings, replays, snapshots, gates, Python."""
+"""Suites with tools against the simulator: recordings, replays, snapshots, gates, Python."""
 
 import json
 import shutil
@@ -44,13 +44,13 @@ def write_suite(folder: Path, **defaults: Any) -> None:
 
 
 def told(folder: Path) -> list[tuple[str, str, str]]:
-    """Return the turn, the prompt and the reply of each row."""
+    """Return turn, prompt and reply of each row."""
     return [(row["turn"], row["prompt"], row["reply"]) for row in read_rows(folder)]
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_recorded_run_is_replayed_and_derived_again(api: str, tmp_path: Path) -> None:
-    """The same bytes lead through the same steps, to the same rows and checks."""
+def test_a_run_with_tools_is_replayed_and_rederived(api: str, tmp_path: Path) -> None:
+    """The same bytes give the same steps, rows and checks."""
     write_suite(tmp_path, api=api)
     done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--record")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,7 +69,7 @@ def test_a_recorded_run_is_replayed_and_derived_again(api: str, tmp_path: Path) 
 
 
 def test_a_snapshot_holds_every_step(tmp_path: Path) -> None:
-    """It is compared step by step; a step that the model no longer takes does not pass unseen."""
+    """It is compared step by step; a step that the model no longer takes is a change."""
     write_suite(tmp_path)
     kept = compare(tmp_path, "snapshot", "suite.yaml", "--update")
     assert kept.returncode == 0, kept.stdout + kept.stderr
@@ -82,7 +82,7 @@ def test_a_snapshot_holds_every_step(tmp_path: Path) -> None:
 
 
 def test_a_gate_compares_steps_of_equal_numbers(tmp_path: Path) -> None:
-    """A baseline of the same suite pairs with it."""
+    """Steps are paired with those of a baseline of the same suite."""
     write_suite(tmp_path)
     first = compare(tmp_path, "run", "suite.yaml", "--repeat", "4", "-o", "base")
     assert first.returncode == 0, first.stdout + first.stderr
@@ -92,8 +92,8 @@ def test_a_gate_compares_steps_of_equal_numbers(tmp_path: Path) -> None:
     assert "16" in gated.stdout
 
 
-def test_checks_are_judged_again_from_a_journal(tmp_path: Path) -> None:
-    """The calls of all steps are stored with the last one, so that no other row is needed."""
+def test_checks_of_calls_are_recomputed_from_a_journal(tmp_path: Path) -> None:
+    """The calls of all steps are stored with the last one, so that one row is enough."""
     write_suite(tmp_path)
     compare(tmp_path, "run", "suite.yaml", "-o", "out")
     last = read_lines(tmp_path / "out", "record")[-1]
@@ -104,8 +104,8 @@ def test_checks_are_judged_again_from_a_journal(tmp_path: Path) -> None:
     assert "1 of 1" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_the_suite_on_tools_tells_the_personas_apart(tmp_path: Path) -> None:
-    """The one that calls rightly passes everything; the others do not."""
+def test_the_suite_on_tools_fails_for_personas_that_call_wrongly(tmp_path: Path) -> None:
+    """The persona that calls correctly passes everything; the others do not."""
     shutil.copy(ROOT / "prompts" / "tools.yaml", tmp_path)
     models = ("sim/steady", "sim/quick", "sim/slow-start")
     options = [word for model in models for word in ("-m", model)]

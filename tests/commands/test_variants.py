@@ -57,13 +57,13 @@ def name(variant: str) -> str:
 
 
 def gist(folder: Path, *more: str) -> list[tuple[str, ...]]:
-    """Return what rows say that is no time, in an order of their own."""
+    """Return the columns of all rows that hold no time, sorted."""
     columns = ("case", "turn", "repeat", "model", "variant", "outcome", "prompt", "reasoning_tokens", "reply", *more)
     return sorted(tuple(row[column] for column in columns) for row in read_rows(folder))
 
 
-def test_every_variant_is_asked_everything_with_its_parameters(recorded: Path) -> None:
-    """Each has its rows and its reasoning; a prompt in results has no prefix; a target without variants has none."""
+def test_every_variant_gets_all_requests_with_its_parameters(recorded: Path) -> None:
+    """Each has its rows and reasoning; prompts in results have no prefix; a target without variants has none."""
     rows = read_rows(recorded / "out")
     assert Counter((row["model"], row["variant"]) for row in rows) == {
         **{(EXACT, variant): 6 for variant in THINKING},
@@ -80,7 +80,7 @@ def test_every_variant_is_asked_everything_with_its_parameters(recorded: Path) -
 
 
 def test_variants_are_interleaved_and_paired(recorded: Path) -> None:
-    """Every round has each question once for each variant, in an order of its own, and rows of a round are pairs."""
+    """Every round has each question once per variant, in random order, and rows of a round are pairs."""
     lines = read_lines(recorded / "out", "record")
     first = [line for line in lines if line["turn"] == 1]
     assert Counter((line["block"], line["case"], line.get("variant")) for line in first) == {
@@ -108,13 +108,13 @@ def test_variants_are_interleaved_and_paired(recorded: Path) -> None:
     ],
 )
 def test_patterns_choose_variants(recorded: Path, patterns: list[str], targets: list[str]) -> None:
-    """`compare plan` has a row for each target that is chosen."""
+    """`compare plan` has a row for each selected target."""
     options = [part for pattern in patterns for part in ("-m", pattern)]
     plan = json.loads(succeed(recorded, "plan", "s.yaml", *options, "--json"))
     assert [each["target"] for each in plan["targets"]] == targets
 
 
-def test_a_plan_shows_what_is_multiplied_and_what_numbers_stand_for(recorded: Path) -> None:
+def test_a_plan_explains_the_factors_and_each_variant(recorded: Path) -> None:
     """The first sentence has the factors, and each variant a sentence with its parameters."""
     shown = succeed(recorded, "plan", "s.yaml", "-m", "sim/quick", "-m", "sim/steady", "--vary", "thinking=off,high",
                     "--vary", 'system="Be brief, please.",Be kind.')  # fmt: skip
@@ -138,8 +138,8 @@ def test_a_plan_shows_what_is_multiplied_and_what_numbers_stand_for(recorded: Pa
         (["--vary", "seed=1", "--vary", "seed=2"], "seed is given twice"),
     ],
 )
-def test_a_wrong_option_is_refused_before_anything_is_sent(recorded: Path, options: list[str], message: str) -> None:
-    """Exit code 2, the cause and the remedy."""
+def test_wrong_options_of_variants_are_refused(recorded: Path, options: list[str], message: str) -> None:
+    """The exit code is 2, with cause and remedy; nothing is sent."""
     done = compare(recorded, "run", "s.yaml", *options, "-o", "never")
     assert (done.returncode, message in done.stderr) == (2, True), done.stderr
     assert not (recorded / "never").exists()
@@ -149,7 +149,7 @@ def test_a_wrong_option_is_refused_before_anything_is_sent(recorded: Path, optio
 
 
 def test_a_replay_tells_the_variants_of_a_model_apart(recorded: Path, tmp_path: Path) -> None:
-    """Two variants that were asked the same in the same words each get their own replies."""
+    """Two variants with the same prompts each get their own replies."""
     succeed(recorded, "run", "s.yaml", "--replay", "out", "--fast", "--repeat", "2", "-o", str(tmp_path / "again"))
     assert gist(tmp_path / "again") == gist(recorded / "out")
     options = ("--replay", "out", "--fast", "-m", "sim/*#high", "-o", str(tmp_path / "high"))
@@ -157,8 +157,8 @@ def test_a_replay_tells_the_variants_of_a_model_apart(recorded: Path, tmp_path: 
     assert {row["reasoning_tokens"] for row in read_rows(tmp_path / "high")} == {"24"}
 
 
-def test_a_replay_of_a_variant_that_is_gone_is_refused(recorded: Path, tmp_path: Path) -> None:
-    """It would be played back as a model of that name; nothing is written."""
+def test_a_replay_of_a_removed_variant_is_refused(recorded: Path, tmp_path: Path) -> None:
+    """It would be replayed as another model; nothing is written."""
     write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": [f"sim/{EXACT}"]})
     done = compare(tmp_path, "run", "s.yaml", "--replay", str(recorded / "out"), "-o", "again")
     assert done.returncode == 2
@@ -167,7 +167,7 @@ def test_a_replay_of_a_variant_that_is_gone_is_refused(recorded: Path, tmp_path:
 
 
 def test_ad_hoc_variants_are_replayed_and_resumed_without_naming_them_again(tmp_path: Path) -> None:
-    """The run knows what it was crossed with."""
+    """The run holds its `--vary` options."""
     write_yaml(tmp_path / "s.yaml", {"name": "s", "cases": [{"id": "one", "prompt": "Hello?"}]})
     target = "sim/exact?ttft_ms=1&gap_ms=1&tokens=2&thinking=8"
     succeed(tmp_path, "run", "s.yaml", "-m", target, "--vary", "thinking=off,high", "--record", "-o", "out")
@@ -184,8 +184,8 @@ def test_ad_hoc_variants_are_replayed_and_resumed_without_naming_them_again(tmp_
         }
 
 
-def test_other_values_are_resumed_with_the_same_models(tmp_path: Path) -> None:
-    """A model of the suite that was not asked before is not asked because a value is added."""
+def test_resuming_with_more_values_adds_no_model(tmp_path: Path) -> None:
+    """A model of the suite that was not in the run is not added because a value is."""
     write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick", "sim/steady"], "cases": [{"id": "a", "prompt": "Hi"}]})
     succeed(tmp_path, "run", "s.yaml", "-m", "sim/quick", "--vary", "temperature=0,1", "-o", "out")
     succeed(tmp_path, "run", "--resume", "out", "--vary", "temperature=0,1,2")
@@ -194,7 +194,7 @@ def test_other_values_are_resumed_with_the_same_models(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None:
-    """A changed variant is asked again, one that is whole is not; one that the suite has no more is refused."""
+    """A changed variant is sent again, a complete one is not; one that the suite no longer has is refused."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     succeed(tmp_path, "run", "s.yaml", "-k", "sum", "--seed", "1", "-o", "out")
     before = {line.get("variant"): line["key"] for line in read_lines(tmp_path / "out", "record")}
@@ -223,7 +223,7 @@ def test_a_resumed_run_sends_only_what_its_variants_lack(tmp_path: Path) -> None
     ],
 )
 def test_a_secret_in_a_variant_is_not_sent(tmp_path: Path, parameter: str, written: object) -> None:
-    """It is found in a variant's parameters as in a prompt, from the suite or from the command line."""
+    """It is found in the parameters of a variant, of the suite or of the command line, as in a prompt."""
     secret = {"MY_SERVICE_TOKEN": "tok-0123456789-abcdef"}
     value = json.dumps(written).replace("{}", secret["MY_SERVICE_TOKEN"])
     write_yaml(tmp_path / "s.yaml", {"targets": ["sim/quick"], "cases": [{"id": "a", "prompt": "Hi"}]})
@@ -241,7 +241,7 @@ def test_a_secret_in_a_variant_is_not_sent(tmp_path: Path, parameter: str, writt
 
 
 def test_two_variants_of_a_run_are_compared_in_pairs(recorded: Path) -> None:
-    """More thinking takes longer; a prefix is no other question."""
+    """More thinking takes longer; a prompt prefix does not make another question."""
     difference = json.loads(succeed(recorded, "diff", "out", "--between", name("low"), name("high"), "--json"))
     assert difference["paired"] is True
     (total,) = [each for each in difference["findings"] if each["measure"] == "total_s"]
@@ -253,7 +253,7 @@ def test_two_variants_of_a_run_are_compared_in_pairs(recorded: Path) -> None:
 
 def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
     """`--ab` takes two variants of a model; with a baseline, each variant is compared with itself."""
-    # So long that a busy machine is not late by as much as they differ.
+    # The difference is larger than any delay of a busy machine.
     model = "exact?ttft_ms=10&gap_ms=12&tokens=4&thinking=24"
     low, high = (f"sim/{model}#{variant}" for variant in ("low", "high"))
     variants = {"low": {"thinking": "low"}, "high": {"thinking": "high"}}
@@ -293,7 +293,7 @@ def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_keeps_a_file_for_each_variant(recorded: Path, tmp_path: Path) -> None:
-    """Its name can be read back, so that what is kept is compared with the variant it is of."""
+    """The variant can be read back from the file's name."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     run = str(recorded / "out")
     succeed(tmp_path, "snapshot", "s.yaml", "--from", run, "--update")

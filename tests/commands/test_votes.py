@@ -1,4 +1,4 @@
-"""`compare votes`, `compare report --votes` and `runner.votes`: files of votes on crafted runs."""
+"""`compare votes`, `compare report --votes` and `runner.votes`: votes on crafted runs."""
 
 import json
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def write_votes(name: str, cast: Sequence[Any], **more: Any) -> Path:
 
 
 def test_votes_of_several_people_are_counted(run_cli: RunCli) -> None:
-    """Figures of the terminal, of JSON, Markdown and Python are the same, each with its n."""
+    """Terminal, JSON, Markdown and Python have the same figures, each with its n."""
     make_run()
     ada = write_votes("ada", [vote(case) for case in CASES[:6]])
     at = {"at": "2026-01-08T10:00:00+08:00"}
@@ -87,8 +87,8 @@ def test_files_in_the_folder_are_found(run_cli: RunCli) -> None:
     assert "3 票" in page
 
 
-def test_without_files_there_is_a_remedy(run_cli: RunCli) -> None:
-    """Neither a named file nor one in the folder; and no run."""
+def test_votes_without_a_file_or_a_run_say_what_to_do(run_cli: RunCli) -> None:
+    """No file is named and none is in the folder, or no run is named."""
     make_run()
     assert "open the report, press b, vote, export as JSON" in refusal(run_cli, "votes", RUN)
     assert "name the run that was voted on" in refusal(run_cli, "votes", "ada.json")
@@ -97,7 +97,7 @@ def test_without_files_there_is_a_remedy(run_cli: RunCli) -> None:
 
 
 def refusal(run_cli: RunCli, *arguments: str) -> str:
-    """Run a command that has to refuse; return its message on one line."""
+    """Run a command that must be refused; return its message on one line."""
     ran = run_cli(*arguments)
     assert (ran.returncode, ran.stdout) == (2, "")
     return " ".join(ran.stderr.split())
@@ -119,8 +119,8 @@ PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-def test_all_problems_are_named_at_once(run_cli: RunCli) -> None:
-    """Every problem of every file, with its place; nothing is counted."""
+def test_all_problems_of_all_vote_files_are_named_at_once(run_cli: RunCli) -> None:
+    """Each has its place; nothing is counted."""
     make_run()
     for at, (wrong, _) in enumerate(PROBLEMS):
         write_votes(f"v{at}", [vote("b", at=f"2026-01-09T10:00:{at:02}Z"), wrong])
@@ -141,15 +141,15 @@ def test_all_problems_are_named_at_once(run_cli: RunCli) -> None:
         ({"votes": {}}, "Expected `array`, got `object`"),
     ],
 )
-def test_a_file_on_something_else_is_refused(run_cli: RunCli, more: dict[str, Any], problem: str) -> None:
-    """Another run, another suite, another format."""
+def test_votes_on_another_run_suite_or_format_are_refused(run_cli: RunCli, more: dict[str, Any], problem: str) -> None:
+    """The message says which of them differs."""
     make_run()
     write_votes("ada", [vote("a")], **more)
     assert problem in refusal(run_cli, "votes", RUN, "ada.json")
 
 
-def test_what_is_no_json_is_refused(run_cli: RunCli) -> None:
-    """A missing file and one that is no JSON are two problems."""
+def test_missing_and_malformed_vote_files_are_refused(run_cli: RunCli) -> None:
+    """A missing file and one that is not JSON are two problems."""
     make_run()
     Path("odd.json").write_bytes(b"\xff{")
     shown = refusal(run_cli, "votes", RUN, "odd.json", "none.json")
@@ -164,23 +164,25 @@ def test_what_is_no_json_is_refused(run_cli: RunCli) -> None:
         (("renamed", {}), "this is the vote in ada.json, cast at the same moment"),
     ],
 )
-def test_nobody_votes_twice(run_cli: RunCli, second: tuple[str, dict[str, Any]], problem: str) -> None:
-    """A second vote of the same voter, or the same export under another name."""
+def test_a_second_vote_of_one_voter_is_refused(
+    run_cli: RunCli, second: tuple[str, dict[str, Any]], problem: str
+) -> None:
+    """So is the same export under another name."""
     make_run()
     write_votes("ada", [vote("a"), vote("b")])
     write_votes(second[0], [vote("a")], **second[1])
     assert problem in refusal(run_cli, "votes", RUN, "ada.json", f"{second[0]}.json")
 
 
-def test_a_page_of_several_runs(run_cli: RunCli) -> None:
-    """Targets are told apart by their runs; the runs may be named in any order, and all of them are needed."""
+def test_votes_of_a_page_with_several_runs_need_all_of_them(run_cli: RunCli) -> None:
+    """Targets are distinguished by their runs; the runs may be named in any order."""
     make_run()
     make_run(OTHER)
     runs = [{"run_id": RUN, "suite_digest": "d1"}, {"run_id": OTHER, "suite_digest": "d1"}]
     both = [vote(case, targets=[BASE, BASE], runs=[2, 1], winner_run=2) for case in "abc"]
     write_votes("ada", both, run_id=None, suite_digest=None, runs=runs)
     plain = json.loads(run_cli("votes", OTHER, RUN, "ada.json", "--json").stdout)
-    # Equal replies of two runs are one reply: they tie.
+    # Equal replies of two runs tie.
     (pair,) = plain["together"]["rates"]["pairs"]
     assert {pair["target"], pair["against"]} == {f"{BASE} · run 1", f"{BASE} · run 2"}
     assert (pair["ties"], pair["n"]) == (3, 3)
@@ -189,7 +191,7 @@ def test_a_page_of_several_runs(run_cli: RunCli) -> None:
     assert "`winner_run` does not fit `runs`" in refusal(run_cli, "votes", OTHER, RUN, "lin.json")
 
 
-def test_a_report_goes_on_without_votes_it_cannot_count(run_cli: RunCli) -> None:
+def test_a_report_notes_votes_that_it_cannot_count(run_cli: RunCli) -> None:
     """A file in the folder that does not fit is a note; one that is named is an error."""
     folder = make_run()
     wrong = write_votes("ada", [vote("a", "acme/odd")])
@@ -218,8 +220,8 @@ def test_a_report_counts_named_files(run_cli: RunCli) -> None:
         ),
     )
 )
-def test_no_document_breaks_the_reader(document: object) -> None:
-    """Whatever JSON a file holds, it is votes or a problem."""
+def test_any_json_is_read_as_votes_or_a_problem(document: object) -> None:
+    """Whatever JSON a file holds, no exception is raised."""
     path = Path("any.json")
     path.write_text(json.dumps(document), encoding="utf-8")
     files, problems = read_vote_files([path])

@@ -1,4 +1,4 @@
-"""`compare watch`: when runs are due, that none overlap, and what becomes of each."""
+"""`compare watch`: when runs are due, that none overlap, and the outcome of each."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ HOUR = 3600.0
 
 @dataclass
 class VirtualClock:
-    """A clock that only `sleep` and the test move."""
+    """A clock that advances only by `sleep` and by the test."""
 
     time_s: float = 1_000_000.0
     slept: list[float] = field(default_factory=list)
@@ -45,29 +45,29 @@ class VirtualClock:
         return TimeOfDay(lambda: self.time_s, self.sleep)
 
     def sleep(self, seconds: float) -> None:
-        """Move on, and remember by how much."""
+        """Advance, and keep the duration."""
         self.slept.append(seconds)
         self.time_s += seconds
 
 
 def test_a_run_is_due_at_once_and_then_each_hour() -> None:
-    """To the second, however long the runs before it took; none is missed."""
+    """Runs are due to the second, however long earlier ones took; none is missed."""
     clock, due = VirtualClock(), []
     for moment in islice(WatchTimes(HOUR, None, clock.wall).moments(), 5):
         due.append((moment.number, clock.time_s - 1_000_000))
-        clock.time_s += 600  # the run
+        clock.time_s += 600  # the duration of the run
     assert due == [(number, number * HOUR) for number in range(5)]
     assert max(clock.slept) <= 20
 
 
 def test_a_week_ends_when_it_is_over() -> None:
-    """The 168 hours of seven days, and not the first one of the eighth."""
+    """It has the 168 hours of seven days, and not the first hour of the eighth."""
     clock = VirtualClock()
     assert len(list(WatchTimes(HOUR, 7 * 24 * HOUR, clock.wall).moments())) == 168
 
 
 def test_a_moment_that_passes_during_a_run_is_missed_not_caught_up() -> None:
-    """A run of two and a half hours: the next is due at the third hour, two were missed."""
+    """After a run of two and a half hours the next is due at the third hour, and two were missed."""
     clock = VirtualClock()
     due = WatchTimes(HOUR, None, clock.wall).moments()
     next(due)
@@ -77,7 +77,7 @@ def test_a_moment_that_passes_during_a_run_is_missed_not_caught_up() -> None:
 
 
 def test_a_machine_that_slept_runs_when_it_wakes() -> None:
-    """Suspended for five hours while it waited: the run begins at once, and four moments were missed."""
+    """After a suspension of five hours the run starts at once, and four were missed."""
     clock = VirtualClock()
 
     def suspend(seconds: float) -> None:
@@ -88,15 +88,15 @@ def test_a_machine_that_slept_runs_when_it_wakes() -> None:
 
 
 def test_a_machine_that_slept_past_the_end_runs_no_more() -> None:
-    """No moment is due after the end, not even one that should have been before it."""
+    """No run is due after the end, not even one that should have started before it."""
     clock = VirtualClock()
     asleep = TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR))
     assert list(WatchTimes(HOUR, 3 * HOUR, asleep).moments()) == [Moment(0, 0), Moment(2, 2, is_due=False)]
 
 
 @given(st.floats(1, 30), st.floats(0.1, 100), st.lists(st.floats(0, 20), min_size=1, max_size=50))
-def test_every_moment_is_run_or_said_to_be_missed(every_s: float, for_s: float, runs: list[float]) -> None:
-    """Also those at the end, which no run follows."""
+def test_every_moment_is_run_or_counted_as_missed(every_s: float, for_s: float, runs: list[float]) -> None:
+    """This includes those at the end, which no run follows."""
     clock, took = VirtualClock(), iter(runs * 200)
     found = []
     for moment in WatchTimes(every_s, for_s, clock.wall).moments():
@@ -108,7 +108,7 @@ def test_every_moment_is_run_or_said_to_be_missed(every_s: float, for_s: float, 
 
 
 def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> None:
-    """Summer time ends, or somebody sets the clock: the next run is due within an hour all the same."""
+    """When summer time ends or the clock is set, the next run is still due within an hour."""
     clock = VirtualClock()
     due = WatchTimes(HOUR, None, clock.wall).moments()
     next(due)
@@ -125,7 +125,7 @@ def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> No
 
 @given(st.lists(st.floats(0, 10), max_size=20))
 def test_moments_are_counted_without_gaps(runs: list[float]) -> None:
-    """Whatever runs take, each moment is either run or said to be missed."""
+    """For any durations of runs, each moment is either run or counted as missed."""
     clock, number = VirtualClock(), -1
     for moment, took in zip(WatchTimes(1.0, None, clock.wall).moments(), runs, strict=False):
         assert moment.number == number + 1 + moment.missed
@@ -134,7 +134,7 @@ def test_moments_are_counted_without_gaps(runs: list[float]) -> None:
 
 
 def test_each_run_has_a_line_and_a_folder(run_cli: RunCli) -> None:
-    """The line names the folder; files that -o and --spans name are beside it."""
+    """The line names the folder; files of -o and --spans are beside it."""
     Path("suite.yaml").write_text(SUITE)
     options = ("--every", "1h", "--for", "1m", "-o", "last.prom", "--spans", "spans.jsonl")
     done = run_cli("watch", "suite.yaml", *options)
@@ -149,8 +149,8 @@ def test_each_run_has_a_line_and_a_folder(run_cli: RunCli) -> None:
 
 
 @pytest.mark.parametrize("yes", [(), ("-y",)])
-def test_notes_are_told_before_the_first_run(run_cli: RunCli, yes: tuple[str, ...]) -> None:
-    """Once, whether or not questions are answered beforehand."""
+def test_notes_are_printed_once_before_the_first_run(run_cli: RunCli, yes: tuple[str, ...]) -> None:
+    """This holds with `-y` and without it."""
     Path("suite.yaml").write_text("name: short\ncases: [{id: hi, prompt: hi}]\n")
     done = run_cli("watch", "suite.yaml", "--every", "1s", "--for", "1.5s", *yes)
     assert done.stderr.count("note: no provider is configured") == 1
@@ -179,7 +179,7 @@ def watch_virtually(
 
 
 def test_files_are_of_the_last_run_and_spans_of_all() -> None:
-    """Three real runs at virtual hours."""
+    """The test performs three real runs at virtual hours."""
     Path("suite.yaml").write_text(SUITE)
     spans, options = Path("spans.jsonl"), RunOptions(outputs=(Path("last.json"),))
     watched = list(watch_virtually(options, spans=spans, for_s=2.5 * HOUR))
@@ -188,8 +188,8 @@ def test_files_are_of_the_last_run_and_spans_of_all() -> None:
     assert json.loads(Path("last.json").read_text())["run"]["run_id"] == ids[-1]
 
 
-def test_spans_begin_on_a_line_of_their_own_behind_one_that_was_cut() -> None:
-    """A watch that was killed while it wrote costs its own last line, not the first one of the next."""
+def test_spans_after_a_cut_line_begin_on_a_new_line() -> None:
+    """A killed watch loses its own last line, not the first one of the next watch."""
     Path("suite.yaml").write_text(SUITE)
     spans = Path("spans.jsonl")
     spans.write_text('{"resourceSpans":[')
@@ -199,8 +199,8 @@ def test_spans_begin_on_a_line_of_their_own_behind_one_that_was_cut() -> None:
     assert [json.loads(line).keys() for line in whole] == [{"resourceSpans"}] * 2
 
 
-def test_moments_that_a_run_at_the_end_took_are_told(run_cli: RunCli) -> None:
-    """The time is over with the first run: nobody wonders where the others are."""
+def test_moments_missed_during_the_last_run_are_reported(run_cli: RunCli) -> None:
+    """The time ends during the first run, and the others are counted as missed."""
     Path("suite.yaml").write_text(SUITE.replace("sim/quick", '"sim/exact?ttft_ms=2500&gap_ms=1&tokens=2"'))
     done = run_cli("watch", "suite.yaml", "--every", "1s", "--for", "2.1s")
     assert done.returncode == 0, done.stderr
@@ -208,10 +208,10 @@ def test_moments_that_a_run_at_the_end_took_are_told(run_cli: RunCli) -> None:
     assert "left out: 2 runs that would have begun meanwhile" in done.stderr
 
 
-def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later(
+def test_an_unwritable_spans_file_is_refused_at_the_start_and_noted_later(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Before anything is sent; but a watch does not end since a disk was full for an hour."""
+    """It is an error before anything is sent; later a full disk does not end the watch."""
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match=r"--spans none/spans\.jsonl cannot be written: No such file"):
         next(watch_virtually(RunOptions(), spans=Path("none/spans.jsonl")))
@@ -257,7 +257,7 @@ def test_a_budget_is_for_all_runs(with_usage: bool, runs: int) -> None:
 
 
 def test_a_run_whose_tables_cannot_be_written_is_charged_to_the_budget() -> None:
-    """What it sent is in its journal."""
+    """Its requests were sent, as its journal shows."""
 
     def fail(prepared: PreparedRun) -> FinishedRun:
         finished = perform_run(prepared)
@@ -271,7 +271,7 @@ def test_a_run_whose_tables_cannot_be_written_is_charged_to_the_budget() -> None
 
 
 def test_two_processes_do_not_watch_one_suite(run_cli: RunCli) -> None:
-    """The second one says why, and sends nothing."""
+    """The second one is refused with the reason, and sends nothing."""
     Path("suite.yaml").write_text(SUITE)
     with start(Path.cwd(), "watch", "suite.yaml", "--every", "1h") as first:
         assert first.stdout is not None
@@ -295,8 +295,8 @@ def test_two_processes_do_not_watch_one_suite(run_cli: RunCli) -> None:
         (("--every", "1h", "--spans", "absent/spans.jsonl"), "absent/spans.jsonl cannot be written: No such file"),
     ],
 )
-def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], problem: str) -> None:
-    """Before anything is sent."""
+def test_wrong_options_of_a_watch_are_refused(run_cli: RunCli, options: tuple[str, ...], problem: str) -> None:
+    """The error comes before anything is sent."""
     Path("suite.yaml").write_text(SUITE)
     done = run_cli("watch", "suite.yaml", *options)
     assert done.returncode == 2
@@ -304,8 +304,8 @@ def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], 
     assert not folders_of_runs()
 
 
-def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
-    """The first problem ends the command, a later one is told: the next moment tries again."""
+def test_a_later_run_that_cannot_start_does_not_end_the_watch() -> None:
+    """If the first run cannot start, the command ends; later ones are tried again at the next moment."""
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match="lost"):
         next(watch_virtually(RunOptions(models=("lost/m",))))
@@ -317,7 +317,7 @@ def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
 
 
 def test_times_in_python_are_seconds() -> None:
-    """A text that the command would take is refused by name."""
+    """A text such as `1h`, which the command takes, is refused with the name of the argument."""
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match="every='1h': give seconds"):
         next(runner.watch("suite.yaml", every="1h"))  # type: ignore[arg-type]
@@ -330,8 +330,8 @@ def test_times_in_python_are_seconds() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:left out")  # on a busy machine
-def test_runs_are_tables_in_python() -> None:
-    """A generator of the tables that `run` returns."""
+def test_watch_in_python_yields_a_table_for_each_run() -> None:
+    """They are the tables that `run` returns."""
     Path("suite.yaml").write_text(SUITE)
     tables = list(runner.watch("suite.yaml", every=1, until=1.5))
     assert [len(table) for table in tables] == [1] * len(tables)
@@ -339,14 +339,14 @@ def test_runs_are_tables_in_python() -> None:
 
 
 def test_moments_that_were_missed_at_the_end_are_a_warning_in_python() -> None:
-    """As the command tells them on standard error."""
+    """The text is that of the command's standard error."""
     Path("suite.yaml").write_text(SUITE.replace("sim/quick", '"sim/exact?ttft_ms=2500&gap_ms=1&tokens=2"'))
     with pytest.warns(UserWarning, match="left out: 2 runs that would have begun meanwhile"):
         assert len(list(runner.watch("suite.yaml", every=1, until=2.1))) == 1
 
 
 def test_an_interruption_between_runs_keeps_them() -> None:
-    """Ctrl-C while it waits ends the command with 130."""
+    """Ctrl-C during the wait ends the command with exit code 130."""
     Path("suite.yaml").write_text(SUITE)
     with start(Path.cwd(), "watch", "suite.yaml", "--every", "1h") as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Parts of a message: how they are written for people, and what a request depends on."""
+"""Parts of a message: how tables show them, and how requests depend on them."""
 
 from dataclasses import replace
 
@@ -47,7 +47,7 @@ def test_an_attachment_is_written_with_its_size(attachment: Attachment, text: st
 
 @given(st.integers(0, 10**9))
 def test_sizes_are_written_with_three_digits_at_most_before_the_unit(size: int) -> None:
-    """The unit grows with the number, and what is written is within half of its last digit."""
+    """The unit grows with the number, and the shown value is within half of its last digit."""
     number, unit = write_bytes(size).split()
     step = {"B": 1, "kB": 1000, "MB": 1_000_000}[unit]
     assert abs(float(number) * step - size) <= step / 2
@@ -55,8 +55,8 @@ def test_sizes_are_written_with_three_digits_at_most_before_the_unit(size: int) 
 
 
 @given(PARTS, st.text())
-def test_a_text_before_or_behind_parts_adds_nothing_but_itself(parts: tuple[Part, ...], text: str) -> None:
-    """It is joined to the text there, if there is one; attachments keep their order."""
+def test_a_text_around_parts_is_joined_to_the_text_there(parts: tuple[Part, ...], text: str) -> None:
+    """Without a text at that end it becomes a part; attachments keep their order."""
 
     def texts(several: tuple[Part, ...]) -> str:
         return "".join(part if isinstance(part, str) else "\0" for part in several)
@@ -67,7 +67,7 @@ def test_a_text_before_or_behind_parts_adds_nothing_but_itself(parts: tuple[Part
 
 
 def test_a_request_depends_on_the_content_and_not_on_where_it_lies() -> None:
-    """Renaming an image changes nothing that is sent; the name of a file is sent with it."""
+    """Renaming an image changes no request; the name of a file is sent and does."""
     moved = replace(CHART, name="b.png", path="/y/b.png")
     assert sent_content("", (moved,)) == sent_content("", (CHART,))
     assert sent_content("", (replace(CHART, digest="e" * 64),)) != sent_content("", (CHART,))

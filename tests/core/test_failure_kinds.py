@@ -77,7 +77,7 @@ def test_outcomes_without_error_type_have_a_hint_if_one_helps(outcome: Outcome, 
     st.sampled_from(Outcome), st.sampled_from([*FAILURE_KINDS, "kind of a later version", None]), st.text(max_size=9)
 )
 def test_a_hint_for_any_failure_is_complete_or_none(outcome: Outcome, error_type: str | None, code: str) -> None:
-    """Whatever a journal holds, the hint has no unfilled placeholder, or there is none."""
+    """For any content of a journal, no placeholder is left unfilled."""
     advice = hint_for("vllm", outcome, error_type, code=code)
     known = error_type in FAILURE_KINDS or outcome in OUTCOME_HINTS
     assert (advice is not None) is known

@@ -1,4 +1,4 @@
-"""Tool calls from their pieces: whole in any order of arrival, and the first is timed by its last piece."""
+"""Tool calls joined from their pieces: complete in any order of arrival, the first timed by its last piece."""
 
 import pytest
 from hypothesis import given
@@ -50,7 +50,7 @@ CALLS = st.lists(
 
 @given(CALLS, st.randoms(use_true_random=False))
 def test_calls_are_whole_however_their_pieces_alternate(calls: list[tuple[str, list[str]]], random: object) -> None:
-    """Each call has its own name and arguments; the calls stand in the order in which they began."""
+    """Each call has its own name and arguments; calls are in the order in which they began."""
     queues = [
         [CallPiece(0, str(place), name, id=f"id-{place}"), *(CallPiece(0, str(place), "", each) for each in pieces)]
         for place, (name, pieces) in enumerate(calls)
@@ -98,8 +98,8 @@ def test_a_call_that_was_cut_is_not_complete(ending: tuple[Event, ...], first_ns
     assert alone.first_call_ns == (2 if first_ns == 2 else None)
 
 
-def test_a_call_that_the_provider_runs_is_text_and_no_call_of_ours() -> None:
-    """A search by the provider counts as streamed text; it is not among the calls that the caller runs."""
+def test_a_call_that_the_provider_runs_is_not_among_the_calls() -> None:
+    """A search by the provider counts as streamed text; the caller does not run it."""
     fold = folded(CallPiece(1, "0", "web_search", '{"q":1}', by_provider=True), Finished(9, "stop"))
     record = record_of(fold)
     assert (record.calls, record.tool_calls, record.tool_call_s) == ((), 'web_search{"q":1}', None)
@@ -130,7 +130,7 @@ def test_calls_of_a_dropped_choice_are_dropped() -> None:
     ],
     ids=["the same", "one more", "says more", "differs"],
 )
-def test_a_whole_message_behind_the_pieces_adds_only_what_is_new(
+def test_a_whole_message_after_the_pieces_adds_only_new_calls(
     whole: tuple[ToolCall, ...], expected: tuple[ToolCall, ...], notes: tuple[str, ...]
 ) -> None:
     """Its calls are compared, in order, with those that came in pieces."""
@@ -139,7 +139,7 @@ def test_a_whole_message_behind_the_pieces_adds_only_what_is_new(
 
 
 def test_no_key_stays_in_a_call() -> None:
-    """A provider may repeat a key in a name, in arguments or in an id, also divided over several pieces."""
+    """A provider may repeat a key in a name, in arguments or in an id, also split over several pieces."""
     half = len(KEY) // 2
     fold = folded(
         CallPiece(1, "0", KEY, KEY[:half], KEY), Text(1, Channel.ANSWER, "x"), CallPiece(2, "0", "", KEY[half:])

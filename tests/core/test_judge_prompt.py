@@ -1,4 +1,4 @@
-"""The prompts of a judge: material that no text can leave, and answers that say something clearly or nothing."""
+"""The prompts of a judge, with quoted material that cannot end its marks; and answers with a clear verdict or none."""
 
 import json
 import re
@@ -23,7 +23,7 @@ ESCAPES = (
 
 
 def part(prompt: str, name: str, mark: str) -> str:
-    """Return what stands between a mark and its end, which are each there once."""
+    """Return the text between a mark and its end, which each occur once."""
     opening, ending = f"<{name}-{mark}>\n", f"\n</{name}-{mark}>"
     assert prompt.count(opening) == prompt.count(ending) == 1
     return prompt.partition(opening)[2].partition(ending)[0]
@@ -33,7 +33,7 @@ def part(prompt: str, name: str, mark: str) -> str:
 @example("polite", "Hi", ESCAPES[0])
 @example("polite", ESCAPES[2], ESCAPES[1])
 def test_a_reply_stands_between_marks_that_it_cannot_end(rubric: str, question: str, reply: str) -> None:
-    """Nothing of the material is removed or changed, whatever it holds."""
+    """For any material, no character is removed or changed."""
     prompt = rubric_prompt(rubric, [Message("user", question)], reply)
     mark = re.findall(r"<rubric-([0-9a-f]{12})>", prompt)[0]
     assert (part(prompt, "rubric", mark), part(prompt, "reply", mark)) == (rubric, reply)
@@ -43,7 +43,7 @@ def test_a_reply_stands_between_marks_that_it_cannot_end(rubric: str, question: 
 @given(TEXTS, TEXTS, TEXTS)
 @example("polite", "Hi", ESCAPES[0])
 def test_a_text_that_holds_the_marks_of_a_prompt_gets_other_marks(rubric: str, question: str, reply: str) -> None:
-    """A reply that copies the marks, as if it had seen the prompt before, is in a prompt with other marks."""
+    """A reply that copies the marks of an earlier prompt is quoted with different ones."""
     prompt = rubric_prompt(rubric, [Message("user", question)], reply)
     copied = rubric_prompt(rubric, [Message("user", question)], f"{reply}\n</reply-{OPENING.findall(prompt)[0]}>")
     mark = OPENING.findall(copied)[0]
@@ -79,7 +79,7 @@ def test_both_replies_of_a_pair_are_shown_with_their_tool_calls(arguments: str) 
 
 @given(st.booleans(), st.text(max_size=40), st.sampled_from(["{}", "```json\n{}\n```", "Well.\n{}", "{} That is all."]))
 def test_a_verdict_is_read_whatever_stands_around_it(passed: bool, reason: str, around: str) -> None:
-    """Fences and words around the object do not matter, nor what the reason holds."""
+    """Code fences, words around the object and the content of the reason do not matter."""
     answer = around.replace("{}", json.dumps({"reason": reason, "pass": passed}))
     assert read_verdict(answer) == (passed, reason.strip() or None)
 
@@ -89,8 +89,8 @@ def test_a_verdict_is_read_whatever_stands_around_it(passed: bool, reason: str, 
         st.none() | st.booleans() | st.floats() | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
     )
 )
-def test_other_answers_say_nothing(value: Any) -> None:
-    """Only an object with a `pass` that is true or false is a verdict, and no text raises."""
+def test_other_answers_have_no_verdict(value: Any) -> None:
+    """Only an object whose `pass` is true or false is a verdict, and no text raises."""
     if isinstance(value, dict) and isinstance(value.get("pass"), bool):
         return
     text = json.dumps(value)
@@ -99,7 +99,7 @@ def test_other_answers_say_nothing(value: Any) -> None:
     assert read_verdict(text[: len(text) // 2]) is None or "pass" in text
 
 
-def test_answers_that_contradict_themselves_say_nothing() -> None:
+def test_contradictory_answers_have_no_verdict() -> None:
     """An answer that quotes a verdict from the reply and gives another one is not clear."""
     assert read_verdict('The reply says {"pass": true}. {"pass": false, "reason": "no"}') is None
     assert read_verdict('{"pass": false} {"pass": false, "reason": "twice"}') == (False, "twice")

@@ -1,4 +1,4 @@
-"""What the first bytes of a file say of it."""
+"""The media type, size, duration and pages that the first bytes of a file show."""
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ def test_the_seconds_of_a_wav_file_are_those_of_its_samples(samples: int, rate: 
 
 @given(st.integers(2, 100), st.booleans())
 def test_the_seconds_of_an_mp3_file_are_those_of_its_frames(frames: int, tagged: bool) -> None:
-    """A tag with a title before the frames does not count as sound."""
+    """A tag with a title before the frames does not count as audio."""
     found = identify(mp3(frames, tagged=tagged))
     assert found is not None
     assert found.type == "audio/mpeg"
@@ -62,8 +62,8 @@ def test_the_pages_of_a_pdf_are_counted(pages: int) -> None:
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Media("text/plain")),
     ],
 )
-def test_what_is_no_whole_header_is_not_guessed(data: bytes, found: Media | None) -> None:
-    """An incomplete header, an image without pixels and a text in another encoding have no known type."""
+def test_an_incomplete_header_has_no_type(data: bytes, found: Media | None) -> None:
+    """Neither has an image without pixels or a text in another encoding."""
     assert identify(data) == found
 
 
@@ -71,12 +71,12 @@ WHOLE = [png(40, 30), gif(4, 3), jpeg(4, 3), webp(4, 3, b"VP8X"), webp(4, 3, b"V
 
 
 @given(st.sampled_from(WHOLE), st.integers(0, 200), st.binary(max_size=40))
-def test_no_bytes_make_it_fail(data: bytes, kept: int, more: bytes) -> None:
-    """A file that is cut off, or that continues with any bytes, may or may not be identified; nothing is raised."""
+def test_a_truncated_or_continued_header_raises_nothing(data: bytes, kept: int, more: bytes) -> None:
+    """The type of such a file may or may not be identified."""
     identify(data[:kept] + more)
 
 
 @given(st.binary(max_size=200))
-def test_no_random_bytes_make_it_fail(data: bytes) -> None:
-    """The same holds for bytes that are not a file."""
+def test_random_bytes_raise_nothing(data: bytes) -> None:
+    """The type is None, or that of a header found by chance."""
     identify(data)

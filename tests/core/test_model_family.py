@@ -1,4 +1,4 @@
-"""Model families: a silently replaced model is told from a more precise name of the same one."""
+"""Model families: distinguish a silently replaced model from a more precise name of the same one."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_another_size_version_or_vendor_is_another_model(asked: str, answered: s
     assert "other_model" in record.flags
 
 
-def test_users_name_their_own_deployments() -> None:
+def test_names_of_deployments_and_local_models_are_not_flagged() -> None:
     """Azure's deployments and a local server's models are named by their users."""
     assert not is_other_model("azure", "my-deployment", "gpt-4o-2024-08-06")
     assert not is_other_model("ollama", "assistant-7", "llama3.1:8b")
@@ -109,6 +109,6 @@ def test_a_word_of_noise_does_not_distinguish_models(word: str) -> None:
         ("7b", None),
     ],
 )
-def test_a_models_name_tells_its_family(model: str, family: str | None) -> None:
-    """A router's path, a version and a size do not matter; a name that means no certain model has no family."""
+def test_the_family_of_a_model_follows_from_its_name(model: str, family: str | None) -> None:
+    """A router's path, a version and a size do not matter; an ambiguous name has no family."""
     assert family_of(model) == family

@@ -43,7 +43,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 @given(RANKS)
 def test_percentile_name_holds_the_exact_number(percent: float) -> None:
-    """No two percentiles share a name: a rounded one would promise what was not computed."""
+    """No two percentiles share a name, as they would if it were rounded."""
     assert float(name_percentile(percent).removeprefix("p")) == percent
 
 
@@ -124,7 +124,7 @@ def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (
             ("run", "nowhere.yaml", "--percentiles", "0,x"),
@@ -139,10 +139,10 @@ def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None
     ],
 )
 def test_percentiles_that_cannot_be_shown_are_refused(
-    run_cli: RunCli, arguments: tuple[str, ...], complaint: str
+    run_cli: RunCli, arguments: tuple[str, ...], message: str
 ) -> None:
     """The command prints one sentence and exits with 2 before anything is read or sent."""
     refused = run_cli(*arguments)
     assert refused.returncode == 2
-    assert complaint in refused.stderr
+    assert message in refused.stderr
     assert "Traceback" not in refused.stderr

@@ -84,7 +84,7 @@ RESTS_ON = {
 
 
 def arrived(*at_ms: float, channels: str | None = None, lengths: Sequence[int] | None = None) -> TextEvents:
-    """Return text events at these milliseconds, by default of one character of the answer each."""
+    """Return text events at these milliseconds, each of one answer character by default."""
     at_us = tuple(round(at * 1000) for at in at_ms)
     return TextEvents(at_us, channels or "a" * len(at_us), lengths or (1,) * len(at_us))
 
@@ -123,7 +123,7 @@ def test_each_duration_spans_the_two_timestamps_of_its_definition(name: str, sec
 
 @pytest.mark.parametrize("mark", [field.name for field in fields(Timestamps)])
 def test_a_missing_timestamp_leaves_its_durations_blank(mark: str) -> None:
-    """Durations that need it are None, never 0, and all others are unchanged."""
+    """They are None, never 0, and all others are unchanged."""
     record = Record(ASKED, replace(FULL, **{mark: None}), Outcome.OK)
     assert {name for name in CLOCK if getattr(record, name) is None} == RESTS_ON[mark]
 
@@ -135,7 +135,7 @@ def test_a_record_without_observations_is_blank(name: str) -> None:
 
 
 def test_backoff_is_the_sum_of_the_waits_between_attempts() -> None:
-    """A request that never waited has a back-off of 0 seconds."""
+    """Without a wait it is 0 seconds."""
     record = Record(ASKED, FULL, Outcome.OK)
     assert (record.backoff_s, replace(record, backoff_ns=1500 * MS).backoff_s) == (0.0, 1.5)
 
@@ -181,8 +181,8 @@ def test_tpot_excludes_all_tokens_of_the_first_chunk() -> None:
     assert record.output_tps == pytest.approx(200)
 
 
-def test_tpot_excludes_what_came_with_the_first_chunk() -> None:
-    """Eight tokens in chunks of their own that arrive together count like one chunk of eight."""
+def test_tpot_excludes_chunks_that_arrived_with_the_first() -> None:
+    """Eight chunks of one token that arrive together count like one chunk of eight."""
     at_ms = [at + place * 0.01 for at in (200, 240) for place in range(8)]
     assert recorded(arrived(*at_ms[:2], *range(240, 281, 10)), output_tokens=7).output_tps == pytest.approx(5 / 0.08)
     assert recorded(arrived(*at_ms), output_tokens=16).output_tps is None
@@ -237,7 +237,7 @@ def reasoned(reasoning: str, tokens: int, **counts: object) -> Record:
 
 @pytest.mark.parametrize("name", WHOLE_REASONING)
 def test_whole_reasoning_is_no_summary(name: str) -> None:
-    """Reasoning that was streamed in full gives a rate with all its tokens."""
+    """Reasoning that is streamed in full gives a rate with all its tokens."""
     record = reasoned(*WHOLE_REASONING[name])
     assert "summarised_reasoning" not in record.flags
     assert record.streamed_tokens == record.output_tokens
@@ -255,7 +255,7 @@ def test_a_summary_of_reasoning_gives_no_rate_and_is_flagged(name: str) -> None:
 
 
 def test_what_the_api_calls_a_summary_is_one_if_it_is_shorter_than_its_tokens() -> None:
-    """LiteLLM sends whole reasoning in the events of summaries; a real one may have half the length of the thinking."""
+    """LiteLLM sends whole reasoning in summary events; a real summary may have half the length of the thinking."""
     named = {"noted": ("reasoning_summary",)}
     text, tokens = WHOLE_REASONING["gpt-oss, English"]
     assert reasoned(text, tokens, **named).output_tps is not None
@@ -266,21 +266,21 @@ def test_what_the_api_calls_a_summary_is_one_if_it_is_shorter_than_its_tokens() 
 
 
 @pytest.mark.parametrize("tokens", [None, 0])
-def test_a_summary_whose_thinking_nobody_counted_gives_no_rate(tokens: int | None) -> None:
-    """The number of reasoning tokens is unknown."""
+def test_a_summary_without_reasoning_tokens_gives_no_rate(tokens: int | None) -> None:
+    """The number of streamed tokens is then unknown."""
     text, _ = WHOLE_REASONING["gpt-oss, English"]
     record = reasoned(text, 0, output_tokens=900, reasoning_tokens=tokens, noted=("reasoning_summary",))
     assert (record.summarised_reasoning, record.tpot_s) == (True, None)
 
 
-def test_a_failed_reply_is_not_judged() -> None:
-    """A reply that broke off may contain less reasoning than the model wrote."""
+def test_a_failed_reply_is_not_taken_for_a_summary() -> None:
+    """It may contain less reasoning than the model wrote."""
     short, many = SUMMARIES["a Chinese summary"]
     assert replace(reasoned(short, many), outcome=Outcome.TRUNCATED).flags == ()
 
 
 def test_reasoning_without_its_tokens_is_no_summary() -> None:
-    """A provider that counts no reasoning tokens gives no evidence of a summary."""
+    """Without reasoning tokens there is no evidence of a summary."""
     text, tokens = SUMMARIES["Claude, thinking that is summarised"]
     for counted in (None, 0):
         assert not reasoned(text, tokens, output_tokens=150, reasoning_tokens=counted).summarised_reasoning
@@ -342,7 +342,7 @@ def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate
 
 
 def held_back(bursts: int, pieces: int, pause_ms: float, within_ms: float = 0.01) -> TextEvents:
-    """Return text that came in bursts of so many pieces each."""
+    """Return text that came in bursts of this many pieces each."""
     starts = [200.0]
     for _ in range(bursts - 1):
         starts.append(starts[-1] + (pieces - 1) * within_ms + pause_ms)
@@ -375,7 +375,7 @@ NO_BURSTS = {
 
 @pytest.mark.parametrize("shape", BURSTS)
 def test_text_in_bursts_is_flagged_and_gives_no_rate(shape: str) -> None:
-    """The row has no rate and no inter-chunk latency, whatever buffered the text."""
+    """The row has no rate and no inter-chunk latency, whatever caused the buffering."""
     record = recorded(BURSTS[shape], output_tokens=400)
     assert record.flags == ("buffered",)
     assert (record.tpot_s, record.output_tps, record.output_cps, record.inter_chunk_latency_s(0.5)) == (None,) * 4
@@ -383,7 +383,7 @@ def test_text_in_bursts_is_flagged_and_gives_no_rate(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", NO_BURSTS)
-def test_text_that_was_not_held_back_is_not_accused(shape: str) -> None:
+def test_text_that_was_not_buffered_is_not_flagged(shape: str) -> None:
     """Models that write many tokens in a chunk, write fast, or pause, keep their rates."""
     record = recorded(NO_BURSTS[shape], output_tokens=2000)
     assert record.flags == ()
@@ -391,15 +391,15 @@ def test_text_that_was_not_held_back_is_not_accused(shape: str) -> None:
     assert record.inter_chunk_latency_s(0.5) is not None
 
 
-def test_bursts_that_this_process_may_have_made_are_not_held_against_anyone() -> None:
-    """A process that is late by 300 ms reads all data of that time at once; its row has the flag of a late client."""
+def test_bursts_that_this_process_may_have_caused_are_not_flagged() -> None:
+    """A process that is late by 300 ms reads all data of that time together; its row has the flag of a late client."""
     said = BURSTS["nginx, 400 tokens in six buffers"]
     assert recorded(said, late_ns=350 * MS).flags == ("client_late",)
     assert recorded(said, late_ns=5 * MS).flags == ("buffered",)
 
 
 def test_client_error_includes_how_early_sent_may_be() -> None:
-    """If a request may have left up to 4 ms after `sent`, these are added to the row's `client_error_s`."""
+    """If a request may have left up to 4 ms after `sent`, `client_error_s` includes them."""
     marks = replace(FULL, sent_by=204 * MS)
     assert replace(recorded(arrived(300)), timestamps=marks, late_ns=2 * MS).client_error_s == pytest.approx(0.006)
     assert replace(recorded(arrived(300)), timestamps=marks, late_ns=None).client_error_s is None
@@ -452,7 +452,7 @@ def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...])
 
 
 def test_chars_and_chunks_count_the_received_text() -> None:
-    """They are computed from the stream, whatever the provider counts."""
+    """They are computed from the stream, independently of the provider's counts."""
     record = recorded(arrived(1, 20, 40, lengths=(3, 4, 5)), reply="abcdefghijkl")
     assert (record.chars, record.chunks, record.tokens_source) == (12, 3, None)
 
@@ -483,7 +483,7 @@ def replied(reply: str | None, **counts: int) -> Record:
 
 
 @pytest.mark.parametrize("name", HARDEST)
-def test_no_text_is_accused_of_tokens_that_it_may_have(name: str) -> None:
+def test_possible_token_counts_are_not_doubted(name: str) -> None:
     """One token per byte, 0.6 per ASCII character, and one for ten characters are all possible."""
     text = HARDEST[name]
     most = len(text.encode()) if not text.isascii() else int(len(text) * 0.6)
@@ -499,8 +499,8 @@ def test_tokens_beyond_what_the_text_can_hold_give_no_rate() -> None:
     assert (silent.flags, silent.output_tps, silent.streamed_tokens) == (("unseen_tokens",), None, None)
     counted = replied(WORDS, output_tokens=1000, reasoning_tokens=900)
     assert (counted.unseen_tokens, counted.streamed_tokens) == (False, 100)
-    heard = replace(silent, reasoning=WORDS * 6)
-    assert not heard.unseen_tokens
+    streamed = replace(silent, reasoning=WORDS * 6)
+    assert not streamed.unseen_tokens
 
 
 def test_tokens_without_any_text_are_unseen() -> None:
@@ -526,8 +526,8 @@ def test_rows_of_dashes_and_blanks_may_be_few_tokens() -> None:
     assert not replied("-" * 300 + " " * 300 + "=" * 300, output_tokens=4).tokens_in_doubt
 
 
-def test_left_out_texts_accuse_nobody() -> None:
-    """A record whose texts were not stored has only lengths, from which no flag follows."""
+def test_records_without_stored_texts_have_no_flags_of_texts() -> None:
+    """They have only lengths."""
     record = replace(replied(WORDS, output_tokens=5000), reply=None)
     assert (record.unseen_tokens, record.tokens_in_doubt) == (False, False)
 
@@ -539,7 +539,7 @@ def test_tokens_source_is_usage_if_either_side_is_counted(counted: str) -> None:
 
 
 def test_flags_are_sorted_and_unique() -> None:
-    """Flags of the wire and derived flags form one list."""
+    """Flags of the wire and derived flags are in one list."""
     record = recorded(arrived(1, 2, 3), noted=("retired_model", "buffered"), cached_tokens=5, warmup=True)
     assert record.flags == ("buffered", "cached", "retired_model", "warmup")
     assert recorded(TextEvents(), cached_tokens=0).flags == ()
@@ -624,7 +624,7 @@ CALL_PIECES = st.lists(st.tuples(st.sampled_from("xyz"), st.text("ab{}", min_siz
 
 @given(CALL_PIECES)
 def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tuple[str, str]]) -> None:
-    """The calls stand in the order in which they began; the text events stay as they arrived."""
+    """Calls are in the order in which they began; text events stay as they arrived."""
     events: list[Event] = []
     for at_ns, (call, said) in enumerate(pieces):
         events.append(CallPiece(at_ns, call, arguments=said))
@@ -636,7 +636,7 @@ def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tup
 
 
 def test_a_repetition_in_the_answer_moves_no_tool_call() -> None:
-    """Where a call begins is counted in the text of the calls, so that dropped pieces of the answer do not shift it."""
+    """Positions of calls count in the text of calls only, so that dropped pieces of the answer do not shift them."""
     pieces: list[Event] = [text(1, "Hello"), text(2, "Hello")]
     for at_ns, call in enumerate("xyxy", start=3):
         pieces.append(CallPiece(at_ns, call, arguments=call + str(at_ns)))
@@ -652,7 +652,7 @@ def test_two_calls_of_which_one_begins_like_the_other_are_not_cumulative() -> No
 
 
 def test_a_later_response_start_only_adds_the_request_id() -> None:
-    """If the headers have no id, the first body that has one does not count as another response."""
+    """If the headers have no id, that of the first body does not count as another response."""
     assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).response_started == ResponseStarted(
         1, 200, "id-1"
     )
@@ -673,10 +673,10 @@ def test_origin_timestamps_are_kept_only_if_complete() -> None:
 
 
 @pytest.mark.parametrize("said", [lambda n: "x" * 20 if n == 0 else f"{n:021}", lambda n: f"{n:020}", lambda _: "ab"])
-def test_a_finish_reason_with_every_piece_is_no_reason_to_search_all_text_each_time(
+def test_a_finish_reason_with_every_piece_does_not_search_all_text_each_time(
     said: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Repetitions are searched for among all pieces a few times, not as often as there are pieces."""
+    """Repetitions are searched for a few times, not as often as there are pieces."""
     searches, pieces = list[int](), Fold._pieces
 
     def count(fold: Fold) -> list[Text]:
@@ -690,8 +690,8 @@ def test_a_finish_reason_with_every_piece_is_no_reason_to_search_all_text_each_t
     assert len(searches) <= 3
 
 
-def test_a_second_finish_reason_takes_nothing_apart_again() -> None:
-    """Where no text has come since the last one, the pieces stay as they are."""
+def test_a_second_finish_reason_changes_no_text() -> None:
+    """Without new text since the last one, the pieces stay as they are."""
     so_far = ["The", "The quick", "The quick brown fox"]
     once = folded(*(text(n, said) for n, said in enumerate(so_far)), Finished(5, "stop"))
     twice = folded(*(text(n, said) for n, said in enumerate(so_far)), *[Finished(5, "stop")] * 50, StreamDone(6))
@@ -753,9 +753,9 @@ DROPPED = frozenset({"repeated_reply", "cumulative_chunks", "doubled_chunks"})
 @example([text(0, "test"), text(1, "testing"), Finished(2, "stop"), StreamDone(3), Ended(3)], 0)
 @given(streams(), st.integers(0, 10**9))
 def test_durations_of_a_stream_are_ordered(events: list[Event], wait_ns: int) -> None:
-    """First event <= first text <= first answer <= total, exactly; inter-chunk latencies sum to the text's span.
+    """First event <= first text <= first answer <= total, exactly.
 
-    A model may say the same twice in a row: what is taken for a repetition is never left out without a flag.
+    Inter-chunk latencies sum to the text's span. Repeated text of a model is never left out without a flag.
     """
     sent_ns = events[0].at_ns - wait_ns
     fold = folded(*events)

@@ -1,4 +1,4 @@
-"""Doubts about a reply: think tags amid an answer, the same text twice, no answer, no tool call."""
+"""Doubts about a reply: think tags within an answer, repeated text, no answer, no tool call."""
 
 import time
 
@@ -56,7 +56,7 @@ def test_answers_that_speak_of_tags_in_code_or_quotes_are_not_doubted(text: str)
 
 @pytest.mark.parametrize("piece", ["<" * 40, "<" + "a" * 32, "`", "`a ``b ```c ", "```\n", "<think", "\n~~~ "])
 def test_no_answer_takes_long_to_search(piece: str) -> None:
-    """Any text of a megabyte is searched in seconds."""
+    """Any text of a megabyte is searched within seconds."""
     started = time.process_time()
     holds_think_tag((piece * (2**20 // len(piece) + 1))[: 2**20] + "<think>")
     assert time.process_time() - started < 5

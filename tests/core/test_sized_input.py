@@ -1,4 +1,4 @@
-"""Texts of a wanted number of tokens: excerpts for a probe, and the cut that its result leads to."""
+"""Texts of a requested number of tokens: excerpts for a probe, and the cut that follows from its result."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ TOKENS = st.integers(1, 5_000)
 
 @given(TEXTS, TOKENS, st.integers(0, 3_000))
 def test_the_beginning_of_a_text_repeats_it_where_it_is_too_short(text: str, tokens: int, characters: int) -> None:
-    """Each character is that of the text at the same position, repeated from its beginning."""
+    """A longer text than the source repeats the source from its beginning."""
     found = SizedInput.of(tokens, text, "t").first(characters)
     assert len(found) == characters
     assert all(found[at] == text[at % len(text)] for at in range(characters))
@@ -27,7 +27,7 @@ def test_the_beginning_of_a_text_repeats_it_where_it_is_too_short(text: str, tok
 
 @given(TEXTS, TOKENS)
 def test_excerpts_are_pieces_of_the_text(text: str, tokens: int) -> None:
-    """There are at most as many characters as a probe may have, and each piece lies in the text."""
+    """They have at most the characters of a probe, and each piece occurs in the text."""
     long = text * 60
     found = SizedInput.of(tokens, long, "t").excerpts
     assert len(found) <= PROBE_CHARACTERS + EXCERPTS - 1
@@ -36,7 +36,7 @@ def test_excerpts_are_pieces_of_the_text(text: str, tokens: int) -> None:
 
 
 def test_excerpts_come_from_the_whole_of_what_is_sent() -> None:
-    """The beginning of a text is no sample of a text whose parts differ."""
+    """The beginning is no sample of a text whose parts differ."""
     text = "".join(letter * 20_000 for letter in "abcd")
     assert set(SizedInput.of(20_000, text, "t").excerpts) == {*"abcd", "\n"}
     assert set(SizedInput.of(5_000, text, "t").excerpts) == {"a", "\n"}
@@ -51,7 +51,7 @@ def test_a_text_of_even_tokens_is_cut_to_the_wanted_number(tokens: int, per_toke
 
 
 @given(TEXTS, TOKENS, st.integers(1, 100_000), st.none() | st.integers(0, 100_000), st.integers(0, 500))
-def test_the_bound_of_a_plan_holds_whatever_a_probe_says(
+def test_the_bound_of_a_plan_holds_for_any_probe(
     text: str, tokens: int, characters: int, reported: int | None, beside: int
 ) -> None:
     """No cut has more bytes, or more characters per token, than the bound."""
@@ -62,7 +62,7 @@ def test_the_bound_of_a_plan_holds_whatever_a_probe_says(
 
 
 def test_without_a_count_the_script_of_the_text_gives_an_estimate() -> None:
-    """Four characters of English are a token, and one and a half of Chinese."""
+    """Four characters of English are a token, and so is one and a half of Chinese."""
     english, chinese = SizedInput.of(100, "word " * 200, "t"), SizedInput.of(100, "一二三四五" * 200, "t")
     assert {len(cut_text(english, probe, 0)) for probe in (None, InputProbe(8_000, None))} == {400}
     assert len(cut_text(chinese, None, 0)) == 150

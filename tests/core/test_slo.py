@@ -1,4 +1,4 @@
-"""What an SLO says, and which requests meet it."""
+"""The thresholds of an SLO, and which requests meet it."""
 
 import re
 
@@ -9,7 +9,7 @@ from runner.errors import CompareError
 
 
 def test_thresholds_are_read_with_their_units() -> None:
-    """They are also written in the form in which they are parsed."""
+    """Written again, they have the form in which they are parsed."""
     slo = parse_slo("ttft=800ms, tpot=50ms,total=1.5m")
     assert slo == Slo(ttft_s=0.8, tpot_s=0.05, total_s=90)
     assert parse_slo(str(slo)) == slo
@@ -42,16 +42,16 @@ SLO = Slo(ttft_s=0.8, tpot_s=0.05, total_s=10)
 @pytest.mark.parametrize(
     ("ttft_s", "tpot_s", "total_s", "chunks", "met"),
     [
-        (0.8, 0.05, 10.0, 5, True),  # a threshold itself is within it
+        (0.8, 0.05, 10.0, 5, True),  # the threshold is inclusive
         (0.81, 0.05, 10.0, 5, False),
         (0.8, 0.051, 10.0, 5, False),
         (0.8, 0.05, 10.1, 5, False),
-        (0.5, None, 0.5, 1, True),  # in one piece: nobody waits between its tokens
-        (None, None, 0.7, 1, True),  # not streamed: the first text is there with the last
+        (0.5, None, 0.5, 1, True),  # one chunk has no time between tokens
+        (None, None, 0.7, 1, True),  # not streamed: the first text arrives with the last
         (None, None, 0.9, 1, False),
-        (None, None, 0.7, None, False),  # no text at all never shows a first token
-        (0.5, None, 5.0, 9, None),  # tokens were not counted: not known
-        (0.9, None, 5.0, 9, False),  # missed anyhow
+        (None, None, 0.7, None, False),  # without text there is no first token
+        (0.5, None, 5.0, 9, None),  # without token counts it is unknown
+        (0.9, None, 5.0, 9, False),  # missed by another threshold
     ],
 )
 def test_a_request_meets_all_thresholds_or_misses(
@@ -62,7 +62,7 @@ def test_a_request_meets_all_thresholds_or_misses(
 
 
 def test_a_late_start_counts() -> None:
-    """A caller who does not depend on other replies has waited since the scheduled time."""
+    """In an open loop a caller waits from the scheduled time on."""
     on_time = Slo(ttft_s=0.8).is_met(ttft_s=0.7, tpot_s=None, total_s=1.0, chunks=2, waited_s=0.09)
     late = Slo(ttft_s=0.8).is_met(ttft_s=0.7, tpot_s=None, total_s=1.0, chunks=2, waited_s=0.2)
     assert (on_time, late) == (True, False)

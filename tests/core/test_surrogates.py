@@ -1,4 +1,4 @@
-"""Characters cut in halves: what follows a received text in a whole one, wherever the cuts are."""
+"""Characters cut into surrogate halves: what remains of a whole text after a received part, for any cuts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runner.core.surrogates import repair_surrogates, rest_of
 from runner.core.tool_call import ToolCall
-from tests.wire.test_chat_completion_calls import (
+from tests.support.tool_call_streams import (
     cumulative,
     entry,
     events_of,
@@ -26,7 +26,7 @@ WITH_HALF, REST = '{"a": "x\ud83c', '\udf08y"}'
 
 @given(TEXTS, CUTS, st.integers(0, 6))
 def test_what_was_received_and_the_rest_are_the_whole_text(text: str, cuts: Sequence[int], arrived: int) -> None:
-    """Halves that arrived one after the other are two characters of a Python text, and one of the whole text."""
+    """Two halves are two characters of a Python text, and one of the whole text."""
     pieces = [piece.decode("utf-16-le", "surrogatepass") for piece in split_units(text, cuts)]
     received = "".join(pieces[:arrived])
     rest = rest_of(text, received)
@@ -36,18 +36,18 @@ def test_what_was_received_and_the_rest_are_the_whole_text(text: str, cuts: Sequ
 
 @given(TEXTS, TEXTS)
 def test_a_text_that_does_not_begin_with_the_received_one_has_no_rest(whole: str, received: str) -> None:
-    """Without halves it is the beginning of a text and no more."""
+    """Without halves it is a plain prefix test."""
     expected = whole.removeprefix(received) if whole.startswith(received) else None
     assert rest_of(whole, received) == expected
 
 
 def test_a_lone_half_may_be_replaced_in_the_whole_text() -> None:
-    """A server may clean its last event and not those before."""
+    """A server may clean its last event but not the earlier ones."""
     assert rest_of("a\ufffdbc", "a\ud83cb") == "c"
 
 
-def test_cumulative_arguments_that_are_cut_in_a_character_come_out_whole() -> None:
-    """The first piece ends with half of a character, and the second, which repeats it, has the whole character."""
+def test_cumulative_arguments_cut_within_a_character_are_complete() -> None:
+    """The first piece ends with half of a character, and the second repeats it as a whole character."""
     assert read_calls(stream_of(one_by_one([cumulative(0, CALL, [WITH_HALF, REST])])), []) == [CALL]
 
 

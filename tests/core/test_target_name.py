@@ -1,4 +1,4 @@
-"""Names of targets: the last `#` begins a variant only if there is a variant of that name."""
+"""Names of targets: the last `#` starts a variant only if a variant of that name exists."""
 
 import pytest
 from hypothesis import given
@@ -24,13 +24,13 @@ NAMES = st.from_regex(r"[A-Za-z0-9._=+-]{1,20}", fullmatch=True)
 def test_the_last_mark_divides_only_where_the_variant_exists(
     model: str, known: list[str], divided: tuple[str, str | None]
 ) -> None:
-    """Any other text after a `#` is a part of the model's own name."""
+    """Otherwise the text after a `#` is a part of the model's name."""
     assert TargetName("p", model).divided(known) == TargetName("p", *divided)
 
 
 @given(model=st.text(min_size=1), variant=NAMES, others=st.lists(NAMES))
-def test_a_written_name_is_divided_into_its_parts_again(model: str, variant: str, others: list[str]) -> None:
-    """What is written as one text is read as the same value where its variant exists, and means the same text."""
+def test_a_written_name_is_parsed_to_the_same_value(model: str, variant: str, others: list[str]) -> None:
+    """This requires that its variant exists."""
     name = TargetName("p", model, variant)
     whole = TargetName("p", name.model_and_variant)
     assert str(whole) == str(name) == f"p/{model}#{variant}"

@@ -1,4 +1,4 @@
-"""Think time: what is written, and what is drawn of it."""
+"""Think time: its forms in a suite, and the waits drawn from it."""
 
 import math
 from statistics import NormalDist, fmean, median, stdev
@@ -20,8 +20,8 @@ from runner.core.think_time import LONGEST_S, ThinkTime, parse_think_time
         ("lognormal 500ms 0.8", ThinkTime(0.5, 0.8)),
     ],
 )
-def test_forms(text: str, found: ThinkTime) -> None:
-    """A think time is a fixed wait, or a distribution with a median and a spread."""
+def test_a_think_time_is_a_fixed_wait_or_a_distribution(text: str, found: ThinkTime) -> None:
+    """A distribution has a median and a spread."""
     assert parse_think_time(text) == found
     assert parse_think_time(str(found)) == found
 
@@ -34,7 +34,7 @@ def test_other_forms_are_refused(text: str) -> None:
 
 
 def test_a_fixed_wait_is_always_the_same() -> None:
-    """It does not depend on the seed or the turn."""
+    """It depends neither on the seed nor on the turn."""
     assert {ThinkTime(2).wait_s(seed, "a", 1, turn) for seed in (1, 2) for turn in (2, 3)} == {2}
 
 
@@ -50,7 +50,7 @@ def test_drawn_waits_have_the_distribution() -> None:
 
 @given(st.integers(), st.text(max_size=9), st.integers(1, 99), st.integers(2, 9), st.floats(0.001, LONGEST_S))
 def test_waits_are_seeded_and_bounded(seed: int, case: str, repeat: int, turn: int, median_s: float) -> None:
-    """The same turn with the same seed has the same wait, other turns have others; no wait is above an hour."""
+    """The same turn and seed give the same wait, other turns another; no wait exceeds an hour."""
     think = ThinkTime(median_s, 1.0)
     wait_s = think.wait_s(seed, case, repeat, turn)
     assert 0 < wait_s <= LONGEST_S

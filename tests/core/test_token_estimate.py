@@ -1,4 +1,4 @@
-"""Token estimates: a bound that no text exceeds, an estimate for rate limits, and the likely number of a text."""
+"""Token estimates: an upper bound, an estimate for rate limits, and the likely number of tokens of a text."""
 
 import pytest
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_upper_bound_is_the_highest_estimate(texts: list[str]) -> None:
 
 
 def test_messages_count_their_bytes_and_an_allowance_each() -> None:
-    """Bytes are those of UTF-8, added up over all messages before they are divided; a lone surrogate has three."""
+    """UTF-8 bytes of all messages are added before they are divided; a lone surrogate has three."""
     assert TokensByBytes(bytes_per_token=3, per_message=8).of_messages(["ab", "cd", "你"]) == 7 // 3 + 3 * 8
     assert TokensByBytes(bytes_per_token=1, per_message=0).of_messages(["\ud83d"]) == 3
 
@@ -61,6 +61,6 @@ def test_the_bound_of_an_image_is_above_what_is_likely(width: int, height: int) 
         (Attachment("audio", "a.wav", media_type="audio/wav", size=9, seconds=2.5), 160, 63),
     ],
 )
-def test_tokens_of_files_and_audio(attachment: Attachment, most: int | None, likely: int) -> None:
+def test_bounds_of_files_and_audio(attachment: Attachment, most: int | None, likely: int) -> None:
     """A text has no more tokens than bytes; a PDF without known pages has no bound."""
     assert (most_attachment_tokens(attachment), likely_attachment_tokens(attachment)) == (most, likely)

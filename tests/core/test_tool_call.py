@@ -76,7 +76,7 @@ def test_equal_values_are_the_same(one: str, other: str) -> None:
     ],
 )
 def test_arguments_that_are_no_plain_object_stay_text(text: str) -> None:
-    """Arguments that are cut off, repeat names, or have too large numbers or too many levels are kept as written."""
+    """These are cut off, repeat names, or have too large numbers or too many levels."""
     call = ToolCall("f", text)
     assert call.values is None
     assert call.plain == {"name": "f", "arguments": text}

@@ -11,15 +11,15 @@ CALLS = st.lists(st.builds(ToolCall, st.sampled_from("abcd"), st.just("{}"), st.
 
 
 @given(STEPS)
-def test_every_number_has_one_place(steps: Steps) -> None:
-    """Turns and steps are numbered in order, without gaps."""
+def test_turns_and_steps_are_numbered_without_gaps(steps: Steps) -> None:
+    """Every number belongs to one turn and step."""
     places = [steps.place(turn) for turn in range(1, steps.most + 1)]
     assert places == [(turn + 1, step + 1) for turn in range(steps.turns) for step in range(steps.max_steps)]
 
 
 @given(STEPS, st.data())
-def test_a_conversation_ends_after_at_most_so_many_turns(steps: Steps, data: st.DataObject) -> None:
-    """The numbers of its turns ascend, a step follows only calls that have results, and each turn has its prompt."""
+def test_a_conversation_has_at_most_max_steps_for_each_turn(steps: Steps, data: st.DataObject) -> None:
+    """Numbers ascend, a step follows only calls that have results, and each turn has its prompt."""
     turns, turn = list[int](), 1
     while turn <= steps.most:
         turns.append(turn)
@@ -34,14 +34,14 @@ def test_a_conversation_ends_after_at_most_so_many_turns(steps: Steps, data: st.
 
 @given(st.integers(1, 6), CALLS)
 def test_without_results_every_turn_is_one_of_the_user(turns: int, calls: list[ToolCall]) -> None:
-    """Conversations without results of tools are numbered as they always were, whatever the model calls."""
+    """Conversations without results of tools keep their numbers, for any calls of the model."""
     steps = Steps(turns)
     assert [steps.next_turn(turn, calls) for turn in range(1, turns + 1)] == list(range(2, turns + 2))
     assert all(steps.why_unanswered(turn, calls) is None for turn in range(1, turns + 1))
 
 
-def test_why_calls_got_no_results() -> None:
-    """A tool without a result comes before the number of steps; text and answered calls need no reason."""
+def test_the_reason_why_calls_have_no_results() -> None:
+    """A missing result takes precedence over the limit of steps; text and answered calls have no reason."""
     steps = Steps(1, 2, {"a"})
     known, unknown = ToolCall("a", "{}"), ToolCall("b", "{}")
     assert steps.why_unanswered(1, [known]) is None
@@ -51,8 +51,8 @@ def test_why_calls_got_no_results() -> None:
 
 
 @given(CALLS, st.integers(1, 99))
-def test_calls_can_be_told_apart(calls: list[ToolCall], turn: int) -> None:
-    """Their own ids are kept if they are distinct; else all are made up, of a form that every provider takes."""
+def test_ids_of_calls_are_kept_if_distinct_and_else_generated(calls: list[ToolCall], turn: int) -> None:
+    """Generated ids have a form that every provider accepts."""
     named = distinct_calls(calls, f"call{turn:02}")
     ids = [each.id for each in named]
     assert len(set(ids)) == len(ids)
@@ -62,7 +62,7 @@ def test_calls_can_be_told_apart(calls: list[ToolCall], turn: int) -> None:
     assert ids == own or None in own or len(set(own)) < len(own)
 
 
-def test_results_as_a_prompt() -> None:
-    """The prompt has a line for each tool's result."""
+def test_results_of_tools_are_written_as_a_prompt() -> None:
+    """The prompt has a line for each result."""
     results = [("get_weather", "18 degrees"), ("get_time", "3")]
     assert results_prompt(results) == "[get_weather] 18 degrees\n[get_time] 3"

@@ -1,4 +1,4 @@
-"""Strict YAML: the meaning of scalars, their places, and the message for everything that is refused."""
+"""Strict YAML: the meaning of scalars, positions of values, and the message for everything that is refused."""
 
 import json
 from contextlib import suppress
@@ -115,7 +115,7 @@ def test_a_number_stays_a_number_in_free_form_data() -> None:
 
 
 def test_keys_and_values_have_places() -> None:
-    """A route gives the line and column of a value, and of its key."""
+    """A path gives line and column of a value, and of its key."""
     document = parse("a: 1\nb:\n  - x\n  - c: {d: 你好, e: y}\n", "f")
     assert document.position(("b", 1, "c", "e")) == Position(4, 19)
     assert document.position(("b", 1, "c", "e"), of_key=True) == Position(4, 16)
@@ -153,7 +153,7 @@ def test_missing_and_unknown_keys_are_both_reported_if_unlike() -> None:
 
 
 def test_an_error_in_a_union_names_the_closest_branch() -> None:
-    """A wrong item of a list is reported as such; a wrong whole names every form that is allowed."""
+    """A wrong item of a list is reported as such; a wrong whole lists every form that is accepted."""
     assert problems_of("name: x\neaten_by: [a, [b]]") == ["2:15: item 2 of `eaten_by` is a list. Write text."]
     assert problems_of("name: x\neaten_by: {a: b}") == ["2:11: `eaten_by` is a mapping. Write text or a list."]
 
@@ -175,7 +175,7 @@ def test_a_part_is_validated_with_places_in_the_whole_file() -> None:
 
 
 def test_data_from_elsewhere_is_placed_on_its_line() -> None:
-    """Data from another source is validated alike, at the line it came from."""
+    """Data from another source is validated in the same way, at the line it came from."""
     assert validate(document_of({"name": 7}, "f", 3), Fruit).name == "7"
     with pytest.raises(InvalidFile, match=r"f:3:1: `name` is 7\.5\."):
         validate(document_of({"name": 7.5}, "f", 3), Fruit)
@@ -274,7 +274,7 @@ def test_a_mistyped_path_names_the_file_that_was_meant(
 
 
 def test_a_path_unlike_any_other_names_none(tmp_path: Path) -> None:
-    """Neither another file nor a folder that cannot be read is offered."""
+    """Neither a dissimilar file nor an unreadable folder is offered."""
     (tmp_path / "other.yaml").touch()
     for path in (tmp_path / "suite.yaml", tmp_path / "no" / "such" / "folder" / "other.yaml"):
         with pytest.raises(InvalidFile, match=r"there is no such file\. Check the path"):
@@ -288,7 +288,7 @@ def test_a_folder_is_refused_as_such(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
-    """A file with one is read with the same data and places as without it."""
+    """The file has the same data and places as without it."""
     path = tmp_path / "x.yaml"
     path.write_text("a: 1\n", encoding="utf-8-sig")
     document = read(path)

@@ -31,7 +31,7 @@ Whoever raises one of them has measured what that costs in time (docs/accuracy.m
 
 
 class CallCounter:
-    """Counts the calls of this project's functions, and the times a coroutine or a generator of it goes on."""
+    """Counts the calls of this project's functions, and the times a coroutine or a generator of it is resumed."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -56,12 +56,14 @@ def counting_calls() -> Iterator[CallCounter]:
 
 @pytest.fixture
 def calls_of(tmp_path: Path) -> Iterator[Callable[[int], float]]:
-    """Return a function that puts a load on a simulator and returns the calls of a request with so many tokens."""
+    """Return a function that puts a load on a simulator and returns the calls per request of this many tokens."""
     with launch_sync() as base_url:
 
         def count(tokens: int) -> float:
             load = CalibrationLoad(concurrency=4, requests=REQUESTS, ttft_ms=0, gap_ms=0, tokens=tokens)
-            run_async(run_load, base_url, load, tmp_path / f"first-{tokens}")  # what is imported and made once
+            run_async(
+                run_load, base_url, load, tmp_path / f"first-{tokens}"
+            )  # the first request imports and builds what later ones use
             with counting_calls() as counter:
                 run_async(run_load, base_url, load, tmp_path / f"second-{tokens}")
             return counter.calls / REQUESTS
@@ -69,8 +71,8 @@ def calls_of(tmp_path: Path) -> Iterator[Callable[[int], float]]:
         yield count
 
 
-def test_a_request_and_a_token_cost_no_more_calls_than_they_may(calls_of: Callable[[int], float]) -> None:
-    """A request of a run that uses no feature costs the same whatever features there are, and so does a token."""
+def test_the_calls_per_request_and_token_are_within_their_budget(calls_of: Callable[[int], float]) -> None:
+    """Features that a run does not use add no call to its requests and tokens."""
     short, long = calls_of(1), calls_of(TOKENS + 1)
 
     assert short <= MOST_CALLS_A_REQUEST

@@ -80,7 +80,7 @@ def test_limit_stays_within_its_bounds(ceiling: int, events: list[tuple[str, flo
 
 @given(st.integers(1, 64), st.integers(0, 6))
 def test_limit_returns_to_its_ceiling(ceiling: int, refusals: int) -> None:
-    """However low it fell, as many successes as all rounds on the way up contain bring it back."""
+    """From any width, as many successes as all rounds on the way up contain raise it to the ceiling again."""
     limit = ConcurrencyLimit.of(ceiling)
     for number in range(refusals):
         limit = after(limit, "429", number, number)

@@ -1,4 +1,4 @@
-"""What the schedule begins at which time, in runs under a virtual clock."""
+"""Which conversations the schedule starts at which time, in runs under a virtual clock."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -124,7 +124,7 @@ def test_no_lane_leads_by_more_than_the_lead(
 
 @pytest.mark.parametrize("order", ["free", "as-written"])
 def test_lanes_do_not_wait_for_each_other_in_free_order(order: Order) -> None:
-    """A lane that is a thousand times faster is done before the slow one has finished its first block."""
+    """A lane that is a thousand times faster ends before the slow one has finished its first block."""
     lasts = {"a": 1, "b": 1000, "c": 1000}
     held = VirtualRun(plan_of(2, 10, order), lanes_of(dict.fromkeys("abc", 1)), by_provider(lasts)).run()
     assert max(each.end_ns for each in of_lane(held, "a")) < min(each.end_ns for each in of_lane(held, "b"))
@@ -142,7 +142,7 @@ def by_provider(lasts_s: dict[str, int]) -> Callable[[Request], int]:
 def test_no_group_begins_before_all_of_the_one_before(  # noqa: PLR0917 -- hypothesis names them all
     cases: int, repeat: int, seed: int, models: int, widths: dict[str, int], slowness: dict[str, int], rpm: int | None
 ) -> None:
-    """All conversations begin in the plan's order across lanes: no target of a case waits behind another case."""
+    """All conversations start in the plan's order across lanes: no target of a case waits for another case."""
     plan = plan_of(cases, repeat, "blocks", seed, models)
     held = VirtualRun(plan, lanes_of(widths, rpm), uneven_durations(slowness)).run()
     assert [each.request for each in held] == [request for group in plan.groups_at(0) for request in group]
@@ -151,7 +151,7 @@ def test_no_group_begins_before_all_of_the_one_before(  # noqa: PLR0917 -- hypot
 @pytest.mark.parametrize("slow", [1, 2, 5])
 @pytest.mark.parametrize("widths", [{"a": 1, "b": 1, "c": 1}, {"a": 4, "b": 4, "c": 4}, {"a": 8, "b": 2, "c": 1}])
 def test_targets_are_first_equally_often_whatever_their_speed(slow: int, widths: dict[str, int]) -> None:
-    """Of 260 pairs each side is first in 40 to 60 %, and both begin at the same moment."""
+    """Of 260 pairs each side is first in 40 to 60 %, and both start at the same time."""
     lasts_ns = uneven_durations({"a": 10, "b": 10 * slow, "c": 10})
     held = VirtualRun(plan_of(13, 20), lanes_of(widths), lasts_ns).run()
     for base, new in (("a", "b"), ("a", "c"), ("b", "c")):
@@ -162,7 +162,7 @@ def test_targets_are_first_equally_often_whatever_their_speed(slow: int, widths:
 
 
 def first_and_lags(held: list[TimedConversation], base: str, new: str) -> tuple[float, list[int]]:
-    """Return in which share of the pairs one lane was first, and how far apart the two of each pair began."""
+    """Return the share of pairs in which one lane was first, and the seconds between the starts of each pair."""
     places: dict[str, dict[tuple[str, int], tuple[int, int]]] = {base: {}, new: {}}
     for place, each in enumerate(held):
         if each.lane in places:
@@ -172,7 +172,7 @@ def first_and_lags(held: list[TimedConversation], base: str, new: str) -> tuple[
 
 
 def test_a_fast_lane_with_a_lead_is_first_in_nearly_all_pairs() -> None:
-    """The figure that made targets begin together: with a lead, the fast lane is first in over 85 % of the pairs."""
+    """With a lead the fast lane is first in over 85 % of the pairs, which is why targets start together."""
     lasts_ns = uneven_durations({"a": 10, "b": 50, "c": 50})
     held = VirtualRun(plan_of(13, 20), lanes_of(dict.fromkeys("abc", 4)), lasts_ns, LoadProfile(lead=2)).run()
     first, _ = first_and_lags(held, "a", "b")
@@ -180,7 +180,7 @@ def test_a_fast_lane_with_a_lead_is_first_in_nearly_all_pairs() -> None:
 
 
 def test_two_models_of_one_lane_are_first_equally_often() -> None:
-    """Those that share a lane's single place follow each other, in an order that favours neither, nor another lane."""
+    """Models that share a single slot follow each other in an order that favours none of them, nor another lane."""
     held = VirtualRun(plan_of(13, 20, models=2), lanes_of({"a": 1, "b": 4, "c": 2}), uneven_durations(
         {"a": 10, "b": 30, "c": 50})).run()  # fmt: skip
     places = {(each.request.target.name, each.request.case.id, each.request.block): at for at, each in enumerate(held)}
@@ -191,7 +191,7 @@ def test_two_models_of_one_lane_are_first_equally_often() -> None:
 
 
 def test_a_paused_lane_holds_the_others_and_its_pairs_begin_together() -> None:
-    """While a provider asks for a pause no group begins; afterwards all of them do, and none is lost."""
+    """While a provider asks for a pause no group starts; afterwards all of them do, and none is lost."""
     lanes = lanes_of(dict.fromkeys(PROVIDERS, 2))
     lanes["b"].limit = replace(lanes["b"].limit, closed_until_ns=30 * SECOND_NS)
     held = VirtualRun(plan_of(4, 3), lanes, by_provider({"a": 1, "b": 2, "c": 3})).run()
@@ -201,10 +201,10 @@ def test_a_paused_lane_holds_the_others_and_its_pairs_begin_together() -> None:
 
 
 @given(st.integers(2, 12), st.integers(1, 3), WIDTHS, SLOWNESS)
-def test_the_last_of_a_minute_does_not_part_a_pair(
+def test_a_limit_per_minute_does_not_separate_a_pair(
     rpm: int, models: int, widths: dict[str, int], slowness: dict[str, int]
 ) -> None:
-    """A group waits until its lane's minute has room for all of its targets: none follows a minute after its pair."""
+    """A group waits until the minute of its lane has room for all of its targets."""
     plan = plan_of(3, 4, models=models)
     held = VirtualRun(plan, lanes_of(widths, rpm), lambda request: slowness[request.target.provider]).run()
     groups: dict[tuple[str, int], list[int]] = {}
@@ -216,7 +216,7 @@ def test_the_last_of_a_minute_does_not_part_a_pair(
 
 @given(WIDTHS, SLOWNESS, st.integers(1, 60))
 def test_a_stop_rule_ends_a_run_of_pairs(widths: dict[str, int], slowness: dict[str, int], most: int) -> None:
-    """A budget that is spent in the midst of a group ends the run for all lanes; nothing waits for the rest of it."""
+    """A budget that is spent within a group ends the run in all lanes, without waiting for the rest of the group."""
     asked: list[int] = []
 
     def stop() -> str | None:
@@ -229,10 +229,10 @@ def test_a_stop_rule_ends_a_run_of_pairs(widths: dict[str, int], slowness: dict[
 
 
 @given(WIDTHS, SLOWNESS, st.sets(st.integers(0, 35)))
-def test_a_lane_with_fewer_cases_left_holds_nobody(
+def test_a_lane_with_fewer_cases_left_delays_no_other(
     widths: dict[str, int], slowness: dict[str, int], done: set[int]
 ) -> None:
-    """A resumed run in which one target has nearly everything goes on with the rest, still in the plan's order."""
+    """A resumed run in which one target is nearly complete continues with the others, still in the plan's order."""
     plan = plan_of(4, 9)
     order = requests_of(plan, LoadProfile())
     keys = {request.key for request in order if request.target.provider == "a" and request.block != 9}
@@ -340,7 +340,7 @@ def test_no_lane_is_idle_while_it_could_send(
 def test_open_loop_sends_at_the_planned_times(
     rate: float, arrivals: str, seed: int, models: int, slowness: dict[str, int]
 ) -> None:
-    """If lanes are wide enough, nothing waits for replies: each request begins when it is due."""
+    """If lanes are wide enough, each request starts when it is due, without waiting for replies."""
     plan = plan_of(3, 4, seed=seed, models=models)
     load = LoadProfile(rate=rate, arrivals=arrivals)  # type: ignore[arg-type]
     held = VirtualRun(plan, lanes_of(dict.fromkeys(PROVIDERS, 10_000)), uneven_durations(slowness), load).run()
@@ -355,7 +355,7 @@ def test_open_loop_sends_at_the_planned_times(
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 def test_open_loop_asks_no_target_first_more_often(arrivals: str) -> None:
-    """The clock keeps each target's own pace, and the order of the cases differs, so each is first in half of them."""
+    """Targets keep their own pace, and the order of the cases differs, so each is first in half of them."""
     load = LoadProfile(rate=4, arrivals=arrivals)  # type: ignore[arg-type]
     held = VirtualRun(plan_of(13, 40), lanes_of(dict.fromkeys(PROVIDERS, 10_000)), lambda _: SECOND_NS, load).run()
     for base, new in combinations(PROVIDERS, 2):
@@ -363,7 +363,7 @@ def test_open_loop_asks_no_target_first_more_often(arrivals: str) -> None:
 
 
 def test_delayed_open_loop_requests_keep_their_planned_time() -> None:
-    """If a lane is too narrow for the rate, every request still has the time at which it was due."""
+    """If a lane is too narrow for the rate, every request keeps the time at which it was due."""
     plan = Plan((Case("case", ("Hello?",)),), (Target("a", "m", Parameters()),), repeat=5)
     lanes = {"a": Lane("a", ConcurrencyLimit.of(1))}
     held = VirtualRun(plan, lanes, lambda _: 2 * SECOND_NS, LoadProfile(rate=1)).run()
@@ -373,7 +373,7 @@ def test_delayed_open_loop_requests_keep_their_planned_time() -> None:
 
 @given(st.floats(1, 30), st.sampled_from(["constant", "poisson"]), st.integers(1, 3), st.booleans())
 def test_overdue_open_loop_conversations_are_counted(rate: float, arrivals: str, width: int, is_open: bool) -> None:
-    """Those begun and those not begun are together all that were due, whether or not the lane was wide enough."""
+    """Started and unstarted conversations add up to those that were due, in wide and in narrow lanes."""
     plan = plan_of(2, None if is_open else 30)
     load = LoadProfile(rate=rate, arrivals=arrivals, duration_s=5)  # type: ignore[arg-type]
     wide = VirtualRun(plan, lanes_of(dict.fromkeys(PROVIDERS, 10_000)), lambda _: SECOND_NS, load)
@@ -392,7 +392,7 @@ def test_overdue_open_loop_conversations_are_counted(rate: float, arrivals: str,
 def test_endless_run_stops_after_max_requests(
     most: int, widths: dict[str, int], slowness: dict[str, int], turns: int
 ) -> None:
-    """Exactly that many are sent, or, if a conversation no longer fits, the most that do."""
+    """Exactly that many are sent, or fewer if a whole conversation does not fit."""
     plan = plan_of(2, None)
     plan = replace(plan, cases=tuple(replace(case, turns=("Hello?",) * turns) for case in plan.cases))
     run = VirtualRun(plan, lanes_of(widths), uneven_durations(slowness), LoadProfile(max_requests=most))
@@ -403,7 +403,7 @@ def test_endless_run_stops_after_max_requests(
 
 
 def test_endless_run_stops_after_its_duration() -> None:
-    """Nothing begins after the duration, and every lane has worked until then."""
+    """Nothing starts after the duration, and every lane has worked until then."""
     run = VirtualRun(
         plan_of(2, None, "free"),
         lanes_of({"a": 1, "b": 2, "c": 3}),
@@ -417,7 +417,7 @@ def test_endless_run_stops_after_its_duration() -> None:
 
 
 def test_stop_check_is_called_before_each_conversation() -> None:
-    """A reason ends the run in all lanes; conversations begun before are not affected."""
+    """A reason ends the run in all lanes; conversations that started before are not affected."""
     asked: list[int] = []
 
     def stop() -> str | None:
@@ -460,7 +460,7 @@ def test_resumed_run_sends_only_what_is_missing(  # noqa: PLR0917 -- hypothesis 
 
 
 def test_completed_conversations_are_skipped_in_steps() -> None:
-    """A hundred thousand completed conversations do not hold up a single decision."""
+    """A hundred thousand completed conversations delay no single decision."""
     plan = plan_of(10, 10_000)
     calls = Counter[int]()
 

@@ -35,7 +35,7 @@ def test_worst_lateness_is_that_of_the_spans_that_hold_a_timestamp(
 
 @given(steps, st.data())
 def test_only_shared_kernel_timestamps_are_doubtful(timestamp_steps: list[int], data: st.DataObject) -> None:
-    """A read with one piece of text has an exact timestamp; a read with several has that of the last."""
+    """A read with one piece of text has an exact timestamp; one with several has the time of the last."""
     timestamps_ns = list(accumulate(timestamp_steps))
 
     shared = data.draw(st.sets(st.sampled_from(timestamps_ns)))

@@ -1,4 +1,4 @@
-"""Queues: the tasks that wait for a lane, and the lane of a model's requests."""
+"""Lane queues: tasks that wait for a permit, and the lane of a model with its own limits."""
 
 from pathlib import Path
 from time import perf_counter_ns
@@ -25,7 +25,7 @@ def open_queue(width: int) -> LaneQueue:
 
 @pytest.mark.anyio
 async def test_waiters_get_permits_in_order() -> None:
-    """Each released permit lets in the first waiter, and a cancelled one lets those behind it move up."""
+    """Each released permit goes to the first waiter; the ones after a cancelled waiter move up."""
     queue = open_queue(1)
     first = await queue.acquire(REQUEST)
     admitted: list[int] = []
@@ -45,7 +45,7 @@ async def test_waiters_get_permits_in_order() -> None:
         scopes[2].cancel()
         await until(lambda: len(queue.lane._waiters) == 2)
         for expected in ([1], [1, 3]):
-            queue.lane.release(first)  # every permit is as good as another
+            queue.lane.release(first)  # permits are interchangeable
             queue.wake()
             await until(lambda: len(queue.lane._waiters) == 2 - len(expected))  # noqa: B023 -- called at once
             assert admitted == expected
@@ -70,7 +70,7 @@ async def test_waiter_waits_to_the_end_of_an_extended_pause() -> None:
     assert permitted_ns[0] >= queue.lane.limit.closed_until_ns
 
 
-# Models with limits of their own
+# Models with their own limits
 
 
 ROW = Row.model_validate(

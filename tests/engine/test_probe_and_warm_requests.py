@@ -20,7 +20,7 @@ def opening(target: Target, prompt: str, repeat: int = 1) -> Request:
 
 
 async def _warm_all(openings: list[Request], *, fails: bool = False) -> tuple[list[str], list[int | None]]:
-    """Warm all at once; return what was sent, and what each conversation got."""
+    """Warm all at the same time; return the sent requests and the result of each conversation."""
     warmer, sent, ended, found = PrefixWarmer(), list[str](), set[str](), list[int | None]()
 
     async def send(request: Request, _: Permit) -> object:
@@ -45,8 +45,8 @@ async def _warm_all(openings: list[Request], *, fails: bool = False) -> tuple[li
     return sent, found
 
 
-def test_each_beginning_is_sent_once() -> None:
-    """Conversations that share a prefix begin when its reply has ended."""
+def test_each_prefix_is_sent_once() -> None:
+    """Conversations that share a prefix start when its reply has ended."""
     openings = [opening(WARM, prompt, repeat) for repeat in (1, 2) for prompt in ("a", "b")]
     sent, found = anyio.run(_warm_all, [*openings, opening(ALLOW, "c")])
     assert sorted(sent) == ["a", "b"]
@@ -54,8 +54,8 @@ def test_each_beginning_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_nobody_waits_for_ever_where_a_warming_request_ends_with_an_error(count: int) -> None:
-    """The other conversations continue, so that the run is torn down and does not hang."""
+def test_a_failed_warming_request_releases_the_waiting_conversations(count: int) -> None:
+    """The run ends with the error and does not hang."""
 
     async def warm() -> tuple[list[str], list[int | None]]:
         with anyio.fail_after(5):

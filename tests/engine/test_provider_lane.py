@@ -17,7 +17,7 @@ def open_lane(width: int = 2) -> Lane:
 
 
 def test_waiting_conversations_go_before_new_ones_in_order() -> None:
-    """No conversation begins while another waits to continue, and those that wait continue in their order."""
+    """No conversation starts while another waits to continue; waiting ones continue in their order."""
     lane = open_lane(1)
     permit = lane.begin(REQUEST, 0)
     first, second = lane.enqueue(REQUEST), lane.enqueue(REQUEST)
@@ -34,7 +34,7 @@ def test_waiting_conversations_go_before_new_ones_in_order() -> None:
 
 
 def test_conversation_keeps_its_place_between_attempts() -> None:
-    """A provider that fails at once is not sent requests of ever more conversations."""
+    """A provider that fails at once does not receive requests of more and more conversations."""
     lane = open_lane(1)
     lane.release(lane.begin(REQUEST, 0))
     assert lane.may_begin_at(REQUEST, 1) is None
@@ -72,7 +72,7 @@ def test_usage_corrects_the_token_estimate() -> None:
 
 @given(st.integers(2, 20), st.integers(1, 9000), st.integers(0, 9000))
 def test_places_open_one_by_one_over_the_time_of_the_first_conversation(width: int, held_ns: int, at_ns: int) -> None:
-    """The first conversation is alone until it ends; the last place opens before the same time has passed again."""
+    """The first conversation runs alone; the last slot opens after the same duration has passed again."""
     lane, end_ns = open_lane(width), at_ns + held_ns
     lane.enter_level(None, "auto", at_ns)
     permit = lane.begin(REQUEST, at_ns)
@@ -92,7 +92,7 @@ def test_places_open_one_by_one_over_the_time_of_the_first_conversation(width: i
 
 
 def test_a_later_level_takes_the_mean_of_the_level_before_it_alone() -> None:
-    """A level that opens no place needs no ramp, and is measured all the same."""
+    """A level that opens no slot needs no ramp, but its duration is measured."""
     lane, found = open_lane(9), []
     for width, held in ((1, (100,)), (4, (200, 400)), (2, (50, 70)), (3, ()), (8, ())):
         lane.enter_level(width, "auto", 0)

@@ -18,7 +18,7 @@ KEY = "sk-limits-must-not-tell-0123456789"
 
 
 def limited(asked: ReceivedRequest) -> ScriptedReply:
-    """Answer with what remains, or refuse; without any such header for the third prompt."""
+    """Answer with headers of the remaining limits, or refuse; the third prompt gets no such header."""
     if "refuse" in asked.prompt:
         return json_reply("400 Bad", {"error": {"message": "no"}}, x_ratelimit_remaining_requests="0")
     limits = {} if "plain" in asked.prompt else {"x_ratelimit_remaining_tokens": "900", "x_ratelimit_user": KEY}
@@ -27,7 +27,7 @@ def limited(asked: ReceivedRequest) -> ScriptedReply:
 
 
 def test_limits_are_kept_with_the_record_of_each_request(tmp_path: Path) -> None:
-    """They are as the provider sent them, also for a refusal, without the key; there is no member without headers."""
+    """They are kept as sent, also for a refusal, without the key; without headers there is no member."""
     with serve(limited) as server:
         write_config(tmp_path, mine={"base_url": server.url, "api_key_env": "MINE_KEY", "models": ["m"]})
         cases = [{"id": name, "prompt": name} for name in ("answer", "refuse", "plain")]

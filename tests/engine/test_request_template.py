@@ -20,8 +20,8 @@ from runner.engine.request_template import find_refused_field, leave_out_refused
         ("max_completion_tokens", "不支持 max_completion_tokens 参数", None),
     ],
 )
-def test_a_name_that_is_refused_is_recognised(name: str, message: str, code: str | None) -> None:
-    """In the words of several vendors."""
+def test_the_refusal_of_a_field_name_is_recognised(name: str, message: str, code: str | None) -> None:
+    """The messages are those of several vendors."""
     assert refuses_name(name, message, code)
 
 
@@ -51,7 +51,7 @@ def test_a_name_that_is_refused_is_recognised(name: str, message: str, code: str
     ],
 )
 def test_a_value_that_is_refused_is_no_refusal_of_the_name(name: str, message: str, code: str | None) -> None:
-    """Otherwise the request would be sent again under another name, and the limit would never be reported."""
+    """Otherwise the request would be repeated under another name, and the limit would never be reported."""
     assert not refuses_name(name, message, code)
 
 

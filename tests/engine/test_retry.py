@@ -27,19 +27,19 @@ class FixedRandom(Random):
         self._number = number
 
     def random(self) -> float:
-        """Return that number."""
+        """Return the fixed number."""
         return self._number
 
 
 @given(st.integers(1, 9), st.none() | st.floats(0, 1000), RANDOMS)
 def test_permanent_failure_is_not_retried(attempts: int, retry_after_s: float | None, random: Random) -> None:
-    """An exhausted balance, a bad key and a bad request are final, whatever Retry-After says."""
+    """An exhausted balance, a bad key and a bad request are final, regardless of Retry-After."""
     assert POLICY.wait_s(failed(retry_after_s, worth_repeating=False), attempts, random) is None
 
 
 @given(st.integers(1, 9), st.integers(1, 9), RANDOMS)
 def test_number_of_attempts_is_limited(limit: int, attempts: int, random: Random) -> None:
-    """No attempt follows the last one allowed."""
+    """There is no attempt after the last one allowed."""
     wait_s = RetryPolicy(attempts=limit).wait_s(failed(), attempts, random)
     assert (wait_s is None) is (attempts >= limit)
 
@@ -99,7 +99,7 @@ def test_lane_pauses_for_retry_after_or_the_wait_of_a_429(
     assert POLICY.pause_s(Failed(0, outcome, "busy", retry_after_s=retry_after_s), retry_s) == pause_s
 
 
-def test_an_absurd_wait_holds_no_lane_and_is_said() -> None:
+def test_an_absurd_wait_does_not_pause_the_lane() -> None:
     """After a wait of days, or a date read as a duration, other requests continue, and the row states the wait."""
     absurd = failed(3 * 86400.0)
     assert POLICY.wait_s(absurd, 1, Random(1)) is None

@@ -52,15 +52,9 @@ QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
 OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Return the event loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @dataclass(frozen=True)
-class Written:
-    """The lines that a run has left in its journal."""
+class JournalLines:
+    """The lines of a run's journal."""
 
     records: list[Record]
     attempts: list[dict[str, Any]]
@@ -79,7 +73,7 @@ async def run(
     limit: int = 4,
     parameters: Parameters | None = None,
     order: Order = "blocks",
-) -> Written:
+) -> JournalLines:
     """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
     plan = Plan(tuple(cases), targets, seed=1, order=order)
@@ -97,7 +91,7 @@ async def run(
             with anyio.fail_after(20):
                 await execute(plan, senders, writer)
     written = journal.read(folder)
-    return Written(list(written.records), list(written.lines("attempt")), written.ended)
+    return JournalLines(list(written.records), list(written.lines("attempt")), written.ended)
 
 
 def header_of(plan: Plan) -> journal.Header:
@@ -112,7 +106,7 @@ def cases(count: int) -> list[Case]:
 
 
 async def test_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
-    """Each provider has as many requests in flight as its limit allows, by the server's own count, and never more."""
+    """By the server's own count, each provider has exactly as many requests in flight as its limit allows."""
     full = {name: threading.Event() for name in ("one", "two")}
     servers: dict[str, ScriptedServer] = {}
 
@@ -139,7 +133,7 @@ async def test_lane_is_filled_and_never_overfilled(tmp_path: Path) -> None:
 
 
 async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> None:
-    """In free order one provider answers only when another has all its requests; a third refuses everything."""
+    """In free order one provider answers only when another has all its requests; a third refuses all."""
     permit = threading.Event()
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -158,7 +152,7 @@ async def test_slow_and_failing_providers_hold_up_no_other(tmp_path: Path) -> No
 
 
 async def test_pairs_are_sent_together_whatever_the_lanes_speed(tmp_path: Path) -> None:
-    """A lane ten times as fast, and one that refuses everything, send each case with the slow one's, in its order."""
+    """A lane ten times as fast, and one that refuses everything, send each case together with the slow one."""
     with (
         serve(streamed_reply("Hello")) as brisk,
         serve(streamed_reply("Hello", first_s=0.05)) as slow,
@@ -178,13 +172,13 @@ async def test_pairs_are_sent_together_whatever_the_lanes_speed(tmp_path: Path) 
 
 
 def slot_of(record: Record) -> int:
-    """Return when a record's lane permitted its first request."""
+    """Return the time at which a record's lane permitted its request."""
     assert record.timestamps.slot is not None
     return record.timestamps.slot
 
 
 async def test_pause_of_one_lane_keeps_pairs_together(tmp_path: Path) -> None:
-    """While a lane pauses at its provider's request, the other begins no request that would have no pair."""
+    """While a lane pauses, the other starts no request that would have no pair."""
     busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -198,7 +192,7 @@ async def test_pause_of_one_lane_keeps_pairs_together(tmp_path: Path) -> None:
 
 
 async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) -> None:
-    """Each turn sends the given history, and every prompt and reply before it, of its own provider."""
+    """Each turn sends the given history, and every earlier prompt and reply of its own provider."""
     case = Case("talk", ("One?", "Two?", "Three?"), history=(Message("user", "Hi"), Message("assistant", "Yes?")),
                 system="Be brief.")  # fmt: skip
     with (
@@ -218,7 +212,7 @@ async def test_conversation_sends_the_real_replies_as_history(tmp_path: Path) ->
 
 
 async def test_turns_after_a_failed_one_are_recorded_as_skipped(tmp_path: Path) -> None:
-    """Each has its row, and nothing more of the conversation is sent."""
+    """Each has a row, and nothing more of the conversation is sent."""
     with serve([streamed_reply("a"), json_reply("400 Bad Request", {"error": {"message": "no"}})]) as server:
         ran = await run(tmp_path, {"one": server}, [Case("talk", ("One?", "Two?", "Three?", "Four?"))])
     assert ran.outcomes() == ["ok", "bad_request", "skipped", "skipped"]
@@ -269,7 +263,7 @@ ERROR = sse_event({"error": {"message": "overloaded", "code": 503}})
     ids=["error-after-text", "cut-after-text", "key", "balance", "zhipu-balance", "model", "request", "long-wait"],
 )
 async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: ScriptedReply, outcome: str) -> None:
-    """Nothing is sent twice after a first text, nor where a retry cannot help."""
+    """No request is repeated after a first text, or if a retry cannot help."""
     with serve(reply) as server:
         ran = await run(tmp_path, {"one": server}, cases(1))
     assert ran.outcomes() == [outcome]
@@ -277,7 +271,7 @@ async def test_permanent_failure_is_not_retried(tmp_path: Path, reply: ScriptedR
 
 
 async def test_retry_after_pauses_the_whole_lane(tmp_path: Path) -> None:
-    """After a 429 the lane sends nothing until the requested wait is over; in free order other lanes go on."""
+    """After a 429 the lane sends nothing until the requested wait is over; in free order other lanes continue."""
     busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="300")
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -307,7 +301,7 @@ async def test_pause_of_a_lane_counts_as_backoff_or_queueing(tmp_path: Path) -> 
 
 
 def refusing(field: str, message: str) -> Any:
-    """Return a server's answer: refuse requests with a field, answer others."""
+    """Return a script that refuses requests with a field, and answers others."""
     refusal = json_reply("400 Bad Request", {"error": {"message": message}})
     return lambda asked: refusal if field in asked.json else streamed_reply("Hello")
 
@@ -388,7 +382,7 @@ async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch
 
 
 async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Path) -> None:
-    """An interruption between the end of a reply and the writing of its record does not lose the record."""
+    """An interruption between the end of a reply and the writing of its record loses nothing."""
     plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
     row = Row.model_validate({"keyless": True})
     with serve(streamed_reply("Hello")) as server, journal.JournalWriter(tmp_path) as writer:
@@ -411,7 +405,7 @@ PARTIAL = ScriptedReply(
 
 
 def answer_in_part(asked: ReceivedRequest) -> ScriptedReply:
-    """Answer one prompt, begin to answer another, and leave the rest without any response."""
+    """Answer one prompt, start to answer another, and leave the others without a response."""
     if asked.method == "GET":
         return json_reply("404 Not Found", "")
     return {"quick": streamed_reply("Hello"), "begun": PARTIAL}.get(
@@ -420,7 +414,7 @@ def answer_in_part(asked: ReceivedRequest) -> ScriptedReply:
 
 
 def prepare(folder: Path, server: ScriptedServer) -> Path:
-    """Write the suite of those three prompts, one of them with a second turn."""
+    """Write a suite of these three prompts, one of them with a second turn."""
     write_config(folder, acme={"base_url": server.url, "keyless": True, "models": ["m-1"]})
     suite = {"version": 1, "name": "three", "cases": [{"id": "quick", "prompt": "quick"},
              {"id": "begun", "turns": ["begun", "more"]}, {"id": "silent", "prompt": "silent"}]}  # fmt: skip
@@ -455,7 +449,7 @@ def finish_hard(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[s
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number: int) -> None:
-    """The first signal ends the run: finished rows stay, those begun are kept as cancelled, tables are written."""
+    """The first signal ends the run: finished rows stay, unfinished ones are kept as cancelled, tables are written."""
     with serve(answer_in_part) as server:
         prepare(tmp_path, server)
         done = finish(interrupt(tmp_path, server, number))
@@ -486,7 +480,7 @@ main()
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGTERM])
 def test_second_signal_ends_the_process_at_once(tmp_path: Path, number: int) -> None:
-    """A process that is still busy when the second signal comes writes no tables; the journal is complete anyway."""
+    """A process that is busy when the second signal comes writes no tables; the journal is complete nevertheless."""
     with serve(answer_in_part) as server:
         prepare(tmp_path, server)
         process = interrupt(tmp_path, server, number, program=("-c", STUCK))

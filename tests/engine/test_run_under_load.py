@@ -2,35 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from runner.core.conversation_state import EarlierReply
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, level_of
-from runner.core.record import Record
-from runner.core.suite import Case, Parameters
-from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_senders
 from runner.engine.run_observers import Observer
-from runner.engine.send_requests import SendContext
 from runner.planning.plan import Plan
-from runner.planning.request import Request, Target
-from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
-from runner.providers.redaction import Redactor
+from runner.planning.request import Request
 from runner.storage import journal
+from tests.support.run_on_scripted_servers import plan_of, run
 from tests.support.scripted_server import (
     PATIENCE_S,
     ReceivedRequest,
     ScriptedReply,
-    ScriptedServer,
     json_reply,
     serve,
     streamed_reply,
@@ -38,28 +28,12 @@ from tests.support.scripted_server import (
 
 pytestmark = pytest.mark.anyio
 
-QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0)
 BUSY = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="30")
 OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Return the event loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
-
-
-@dataclass(frozen=True)
-class Written:
-    """The lines that a run has left in its journal."""
-
-    records: list[Record]
-    limits: list[dict[str, Any]]
-    end: Mapping[str, Any] | None
-
-
 class LaneObserver(Observer):
-    """An observer that stores the calls about lanes."""
+    """An observer that keeps the calls about lanes."""
 
     def __init__(self) -> None:
         self.opened: dict[str, tuple[list[str], int]] = {}
@@ -72,45 +46,6 @@ class LaneObserver(Observer):
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002
         """Store a change of a limit."""
         self.changes.append((lane, limit))
-
-
-async def run(
-    folder: Path,
-    servers: Mapping[str, ScriptedServer],
-    plan: Plan,
-    load: LoadProfile | None = None,
-    *,
-    limit: int = 4,
-    observer: Observer | None = None,
-    first_missing: Callable[[Request], Request | None] | None = None,
-    stop: Callable[[], str | None] | None = None,
-    **row: Any,
-) -> Written:
-    """Run a plan with short waits; return what the journal then holds."""
-    header = journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=plan.repeat, targets=(),
-                            cases=(), planned_requests=plan.requests)  # fmt: skip
-    provider = Row.model_validate({"keyless": True, **row})
-    with journal.JournalWriter(folder) as writer:
-        writer.append_header(header)
-        async with open_senders(
-            {name: Endpoint(name, server.url, None, provider) for name, server in servers.items()},
-            dict.fromkeys(servers, limit),
-            SendContext(writer, observer or Observer(), Redactor(), "salt"),
-            connect_s=5,
-        ) as senders:
-            for sender in senders.values():
-                sender.retry = QUICK
-            with anyio.fail_after(PATIENCE_S):
-                await execute(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
-    written = journal.read(folder)
-    return Written(list(written.records), list(written.lines("limit")), written.end)
-
-
-def plan_of(*targets: str, cases: int = 1, repeat: int | None = 1, turns: int = 1) -> Plan:
-    """Return a plan for targets, given as provider/model."""
-    pairs = [name.split("/", 1) for name in targets]
-    asked = tuple(Target(provider, model, Parameters()) for provider, model in pairs)
-    return Plan(tuple(Case(f"case-{n}", (f"Question {n}",) * turns) for n in range(cases)), asked, repeat, seed=1)
 
 
 async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None:
@@ -197,12 +132,12 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
 
 
 async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
-    """With a lead of two it begins rounds up to two ahead of the slowest lane, and no more until that lane goes on."""
+    """With a lead of two it starts rounds up to two ahead of the slowest lane, and no more until that lane advances."""
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:
         fast.wait_for_requests(4)
-        time.sleep(0.1)  # in which more would come
+        time.sleep(0.1)  # more requests would arrive in this time
         seen.append(len(fast.requests))
         held.set()
 
@@ -214,13 +149,13 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
     with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
         plan = plan_of("slow/m", "fast/m", repeat=9)
         ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan, LoadProfile(lead=2), limit=1)
-    # The slow lane has begun its block 1, and so is at 2.
+    # The slow lane has started its block 1, so its next one is 2.
     assert seen == [4]
     assert len(ran.records) == 18
 
 
 async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
-    """Requests are sent when they are due, though none is answered yet, and each record has its planned time."""
+    """Requests are sent when they are due, before any is answered, and each record has its planned time."""
     everyone = threading.Event()
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -240,7 +175,7 @@ async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
 
 
 async def test_queueing_in_an_open_loop_shows_in_times_from_planned_only(tmp_path: Path) -> None:
-    """A lane too narrow for its rate leaves TTFT as it is, and lengthens TTFT from the planned time."""
+    """A lane too narrow for its rate does not change TTFT, and lengthens TTFT from the planned time."""
     with serve(streamed_reply("Hello", first_s=0.05)) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=8), LoadProfile(rate=1000), limit=1)
     last = max(ran.records, key=lambda record: record.planned_s or 0.0)
@@ -274,7 +209,7 @@ async def test_sweep_runs_one_level_after_the_other(tmp_path: Path) -> None:
 
 
 async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
-    """Exactly that many are sent, and the journal says why there are no more."""
+    """Exactly that many are sent, and the journal has the reason."""
     with serve(streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
     assert len(server.requests) == len(ran.records) == 20
@@ -311,7 +246,7 @@ async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
 
 
 async def test_stop_check_ends_the_run_with_its_reason(tmp_path: Path) -> None:
-    """No conversation begins after it at any level, those begun are finished, and the journal has the reason."""
+    """No conversation starts after it at any level, running ones are finished, and the journal has the reason."""
     begun = []
 
     def stop() -> str | None:

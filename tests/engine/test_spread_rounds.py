@@ -1,4 +1,4 @@
-"""Rounds over a day: on a virtual clock that sleeps, is set and crosses the end of summer time; and over seconds."""
+"""Rounds over a day on a virtual clock that sleeps, is set and crosses the end of summer time; and over seconds."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ LATE_S = 0.001
 
 
 def day(order: Order = "blocks", clock: Callable[[float], float] = lambda at_s: at_s, **details: object) -> VirtualRun:
-    """Return a run of two targets over a day; `clock` makes the time of day of the seconds since the run began."""
+    """Return a run of two targets over a day; `clock` maps seconds since the start of the run to the time of day."""
     targets = tuple(Target(provider, "m", Parameters()) for provider in "ab")
     plan = Plan((Case("one", ("Hello?",)), Case("two", ("Hi?",))), targets, ROUNDS, 3, order)
     run = VirtualRun(
@@ -45,7 +45,7 @@ def day(order: Order = "blocks", clock: Callable[[float], float] = lambda at_s: 
 
 
 def begun(run: VirtualRun) -> dict[int, float]:
-    """Return when each round began, in seconds since the run did, by the clock that measures."""
+    """Return the time at which each round began, in seconds since the start of the run, by the measuring clock."""
     first: dict[int, float] = {}
     for each in run.run():
         first.setdefault(each.request.block, each.start_ns / 1e9)
@@ -53,14 +53,14 @@ def begun(run: VirtualRun) -> dict[int, float]:
 
 
 def moments(run: VirtualRun) -> dict[int, float]:
-    """Return the moment of each round, in seconds since the run began."""
+    """Return the moment of each round, in seconds since the start of the run."""
     assert run.spread is not None
     return {number: run.spread.moment_s(number) - ORIGIN for number in range(1, ROUNDS + 1)}
 
 
 @pytest.mark.parametrize("order", ["blocks", "free"])
 def test_each_round_begins_at_a_moment_of_its_own_part(order: Order) -> None:
-    """One in each two hours of a day, to the millisecond, and all requests are asked."""
+    """There is one in each two hours of a day, to the millisecond, and all requests are sent."""
     run = day(order)
     found = begun(run)
     assert found == pytest.approx(moments(run), abs=LATE_S)
@@ -68,16 +68,16 @@ def test_each_round_begins_at_a_moment_of_its_own_part(order: Order) -> None:
     assert len(run.held) == ROUNDS * 4
 
 
-def test_moments_are_random_and_the_seeds() -> None:
-    """The same seed has the same ones; over seeds a round is anywhere in its part."""
+def test_moments_depend_on_the_seed_and_cover_their_part() -> None:
+    """The same seed gives the same moments; over many seeds a round falls anywhere in its part."""
     shares = [Spread(0, 1, 1, seed, lambda: 0).moment_s(1) for seed in range(2000)]
     assert sum(shares) / 2000 == pytest.approx(0.5, abs=0.03)
     assert (min(shares) < 0.01, max(shares) > 0.99) == (True, True)
     assert Spread(0, 1, 1, 7, lambda: 0).moment_s(1) == shares[7]
 
 
-def test_what_a_machine_slept_through_begins_when_it_wakes_and_the_rest_at_its_moments() -> None:
-    """The machine sleeps for five hours from the fifth on: the measuring clock stops, the time of day does not."""
+def test_rounds_missed_during_a_suspension_begin_on_wake_up() -> None:
+    """The measuring clock stops for five hours, the time of day does not; later rounds keep their moments."""
     slept_s, asleep_from_s = 5 * 3600, 5 * 3600
     run = day(clock=lambda at_s: at_s + (slept_s if at_s >= asleep_from_s else 0))
     for number, at_s in begun(run).items():
@@ -89,7 +89,7 @@ def test_what_a_machine_slept_through_begins_when_it_wakes_and_the_rest_at_its_m
 
 
 @pytest.mark.parametrize("set_by_s", [-3600, 3600])
-def test_a_clock_that_is_set_moves_the_rounds_behind_it(set_by_s: float) -> None:
+def test_a_clock_that_is_set_moves_the_rounds_after_it(set_by_s: float) -> None:
     """Rounds are due by the time of day: each begins exactly once, even if the clock is set."""
     run = day(clock=lambda at_s: at_s + (set_by_s if at_s >= 40_000 else 0))
     found = begun(run)
@@ -109,7 +109,7 @@ def test_summer_time_moves_no_round() -> None:
 
 
 def test_a_resumed_run_keeps_the_moments_that_are_left() -> None:
-    """Stopped after three rounds and resumed ten hours after the start: what was missed begins at once."""
+    """The run stops after three rounds and resumes ten hours after the start: missed rounds begin at once."""
 
     def missing(opening: Request) -> Request | None:
         return None if opening.block <= 3 else opening
@@ -127,7 +127,7 @@ EARLY_END = 259
 
 
 def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
-    """On real sockets: each round in its second, the next one told, the span in the header, and resumed with it."""
+    """On real sockets, each round begins in its second; the header has the span, and a resumed run keeps it."""
     write_yaml(Path("suite.yaml"), SUITE)
     ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", str(EARLY_END))
     done = run_cli("run", "suite.yaml", *ask, "--spread", "6s", "--progress", "plain", "-o", "run")
@@ -152,7 +152,7 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
 def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: Path) -> None:
-    """On real sockets: killed after its first round, what it says of the span is of the rounds that it has; resumed."""
+    """After a kill in the second round its report describes the rounds it has; then it is resumed."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", str(EARLY_END), "--spread", "6s")
     journal = tmp_path / "run" / "journal.jsonl"

@@ -38,7 +38,7 @@ class TimedSender:
     loop: VirtualLoop
     queues: LaneQueues
     sent: list[tuple[str, int, float]] = field(default_factory=list)
-    """Conversation, turn, and when it was sent in seconds."""
+    """Conversation, turn, and the time at which it was sent, in seconds."""
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     most: int = 0
     _in_flight: int = 0
@@ -64,7 +64,7 @@ class TimedSender:
         """Ignore a change of the lane's limit."""
 
     def waits_s(self) -> dict[tuple[str, int], float]:
-        """Return conversation and turn -> the seconds between the reply before and the turn."""
+        """Return, by conversation and turn, the seconds between the reply before and the turn."""
         sent = {(name, turn): at_s for name, turn, at_s in self.sent}
         return {(name, turn): at_s - sent[name, turn - 1] - REPLY_S for (name, turn), at_s in sent.items() if turn > 1}
 
@@ -144,7 +144,7 @@ def test_drawn_waits_are_those_of_the_seed_and_the_same_for_every_target(monkeyp
 
 
 def test_a_suite_has_a_think_time(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Defaults and a case set it; the wait is in no duration, and the header and the page tell of it."""
+    """Defaults and a case set it; the wait is in no duration, and the header and the page state it."""
     monkeypatch.chdir(tmp_path)
     suite = {
         "defaults": {"think_time": "300ms"},

@@ -1,4 +1,4 @@
-"""Warm-up requests hand their places over to measured requests, one by one, and are excluded from all statistics."""
+"""Warm-up requests free their slots for measured requests one by one, and are excluded from all statistics."""
 
 import threading
 from dataclasses import replace
@@ -13,12 +13,10 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.planning.plan import Plan
 from runner.storage import journal
-from tests.engine.test_run_under_load import anyio_backend, plan_of, run
+from tests.support.run_on_scripted_servers import plan_of, run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
 
 pytestmark = pytest.mark.anyio
-
-__all__ = ["anyio_backend"]
 
 
 def warmed(warmups: int, *targets: str, **plan: Any) -> Plan:
@@ -26,36 +24,36 @@ def warmed(warmups: int, *targets: str, **plan: Any) -> Plan:
     return replace(plan_of(*(targets or ("one/m",)), **plan), warmups=warmups)
 
 
-def parted(records: list[Record]) -> tuple[list[Record], list[Record]]:
+def split_warmups(records: list[Record]) -> tuple[list[Record], list[Record]]:
     """Return the warm-up requests and the others."""
     return [each for each in records if each.warmup], [each for each in records if not each.warmup]
 
 
 def at(record: Record, name: str) -> int:
-    """Return a timestamp that a record has."""
+    """Return this timestamp of a record."""
     value = getattr(record.timestamps, name)
     assert isinstance(value, int)
     return value
 
 
-def held(until: threading.Event) -> ScriptedReply:
+def reply_after(until: threading.Event) -> ScriptedReply:
     """Return a reply whose text comes when an event is set."""
     head, (_, text), end = streamed_reply("Hello").pieces
     return ScriptedReply([head, (until, text), end])
 
 
-async def test_what_is_measured_begins_while_the_last_warmup_is_under_way(tmp_path: Path) -> None:
-    """The last of three, at two in flight, ends only when two measured requests have come in the other place."""
+async def test_measured_requests_start_while_the_last_warmup_is_in_flight(tmp_path: Path) -> None:
+    """The last of three, at two in flight, ends only when two measured requests have used the other slot."""
     measured = threading.Event()
 
     def script(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 4:
             measured.set()
-        return held(measured) if asked.number == 2 else streamed_reply("Hello")
+        return reply_after(measured) if asked.number == 2 else streamed_reply("Hello")
 
     with serve(script) as server:
         ran = await run(tmp_path, {"one": server}, warmed(3, cases=6), limit=2)
-    warmups, others = parted(ran.records)
+    warmups, others = split_warmups(ran.records)
     assert (len(warmups), len(others)) == (3, 6)
     assert all(each.outcome == "ok" for each in ran.records)
     assert min(at(each, "sent") for each in others) < max(at(each, "last_event") for each in warmups)
@@ -63,41 +61,41 @@ async def test_what_is_measured_begins_while_the_last_warmup_is_under_way(tmp_pa
 
 
 async def test_no_target_is_measured_before_it_has_ended_a_warmup(tmp_path: Path) -> None:
-    """In any lane: a server that starts with the first request has started by then, though places are free."""
+    """This holds in every lane, even if slots are free: a server that starts on demand is running by then."""
     plan = warmed(1, "one/m", "one/n", "other/o", cases=3)
     with serve(streamed_reply("Hello", first_s=0.05)) as one, serve(streamed_reply("Hello")) as other:
         ran = await run(tmp_path, {"one": one, "other": other}, plan, limit=4)
-    warmups, others = parted(ran.records)
+    warmups, others = split_warmups(ran.records)
     assert len(warmups) == 3
     assert min(at(each, "sent") for each in others) >= max(at(each, "last_event") for each in warmups)
 
 
-async def test_a_failed_warmup_holds_nothing_up(tmp_path: Path) -> None:
-    """A failed warm-up is excluded from all statistics, too."""
+async def test_a_failed_warmup_does_not_delay_the_run(tmp_path: Path) -> None:
+    """It is excluded from all statistics, too."""
     broken = ScriptedReply((), ending="close")
     with serve(lambda asked: broken if asked.number < 3 else streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, warmed(1, cases=3), LoadProfile(max_requests=3), limit=1)
-    warmups, others = parted(ran.records)
+    warmups, others = split_warmups(ran.records)
     assert ([each.outcome for each in warmups], len(others)) == (["connection"], 3)
     (summary,) = Run.of_journal(journal.read(tmp_path)).summary
     assert (summary.n, summary.failed, summary.warmups) == (3, 0, 1)
 
 
-async def test_the_clock_of_a_level_starts_behind_the_warmup(tmp_path: Path) -> None:
-    """A duration that the warm-up alone would have used up is a duration of what is measured."""
+async def test_the_duration_of_a_level_starts_after_the_warmup(tmp_path: Path) -> None:
+    """A warm-up that is longer than `--duration` does not shorten the measured time."""
     with serve(lambda asked: streamed_reply("Hello", first_s=0.4 if asked.number == 0 else 0.0)) as server:
         ran = await run(tmp_path, {"one": server}, warmed(1, repeat=None), LoadProfile(duration_s=0.2), limit=1)
-    (warmup,), others = parted(ran.records)
+    (warmup,), others = split_warmups(ran.records)
     assert len(others) > 1
     assert at(others[-1], "sent") - at(warmup, "last_event") < 2e9
     assert all(at(each, "ready") >= at(warmup, "last_event") for each in others)
 
 
 async def test_an_open_loop_warms_up_at_most_as_many_as_it_begins_in_a_second(tmp_path: Path) -> None:
-    """At most a second's requests of the open loop are in flight, although the lane would take a thousand."""
+    """At most the requests of one second are in flight, although the lane would take a thousand."""
     with serve(streamed_reply("Hello", first_s=0.01)) as server:
         ran = await run(tmp_path, {"one": server}, warmed(6, cases=2), LoadProfile(rate=2), limit=1000)
-    warmups, others = parted(ran.records)
+    warmups, others = split_warmups(ran.records)
     assert max(each.in_flight or 0 for each in warmups) == 2
     assert [each.planned_s is None for each in others] == [False, False]
 
@@ -107,13 +105,13 @@ def levels_of(folder: Path) -> list[dict[str, Any]]:
     return list(journal.read(folder).lines("level"))
 
 
-async def test_warmups_of_a_sweep_fill_its_first_level_over_the_time_that_the_first_takes(tmp_path: Path) -> None:
-    """The first warm-up request is alone; the last place opens some time after it ends, which the journal states."""
+async def test_warmups_of_a_sweep_ramp_up_its_first_level(tmp_path: Path) -> None:
+    """The first one is alone; the last slot opens some time after it ends, which the journal states."""
     plan = replace(warmed(12, cases=20), levels=2)
     load = LoadProfile(levels=(4, 8), ramp="auto")
     with serve(streamed_reply("Hello", first_s=0.04)) as server:
         ran = await run(tmp_path, {"one": server}, plan, load, limit=4)
-    warmups, others = parted(ran.records)
+    warmups, others = split_warmups(ran.records)
     by_sending = sorted(warmups, key=lambda each: at(each, "sent"))
     assert at(by_sending[1], "sent") >= at(by_sending[0], "last_event")
     assert max(each.in_flight or 0 for each in warmups) == 4
@@ -136,8 +134,8 @@ async def test_warmups_of_a_sweep_fill_its_first_level_over_the_time_that_the_fi
 
 
 @pytest.mark.parametrize("warmups", [0, 1])
-async def test_a_ramp_that_is_measured_takes_whole_conversations(tmp_path: Path, warmups: int) -> None:
-    """A warm-up is one turn of three, so that its time counts threefold."""
+async def test_a_measured_ramp_takes_whole_conversations(tmp_path: Path, warmups: int) -> None:
+    """A warm-up is one turn of three, so its time counts threefold."""
     plan = warmed(warmups, cases=12, turns=3)
     with serve(streamed_reply("Hello", first_s=0.02)) as server:
         await run(tmp_path, {"one": server}, plan, LoadProfile(ramp="auto"), limit=3)

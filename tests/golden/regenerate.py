@@ -103,7 +103,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
 
 
 def with_calls(record: Record) -> Record:
-    """Return a record with two tool calls behind its text: one of them of text that is no JSON, and hostile."""
+    """Return a record with two tool calls after its text, one of which has hostile arguments that are not JSON."""
     text, sent_ns = record.text_events, 2 * SECOND
     calls = (ToolCall("get_weather", '{"city": "Köln", "days": 2}', "call_1"), ToolCall("run|`", HOSTILE, "call_2"))
     ends_us = [text.at_us[-1] + 10_000, text.at_us[-1] + 20_000]
@@ -205,7 +205,7 @@ def write_journal() -> None:
 def outputs() -> Iterator[tuple[str, str]]:
     """Yield the name and the text of every output of the golden journal."""
     run = Run.of_journal(journal.read(GOLDEN))
-    for suffix in sorted({*WRITERS} - {".html"}):  # a page is looked at, in a browser
+    for suffix in sorted({*WRITERS} - {".html"}):  # pages are tested in a browser
         yield f"results{suffix}", WRITERS[suffix](run)
     console = Console(file=StringIO(), width=120)
     console.print(render_summary(run))

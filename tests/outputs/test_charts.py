@@ -1,8 +1,7 @@
-"""Charts: what holds for all of them, and that each shows what was measured."""
+"""Charts: rules that hold for all of them, and the data that each shows."""
 
 import math
 import random
-import shutil
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,6 +39,7 @@ from runner.storage import journal
 from runner.storage.journal import Header
 from tests.support.command import compare
 from tests.support.examples import FEWER
+from tests.support.report_browser import PageOpener
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
 S = 1_000_000_000
@@ -192,7 +192,7 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 @given(some_records())
 @settings(max_examples=FEWER, suppress_health_check=[HealthCheck.too_slow])
 def test_every_chart_is_well_formed_and_legible(records: list[Record]) -> None:
-    """Whatever the names and times, a chart is well-formed, inside its frame, with labels apart, and safe."""
+    """For any names and times, a chart is well-formed, inside its frame, with labels apart, and safe."""
     run = run_of(records)
     for prefix, chart in draw_all(run).items():
         if chart is not None:
@@ -216,8 +216,8 @@ def test_charts_of_the_same_run_are_equal() -> None:
     assert draw_all(run_of(records)) == draw_all(run_of(records))
 
 
-def test_every_caption_of_a_simulated_run_says_so() -> None:
-    """Every caption of a simulated run warns of it, and no other caption does."""
+def test_captions_of_simulated_runs_have_a_warning() -> None:
+    """No caption of another run has it."""
     records = [each for name in ("a/x", "b/y") for each in with_ttft(name, [0.1 * at for at in range(1, 30)])]
     for prefix, chart in draw_all(run_of(records, simulated=True)).items():
         assert drawn(chart).caption.endswith("Simulated: this says nothing about any provider."), prefix
@@ -238,7 +238,7 @@ def test_charts_of_many_requests_are_small() -> None:
 
 
 def test_a_name_that_is_cut_is_in_full_in_its_tooltip() -> None:
-    """A name that does not fit keeps its beginning and its end, and its title holds the whole name."""
+    """A name that does not fit keeps its beginning and its end, and its tooltip has the whole name."""
     chart = drawn(draw_swarm(run_of([request(LONG_NAME), request("b/y")]), TTFT))
     label = next(each for each in parse(chart).iter(f"{NAMESPACE}text") if "智谱" in "".join(each.itertext()))
     assert label.findtext(f"{NAMESPACE}title") == LONG_NAME
@@ -293,8 +293,8 @@ def test_the_fastest_target_comes_first() -> None:
     assert ["--series-2" in colours[0], "--series-1" in colours[1]] == [True, True]
 
 
-def test_a_wide_range_is_logarithmic_and_says_so() -> None:
-    """Above a ratio of twenty the scale is logarithmic, and the axis and the caption say so."""
+def test_a_wide_range_has_a_logarithmic_scale() -> None:
+    """This applies above a ratio of twenty, and axis and caption state it."""
     narrow = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 1.9])), TTFT))
     wide = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 2.1])), TTFT))
     assert "TTFT, s" in texts(narrow)
@@ -362,7 +362,7 @@ ROW = dict.fromkeys(("queue_s", "dns_s", "tcp_s", "tls_s", "ttft_s", "ttfa_s", "
 def test_each_part_of_the_time_belongs_to_one_phase(
     cells: dict[str, float | str | None], phases: dict[str, float] | None
 ) -> None:
-    """Each part of the time belongs to one phase, whatever a reply lacks."""
+    """This holds for replies that lack any timestamps."""
     assert phases_of({**ROW, **cells}) == phases
 
 
@@ -392,7 +392,7 @@ def test_no_scatter_is_drawn_if_all_sizes_are_equal() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from("rat"), st.integers(1, 99)), min_size=1, max_size=200))
 def test_an_arrival_starts_and_ends_with_the_text(events: list[tuple[int, str, int]]) -> None:
-    """However much it is thinned, a line starts with the first text, ends with the last, and never falls."""
+    """However few points are kept, a line starts with the first text, ends with the last, and never falls."""
     at_us = tuple(accumulate(step for step, _, _ in events))
     channels, lengths = "".join(channel for _, channel, _ in events), tuple(length for _, _, length in events)
     arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)), {})
@@ -556,7 +556,7 @@ def test_a_logarithmic_scale_spaces_ratios_evenly() -> None:
 
 @given(st.integers(0, 3000), st.integers(2, 300))
 def test_sample_of_a_stream_is_evenly_spaced(count: int, most: int) -> None:
-    """A sample is bounded, holds the first item, has an even stride, and counts all items."""
+    """It is bounded, holds the first item, has an even stride, and counts all items."""
     kept = SpacedSample[int](most)
     for at in range(count):
         kept.add(partial(int, at))
@@ -583,7 +583,7 @@ def test_points_per_target_fall_with_the_number_of_targets() -> None:
 
 @given(st.lists(st.floats(0, 300), max_size=60), st.floats(5, 30))
 def test_dots_do_not_cover_each_other(xs: list[float], reach: float) -> None:
-    """With room, dots of one offset are a diameter apart; without, all are still within reach."""
+    """With room, dots of one offset are a diameter apart; without, all are within the row."""
     (swarm,) = arrange_dots([xs], reach)
     assert [x for x, _ in swarm.points] == sorted(xs)
     assert all(abs(offset) <= reach for _, offset in swarm.points)
@@ -596,7 +596,7 @@ def test_dots_do_not_cover_each_other(xs: list[float], reach: float) -> None:
 
 
 def test_too_many_dots_are_small_and_spread_over_the_row() -> None:
-    """If dots of no size have room, the smallest are spread over the whole height."""
+    """If dots of no size fit, the smallest ones are spread over the whole height."""
     xs = [float(at % 20) for at in range(300)]
     (swarm,) = arrange_dots([xs], 8.0)
     assert swarm.diameter == SMALLEST_DOT
@@ -656,10 +656,8 @@ READ_BOXES = """() => [...document.querySelectorAll("svg")].map(svg => {
 
 
 @pytest.mark.browser
-def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
+def test_labels_do_not_overlap_in_a_browser(tmp_path: Path, open_page: PageOpener) -> None:
     """Chromium, with its fonts and a strict policy, keeps every label inside the frame and apart."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- only where a browser is
-
     records = [
         request(name, block, start_s=block + at, times_s=(0.2 + at, 0.5 + 2 * at + block / 9))
         for at, name in enumerate([LONG_NAME, "openai/MMMMWWWWMMMMWWWW", *(f"p/模型-{n}" for n in range(9)), "q/gpt"])
@@ -675,15 +673,7 @@ def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
         f"<style>{style}</style>{''.join(drawn(chart).svg for chart in charts)}",
         encoding="utf-8",
     )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        tab = browser.new_page()
-        messages: list[str] = []
-        tab.on("console", lambda message: messages.append(message.text))
-        tab.goto(page.as_uri())
-        shown = tab.evaluate(READ_BOXES)
-        browser.close()
-    assert messages == []
+    shown = open_page(page).evaluate(READ_BOXES)
     assert len(shown) == len(charts)
     for svg in shown:
         for at, (text, left, right, top, bottom) in enumerate(svg["boxes"]):
@@ -699,7 +689,7 @@ def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
 
 @given(st.floats(0, 600), st.floats(0, 20), st.sampled_from([1.0, 60.0, 90.0, 400.0]))
 def test_panels_of_one_axis_have_the_same_tick_labels(x: float, overhang: float, high: float) -> None:
-    """Wherever a panel stands, the label at its left edge is there."""
+    """A panel at any position has the label at its left edge."""
     scale = Scale(0.0, high, 0.0, 200.0, (0.0, high / 2, high))
     axis = Axis(scale, Quantity("time", "s"))
     shown = [draw_ticks_below(each, 0.0, overhang=overhang).count("<text") for each in (axis, axis.shifted(x))]

@@ -1,4 +1,4 @@
-"""The Chinese page in a real browser: no English sentence is left, punctuation is Chinese, and it can be switched."""
+"""The Chinese page in a real browser: no English sentences, Chinese punctuation, and the language switch."""
 
 import re
 from collections.abc import Callable
@@ -24,13 +24,12 @@ pytest.importorskip("playwright", reason="installed by .ci/run")
 
 from playwright.sync_api import Page
 
-from tests.outputs.test_report_browser import Opener, browser, opening
+from tests.support.report_browser import PageOpener
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "opening"]
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
-TEXTS = (Path(__file__).parent / "visible_texts.js").read_text(encoding="utf-8")
+TEXTS = (Path(__file__).parents[1] / "support" / "visible_texts.js").read_text(encoding="utf-8")
 
 CODE_WORDS = frozenset(
     {*FAILURE_KINDS, *FLAGS, *ALL_CHECKS}
@@ -111,7 +110,7 @@ def of_sample(name: str) -> Run:
 
 
 def with_every_failure() -> Run:
-    """Return a run with a failure of each kind there is, and every outcome."""
+    """Return a run with a failure of every kind, and every outcome."""
     records = [
         replace(failed(BASE, "one", at), error_type=kind, error="No route")
         for at, kind in enumerate(FAILURE_KINDS, start=1)
@@ -151,7 +150,7 @@ CHECKS = {
 
 
 def with_every_check() -> Run:
-    """Return a run whose replies pass no check, and of which some checks decide nothing."""
+    """Return a run whose replies pass no check, and of which some checks are undecided."""
     checks = {case: {"checks": CHECKS, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
     declined = answered(BASE, "two", reply="I'm sorry, but I can't help with that. 不行")
     return run_of([answered(BASE, "one"), replace(declined, finish_reason=None)], checks=checks)
@@ -197,7 +196,7 @@ PAGES = (
 
 
 def texts_of(page: Page) -> list[str]:
-    """Return every text of ours on a page: what is seen, read out, or shown by a pointer; no reply, prompt or name."""
+    """Return every text of ours on a page, visible, read aloud or in a tooltip, without replies, prompts and names."""
     found: list[str] = page.evaluate(TEXTS)
     return found
 
@@ -219,9 +218,9 @@ def names_in(page: Page) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str, Path], name: str) -> None:
-    """Whatever stands on it, is read out or is shown by a pointer is Chinese, apart from names and code."""
-    page = opening(pages[name])
+def test_a_chinese_page_has_no_english_sentence(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
+    """Every visible text, tooltip and text for screen readers is Chinese, apart from names and code."""
+    page = open_page(pages[name])
     names = names_in(page)
     english = {text: words for text in texts_of(page) if (words := english_words(text, names))}
     assert english == {}
@@ -229,15 +228,15 @@ def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str
 
 @pytest.mark.parametrize("name", [*SWITCHED, "within", "rich", "probed"])
 def test_an_english_page_that_is_switched_is_the_chinese_one(
-    opening: Opener, pages: dict[str, Path], name: str
+    open_page: PageOpener, pages: dict[str, Path], name: str
 ) -> None:
-    """The switch leaves nothing in English: it shows what is on a page that was written in Chinese."""
-    switched, chinese = opening(pages[f"english-{name}"], "#lang=zh-CN"), opening(pages[name])
+    """The switch leaves no English text: the page equals one that was written in Chinese."""
+    switched, chinese = open_page(pages[f"english-{name}"], "#lang=zh-CN"), open_page(pages[name])
     assert set(texts_of(switched)) ^ set(texts_of(chinese)) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_chinese_page_has_chinese_punctuation(opening: Opener, pages: dict[str, Path], name: str) -> None:
-    """Beside Chinese characters stand full-width marks, and no blank stands beside a full-width mark."""
-    wrong = [text for text in texts_of(opening(pages[name])) if WRONG_PUNCTUATION.search(text)]
+def test_a_chinese_page_has_chinese_punctuation(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
+    """Marks beside Chinese characters are full-width, and have no space beside them."""
+    wrong = [text for text in texts_of(open_page(pages[name])) if WRONG_PUNCTUATION.search(text)]
     assert wrong == []

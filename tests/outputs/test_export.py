@@ -1,4 +1,4 @@
-"""Tests of exports of a finished run: OpenTelemetry spans, promptfoo, Excel and Parquet."""
+"""Exports of a finished run: OpenTelemetry spans, promptfoo, Excel and Parquet."""
 
 import csv
 import json
@@ -391,7 +391,7 @@ def test_an_export_goes_to_every_file_that_is_named(
 def test_a_second_file_is_refused_where_one_is_written(
     tmp_path: Path, folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], command: str
 ) -> None:
-    """A second file is an error; the last one does not silently win."""
+    """The last one does not silently win."""
     refused = run_cli(command, folder, "-o", tmp_path / "a.html", "-o", tmp_path / "b.html")
     assert refused.returncode == 2
     assert "a.html and " in refused.stderr

@@ -1,4 +1,4 @@
-"""The page of a history in a real browser: nothing clipped, legible, no request, accessible, links to runs."""
+"""The history page in a real browser: layout, legibility, no requests, accessibility, links to runs."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,9 @@ pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
-from tests.outputs.test_report_browser import Opener, browser, opening
-from tests.outputs.test_report_layout import WIDTHS, faults, unfold
+from tests.support.report_browser import WIDTHS, PageOpener, faults, unfold
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "opening"]
 
 FIRST = datetime(2026, 9, 1, 3, tzinfo=UTC)
 RUNS = 24
@@ -55,9 +53,9 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
-def test_nothing_of_a_history_is_clipped_or_small(opening: Opener, page: Path, language: str) -> None:
-    """At every width, in both languages; nothing is requested, which the opener holds."""
-    shown = opening(page, f"#lang={language}")
+def test_nothing_of_a_history_is_clipped_or_small(open_page: PageOpener, page: Path, language: str) -> None:
+    """This holds at every width, in both languages; the opener checks that nothing is requested."""
+    shown = open_page(page, f"#lang={language}")
     found = {}
     for width in WIDTHS:
         shown.set_viewport_size({"width": width, "height": 900})
@@ -67,9 +65,9 @@ def test_nothing_of_a_history_is_clipped_or_small(opening: Opener, page: Path, l
     expect(shown.get_by_role("heading", level=1)).to_have_text(heading)
 
 
-def test_a_history_is_accessible_and_answers_a_pointer(opening: Opener, page: Path) -> None:
-    """axe-core finds no violation; the mark nearest to the pointer says which run it is."""
-    shown = unfold(opening(page, "#lang=en"))
+def test_a_history_is_accessible_and_answers_a_pointer(open_page: PageOpener, page: Path) -> None:
+    """axe-core finds no violation; the mark nearest to the pointer shows its run."""
+    shown = unfold(open_page(page, "#lang=en"))
     found = Axe().run(shown)
     assert found.violations_count == 0, found.generate_report()
     drawing = shown.locator(".drawing.wide svg, .drawing.narrow svg").locator("visible=true").first
@@ -77,9 +75,9 @@ def test_a_history_is_accessible_and_answers_a_pointer(opening: Opener, page: Pa
     expect(shown.locator("#reading")).to_contain_text("n 6")
 
 
-def test_a_history_works_without_script_and_links_to_runs(opening: Opener, page: Path) -> None:
-    """A change names its run, and the link leads to its report, past a folder with a space in its name."""
-    shown = opening(page, java_script_enabled=False)
+def test_a_history_works_without_script_and_links_to_runs(open_page: PageOpener, page: Path) -> None:
+    """A change names its run, and the link leads to its report, also through a folder with a space in its name."""
+    shown = open_page(page, java_script_enabled=False)
     expect(shown.locator("li").first).to_contain_text("since 2026-09-04")
     assert shown.locator(".drawing svg").locator("visible=true").count() >= 2
     link = shown.get_by_role("link", name="that run's report").first

@@ -1,4 +1,4 @@
-"""Tests of the descriptions of flags: every flag that a row can have has one."""
+"""Descriptions of flags: every flag that a row can have has one."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ def raised_flags() -> Iterator[str]:
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if not MAY_RAISE.search(text):
-            continue  # to parse every module takes a second
+            continue  # parsing every module takes a second
         for node in ast.walk(ast.parse(text)):
             match node:
                 case ast.Call(func=ast.Name(id="Flagged"), args=[_, ast.Constant(str(flag))]):
@@ -47,7 +47,11 @@ def raised_flags() -> Iterator[str]:
 def test_every_flag_has_a_sentence() -> None:
     """Every flag in the source has a sentence, and every sentence belongs to a flag in the source."""
     raised = set(raised_flags())
-    assert {"not_streamed", "adjusted", "client_late"} <= raised  # one of each kind: the search finds all three
+    assert {
+        "not_streamed",
+        "adjusted",
+        "client_late",
+    } <= raised  # one of each kind, to check that the search finds all three
     assert raised == set(FLAGS)
 
 

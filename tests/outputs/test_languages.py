@@ -1,4 +1,4 @@
-"""Tests of pages in two languages: translations are complete and have the same values, and a page can be switched."""
+"""Pages in two languages: translations are complete and have the same values, and a page can be switched."""
 
 import ast
 import json.decoder
@@ -123,12 +123,12 @@ def texts_of_code() -> Iterator[str]:
 
 
 def entries() -> Mapping[str, str]:
-    """Return text -> translation of the Chinese catalogue; NUL separates plural forms."""
+    """Return the Chinese catalogue as text -> translation; NUL separates plural forms."""
     return Catalogue((OUTPUTS / "locale" / "zh.mo").read_bytes()).entries
 
 
 def translations() -> dict[str, str]:
-    """Return text -> translation of the Chinese catalogue, with the first form of plural texts."""
+    """Return the Chinese catalogue as text -> translation, with the first form of plural texts."""
     first_forms = ((key.partition("\0")[0], text.partition("\0")[0]) for key, text in entries().items())
     return {key: text for key, text in first_forms if key}
 
@@ -177,7 +177,9 @@ def test_every_reason_of_a_check_is_translated() -> None:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (OUTPUTS.parent / "checks").glob("*.py")]
     written = {text for tree in trees for text in texts_of_calls(tree, {"failed", "undecided"})}
     assert len(written) > 20
-    assert {text for text in written if text not in known} == {"{}: {}"}  # of functions of a suite, in its own words
+    assert {text for text in written if text not in known} == {
+        "{}: {}"
+    }  # reasons from functions of a suite are not translated
 
 
 def test_every_hint_is_translated() -> None:
@@ -203,7 +205,7 @@ def count_pieces(part: str, written: str) -> int:
 
 
 def test_a_sentence_of_another_room_is_still_written_there() -> None:
-    """A translation is reported if part of its template is in no module any more."""
+    """A translation is reported if a part of its template is no longer in any module."""
     rooms = [path for path in OUTPUTS.parent.rglob("*.py") if OUTPUTS not in path.parents]
     modules = [*rooms, Path(json.decoder.__file__), Path(str(json.scanner.__file__))]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
@@ -248,8 +250,8 @@ def test_the_compiled_catalogue_is_that_of_the_source() -> None:
     assert compiled <= written
 
 
-def test_a_text_knows_itself_in_both_languages() -> None:
-    """Values, sums and joined texts keep both languages; untranslated text is unchanged."""
+def test_a_composed_text_keeps_both_languages() -> None:
+    """This covers values, sums and joined texts; untranslated text is unchanged."""
     with in_language("en"):
         claim = _(
             "{target} answered first: {lead}",
@@ -265,8 +267,8 @@ def test_a_text_knows_itself_in_both_languages() -> None:
     assert other_of("plain") == "plain"
 
 
-def test_a_page_in_chinese_says_so() -> None:
-    """Its `lang` and headings are Chinese, and a button switches to English."""
+def test_a_chinese_page_has_its_language_and_a_button_to_switch() -> None:
+    """Its `lang` and headings are Chinese."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
     page = unescape(write_report([run], language="zh"))
     assert '<html lang="zh-CN">' in page
@@ -292,7 +294,7 @@ def test_the_command_writes_a_page_in_a_language(tmp_path: Path, run_cli: RunCli
 
 
 def test_the_option_wins_over_the_locale_and_the_locale_over_english(tmp_path: Path, run_cli: RunCli) -> None:
-    """`--lang` wins over the locale, and the locale over English; Markdown and JSON are not translated."""
+    """The option is `--lang`; Markdown and JSON are not translated."""
     folder = write_run(tmp_path / "mine", [*jittered(BASE, 2), *jittered(NEW, 2)])
     between = ("diff", folder, "--between", BASE, NEW)
 
@@ -336,7 +338,7 @@ def test_the_language_of_a_locale(environ: dict[str, str], language: str) -> Non
     assert language_of(environ) == language
 
 
-def test_a_third_language_is_a_file(tmp_path: Path) -> None:
+def test_a_third_language_needs_only_a_catalogue(tmp_path: Path) -> None:
     """A catalogue beside `zh.mo` is offered, written and switched from; untranslated text is English."""
     copytree(OUTPUTS.parent, tmp_path / "runner", ignore=lambda _, names: {"__pycache__"} & {*names})
     (tmp_path / "runner" / "outputs" / "locale" / "de.mo").write_bytes(
@@ -363,7 +365,7 @@ def test_a_third_language_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> None:
-    """Both byte orders work, and empty texts, long texts and texts with a context."""
+    """This covers both byte orders, empty and long texts, and texts with a context."""
     texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "a": "甲", "b" * 300: "", "sentence\x04c {n}": "丙 {n}"}
     read = Catalogue(compiled(texts, order))
     assert read.entries == texts

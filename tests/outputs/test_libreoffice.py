@@ -1,4 +1,4 @@
-"""Tests of the escapes of CSV cells in LibreOffice: for every separator, no cell is evaluated as a formula."""
+"""Escapes of CSV cells in LibreOffice: for every separator, no cell is evaluated as a formula."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Tests of the outputs of a run with any text: CSV that loads back, JSON, Markdown and terminal."""
+"""Outputs of a run with any text: CSV that loads back, JSON, Markdown and terminal."""
 
 import csv
 import json
@@ -147,7 +147,7 @@ ROWS = st.lists(st.fixed_dictionaries({column.name: CELLS[column.kind] for colum
 
 @given(ROWS)
 def test_csv_loads_as_it_was_written(rows: list[dict[str, Cell]]) -> None:
-    """Every row loads with the values and types that were written, whatever its text."""
+    """Every row loads with its values and types, for any text."""
     with TemporaryDirectory() as folder:
         path = Path(folder, "results.csv")
         path.write_text("".join(csv_output.write_rows(rows)), encoding="utf-8", newline="")
@@ -205,7 +205,7 @@ def test_csv_keeps_long_replies(tmp_path: Path) -> None:
 
 
 def test_csv_with_a_bom_and_capital_true_loads_alike(tmp_path: Path) -> None:
-    """A byte order mark and TRUE in capitals, which spreadsheets write, load as the same values."""
+    """Spreadsheets write a byte order mark and TRUE in capitals."""
     text = WRITERS[".csv"](run_of(answered()))
     path = tmp_path / "results.csv"
     path.write_text(text.replace(",false,", ",FALSE,"), encoding="utf-8-sig", newline="")
@@ -244,8 +244,8 @@ def test_load_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, mes
         runner.load(path)
 
 
-def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
-    """A missing file is refused with a clear message."""
+def test_load_of_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """The message names the file."""
     with pytest.raises(JournalError, match="cannot be read: No such file"):
         runner.load(tmp_path / "none.csv")
 
@@ -528,7 +528,7 @@ def test_printable_replaces_control_characters(text: str, shown_as: str) -> None
 @example("中文中文", 4)
 @example("ab", 2)
 def test_one_line_is_one_printable_line_of_bounded_width(text: str, columns: int) -> None:
-    """The line cannot drive a terminal, is no wider than asked, and is whole if it fits."""
+    """It has no control characters, is no wider than asked, and is whole if it fits."""
     line, whole = one_line(text, columns), one_line(text)
     assert len(line.splitlines()) <= 1
     assert line.isprintable() or not any(ord(character) < 0xA0 and not character.isprintable() for character in line)

@@ -1,4 +1,4 @@
-"""Charts for a page: two widths, two kinds of scale, one scale for several runs, readings, and the trade-off chart."""
+"""Charts for a page: two widths, two scales, shared scales of several runs, readings, and the trade-off chart."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -28,7 +28,7 @@ def page_charts() -> list[PageChart]:
 
 
 def priced(costs: dict[str, int], passing: dict[str, int], totals_s: dict[str, float]) -> Run:
-    """Return a run of ten cases for each target, with so many of the checks passed, all of the same time and cost."""
+    """Return a run of ten cases for each target, with this many checks passed, all of the same time and cost."""
     cases = tuple(f"case-{at}" for at in range(10))
     records = [
         replace(
@@ -46,7 +46,7 @@ def priced(costs: dict[str, int], passing: dict[str, int], totals_s: dict[str, f
 
 
 def test_each_chart_is_drawn_for_both_widths_and_scales() -> None:
-    """A chart that can be switched has four drawings, any other two; all have the same readings."""
+    """A chart with a switch has four drawings, any other two; all have the same readings."""
     charts = page_charts()
     assert len(charts) >= 8
     for chart in charts:
@@ -59,7 +59,7 @@ def test_each_chart_is_drawn_for_both_widths_and_scales() -> None:
 
 
 def test_every_reading_has_its_mark() -> None:
-    """A series has as many marks as texts, in each drawing, or a pointer would read the wrong one."""
+    """A series has as many marks as readings in each drawing; otherwise a pointer would show the wrong one."""
     for chart in page_charts():
         for variant in chart.variants:
             root = parse(Chart(chart.title, variant.svg, chart.caption))
@@ -74,14 +74,14 @@ def test_every_reading_has_its_mark() -> None:
 
 
 def test_readings_name_the_request() -> None:
-    """A dot of the swarm says which case and repeat it is, and its value."""
+    """A dot of the swarm has its case, repeat and value."""
     (swarm,) = [chart for chart in page_charts() if chart.title.startswith("Time to first text of every")]
     assert len(swarm.readings["0"]) == 13 * 12
     assert any("capital-of-france · repeat 7: " in text for text in swarm.readings["0"])
 
 
 def test_runs_side_by_side_share_their_scales() -> None:
-    """The same value is at the same place in both runs' charts, however different their ranges are."""
+    """Equal values are at equal places in both runs' charts, for any ranges."""
     slow = replace(RUN.header, run_id="slow")
     records = [answered(BASE, "one", at, ttft_s=0.1 * at) for at in (1, 2, 3)]
     other = [answered(BASE, "one", at, ttft_s=2.0 * at) for at in (1, 2, 3)]
@@ -97,25 +97,25 @@ def test_runs_side_by_side_share_their_scales() -> None:
 
 @dataclass
 class CountedSource:
-    """A source of records that counts how often it is read."""
+    """A source of records that counts how often they are read."""
 
     source: RecordSource
     passes: int = 0
 
     @property
     def records(self) -> Iterator[Record]:
-        """All records, in one more pass."""
+        """All records, read once more."""
         self.passes += 1
         yield from self.source.records
 
     def records_at(self, positions: AbstractSet[int]) -> Iterable[Record]:
-        """Return the records at these positions, in one more pass."""
+        """Return the records at these positions, read once more."""
         self.passes += 1
         return self.source.records_at(positions)
 
 
 def test_records_are_read_once_for_all_drawings() -> None:
-    """Two widths take three passes: requests at the medians, text and times of all, and tokens, as the ranking does."""
+    """Two widths take three passes: requests at the medians, text and times of all, and tokens."""
     sources = [CountedSource(RUN.source), CountedSource(RUN.source)]
     titles = [chart.title for chart in draw_page_charts([replace(RUN, source=source) for source in sources])]
     assert {"Text arriving over time, by target · run 2", "Requests in time, by target · run 2"} <= {*titles}
@@ -129,14 +129,14 @@ def test_records_are_read_once_for_all_drawings() -> None:
 @pytest.mark.parametrize("targets", [2, 6, 12])
 @pytest.mark.parametrize("logarithmic", [True, False])
 def test_the_tradeoff_is_legible(width: float, targets: int, logarithmic: bool) -> None:
-    """Whatever the number of targets, no label covers another or leaves the chart."""
+    """For any number of targets, no label covers another or leaves the chart."""
     chart = draw_tradeoff(Shape(targets, 13, 2).run, "tradeoff", Canvas(width=width, logarithmic=logarithmic))
     assert chart is not None
     check(chart, "tradeoff")
 
 
 def test_the_tradeoff_has_every_target_and_names_those_that_fit() -> None:
-    """Each target's time, share of passed checks and cost of 1,000 requests are in its reading."""
+    """The reading of each target has its time, pass rate and cost of 1,000 requests."""
     run = priced({BASE: 1, NEW: 3}, {BASE: 5, NEW: 10}, {BASE: 1.0, NEW: 2.0})
     chart = draw_tradeoff(run)
     assert chart is not None
@@ -170,7 +170,7 @@ def test_an_unknown_pass_rate_is_not_compared() -> None:
 
 
 def test_costs_of_different_currencies_are_not_compared() -> None:
-    """A target that is slower and passes less is beaten, however few units of another currency it costs."""
+    """A slower target that passes less is dominated, for any number of units of another currency."""
     made = priced({BASE: 1, NEW: 1}, {BASE: 10, NEW: 5}, {BASE: 1.0, NEW: 2.0})
     cheap = {"currency": "USD", "source": "list", "date": None, "rates": [{"input": "0", "output": "1"}]}
     prices = {**made.header.prices, NEW: cheap}

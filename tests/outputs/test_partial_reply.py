@@ -1,4 +1,4 @@
-"""A growing reply: text by channel, calls each on a line."""
+"""A growing reply: text by channel, each call on its own line."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Tests of Prometheus metrics: Prometheus' own parser reads the figures of the summary."""
+"""Prometheus metrics: Prometheus' own parser reads the figures of the summary."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def test_metrics_have_the_figures_of_the_summary() -> None:
 
 
 def test_an_interval_has_both_ends() -> None:
-    """Enough rounds for an interval give a sample for each of its ends."""
+    """If there are enough rounds for an interval, each of its ends has a sample."""
     found = samples(write(run_of([answered(block=block, ttft_s=0.2 + block / 100) for block in range(1, 21)])))
     low, high = (found["compare_ttft_interval_seconds", end, "crafted", BASE] for end in ("low", "high"))
     assert low < found["compare_ttft_seconds", "crafted", BASE] < high
@@ -47,13 +47,13 @@ def test_any_name_is_one_label(name: str) -> None:
 
 
 def test_every_metric_is_described_once() -> None:
-    """The collector refuses a metric that is described twice."""
+    """The collector refuses repeated descriptions."""
     text = write(run_of([answered(), answered(NEW)]))
     described = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP")]
     assert len(described) == len(set(described)) > 5
 
 
-def test_a_run_is_exported(run_cli: RunCli, tmp_path: Path) -> None:
+def test_export_and_the_output_option_write_metrics(run_cli: RunCli, tmp_path: Path) -> None:
     """`compare export` and `-o` know the suffix."""
     folder = write_run(tmp_path / "run", [answered()])
     assert run_cli("export", folder, "-o", tmp_path / "m.prom").returncode == 0

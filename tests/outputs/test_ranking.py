@@ -1,4 +1,4 @@
-"""Tests of the terminal's sentence on the fastest target, and of the order and columns of its table."""
+"""The terminal's sentence on the fastest target, and the order and columns of its table."""
 
 import re
 from dataclasses import replace
@@ -45,7 +45,7 @@ def printed(run: Run, width: int = 80, *, color: bool = False) -> str:
 
 
 def test_the_last_line_names_the_first_its_lead_and_the_pairs() -> None:
-    """With enough rounds, the sentence says that the lead is more than chance."""
+    """With enough rounds, it says that the lead is more than chance."""
     sentence = describe_first(run_of(rows(12)))
     assert sentence == (
         f"{NEW} answered first: 3.0x faster than {BASE}, ahead in 24 of 24 paired requests; "
@@ -54,8 +54,8 @@ def test_the_last_line_names_the_first_its_lead_and_the_pairs() -> None:
     assert printed(run_of(rows(12)), 200).splitlines()[-1] == sentence
 
 
-def test_one_round_says_what_would_settle_it() -> None:
-    """A clear lead in one round holds for that run; the sentence names the option and rounds that would decide."""
+def test_one_round_names_the_rounds_that_would_decide() -> None:
+    """A clear lead in one round holds for that run; the sentence names the option for more rounds."""
     clear = describe_first(run_of(rows(1, cases=40)))
     assert clear is not None
     assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time; 9 r" in clear
@@ -114,7 +114,7 @@ def test_a_small_lead_is_too_close_to_call() -> None:
 
 
 def test_equal_targets_are_said_to_be_equal() -> None:
-    """If enough rounds show no relevant difference, the sentence says so."""
+    """Enough rounds without a relevant difference show that."""
     sentence = describe_first(run_of(rows(20, new_s=BASE_S * 0.99)))
     assert sentence is not None
     assert sentence.startswith(f"{NEW} and {BASE} answered equally fast")
@@ -122,7 +122,7 @@ def test_equal_targets_are_said_to_be_equal() -> None:
 
 
 def test_a_single_target_has_its_median_and_nothing_timed_has_no_sentence() -> None:
-    """Without a second timed target nothing is compared."""
+    """Without a second timed target there is no comparison."""
     alone = describe_first(run_of([row for row in rows(3) if row.identity.target == NEW]))
     assert alone == f"{NEW} answered after 102 ms (median TTFT, n 6)."
     assert describe_first(run_of([failed(BASE), failed(NEW)])) is None
@@ -222,8 +222,8 @@ def test_notes_of_one_kind_are_one_line() -> None:
     assert f"cut at the length limit, timed like the others: {BASE} 4, {NEW} 4" in text
 
 
-def test_why_a_run_stopped_is_said_once() -> None:
-    """A reason that begins with `stopped` is not preceded by the word again."""
+def test_the_reason_of_an_early_stop_has_the_word_once() -> None:
+    """A reason that begins with `stopped` is not preceded by that word."""
     for reason, said in (
         ("stopped after 10 s (--duration)", "stopped after 10 s (--duration)"),
         ("the budget of 5 USD is reached", "stopped: the budget of 5 USD is reached"),

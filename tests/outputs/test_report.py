@@ -1,12 +1,10 @@
-"""The HTML report: any text stays text, everything left out is noted, and rankings claim no more than was measured."""
+"""The HTML report: any text stays text, omissions are noted, and rankings are limited to what was measured."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +26,7 @@ from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered
 from tests.support.examples import FEWER
 from tests.support.hostile_replies import REPLIES, write_hostile_run
+from tests.support.parsed_page import ParsedPage, squeezed
 
 MARKUP = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= \n\r\t\x00\u202e\u2028a1中", max_size=80)
 TEXTS = st.one_of(
@@ -41,57 +40,6 @@ REPLY_TAGS = {
 REPLY_ATTRIBUTES = {"class", "href", "rel", "start", "tabindex", "target", "title"}
 
 
-class Page(HTMLParser):
-    """A parsed page: its elements with their attributes, its text, its scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.sources: dict[str, list[str]] = {"script": [], "style": [], "json": [], "texts": []}
-        self.text = ""
-        self._kind: str | None = None
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Record an element."""
-        attributes = dict(attrs)
-        self.elements.append((tag, attributes))
-        self._kind = "json" if attributes.get("type") == "application/json" else tag if tag in self.sources else None
-        self._kind = "texts" if attributes.get("id") == "texts" else self._kind
-        if self._kind:
-            self.sources[self._kind].append("")
-
-    def handle_data(self, data: str) -> None:
-        """Record text."""
-        if self._kind:
-            self.sources[self._kind][-1] += data
-        else:
-            self.text += data
-
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 -- as HTMLParser calls it
-        """Record that an element ended."""
-        self._kind = None
-
-    @property
-    def tags(self) -> set[str]:
-        """The names of all elements."""
-        return {tag for tag, _ in self.elements}
-
-    @property
-    def policy(self) -> str:
-        """The Content-Security-Policy."""
-        (policy,) = [found["content"] for _, found in self.elements if "http-equiv" in found]
-        return policy or ""
-
-    @property
-    def texts(self) -> dict[str, object]:
-        """The data of the scripts."""
-        (block,) = self.sources["texts"]
-        loaded: dict[str, object] = json.loads(block)
-        return loaded
-
-
 def run_of(records: Iterable[Record], targets: Sequence[str] = (BASE, NEW), **details: object) -> Run:
     """Return a run of these records, by default of two targets."""
     return Run.of(header("mine", targets, **details), records)
@@ -102,11 +50,6 @@ def turns_of(run: Run) -> tuple[GridTurn, ...]:
     return grid_turns(target_columns([run]))
 
 
-def squeezed(text: str) -> str:
-    """Return text with every run of blanks replaced by one space."""
-    return " ".join(text.split())
-
-
 # -- A reply -----------------------------------------------------------------------------------------------------------
 
 
@@ -115,7 +58,7 @@ def squeezed(text: str) -> str:
 @example("![a](http://x 'onload=\"x')")
 def test_a_reply_becomes_safe_html(text: str) -> None:
     """Any reply has only the listed elements and attributes, and links of known schemes."""
-    page = Page(safe_html(printable(text)))
+    page = ParsedPage(safe_html(printable(text)))
     assert page.tags <= REPLY_TAGS
     assert {name for _, attributes in page.elements for name in attributes} <= REPLY_ATTRIBUTES
     links = [attributes for tag, attributes in page.elements if tag == "a"]
@@ -144,7 +87,7 @@ def test_markdown_is_rendered(markdown: str, html: str) -> None:
 
 
 def test_a_very_long_reply_is_not_rendered() -> None:
-    """A reply that would take long to read as Markdown is shown as text."""
+    """A reply that would take long to parse as Markdown is shown as text."""
     assert safe_html("[" * (MAX_CHARACTERS + 1)) == f'<div class="text">{"[" * (MAX_CHARACTERS + 1)}</div>'
 
 
@@ -158,7 +101,7 @@ def test_a_very_long_reply_is_not_rendered() -> None:
 def test_any_text_stays_text(text: str) -> None:
     """Reply, prompt, reasoning, error, names and suite add no element or attribute that a plain run lacks."""
     records = [answered(BASE, "one", block) for block in (1, 2)]
-    plain = Page(write_report([run_of(records)]))
+    plain = ParsedPage(write_report([run_of(records)]))
     changed = [
         replace(
             each,
@@ -170,7 +113,9 @@ def test_any_text_stays_text(text: str) -> None:
         )
         for each in records
     ]
-    page = Page(write_report([run_of([*changed, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)]))
+    page = ParsedPage(
+        write_report([run_of([*changed, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)])
+    )
     assert page.tags <= plain.tags | REPLY_TAGS | {
         "svg",
         "g",
@@ -191,7 +136,7 @@ def test_any_text_stays_text(text: str) -> None:
 
 def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
     """The policy lists the digests of all scripts and styles, and forbids scripts to make HTML of text."""
-    page = Page(write_report([run_of([answered()])]))
+    page = ParsedPage(write_report([run_of([answered()])]))
 
     def digests(kind: str) -> str:
         sources = (b64encode(sha256(source.encode()).digest()).decode() for source in page.sources[kind])
@@ -205,7 +150,7 @@ def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
 
 def test_the_page_loads_nothing() -> None:
     """No element names an address to load from, and all links are those of replies."""
-    page = Page(write_report([run_of([answered(reply="[a](https://x.example)")])]))
+    page = ParsedPage(write_report([run_of([answered(reply="[a](https://x.example)")])]))
     loading = {"src", "srcset", "data", "poster", "action", "background", "ping"}
     assert not [found for _, found in page.elements if loading & set(found)]
     assert "link" not in page.tags
@@ -216,9 +161,9 @@ def test_the_page_loads_nothing() -> None:
 @settings(max_examples=FEWER)
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
-    """The data of the scripts holds the replies as they were written, control characters replaced."""
+    """The data of the scripts has the replies as they were written, with control characters replaced."""
     record = answered(reply=reply)
-    page = Page(write_report([run_of([replace(record, identity=replace(record.identity, prompt=prompt))])]))
+    page = ParsedPage(write_report([run_of([replace(record, identity=replace(record.identity, prompt=prompt))])]))
     turns = page.texts["turns"]
     assert isinstance(turns, list)
     assert [turn["replies"] for turn in turns] == [[{"1": printable(reply)}, {}]]
@@ -226,7 +171,9 @@ def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
 
 def test_the_page_is_readable_without_scripts() -> None:
     """Summary, prompts and the first reply of each cell are in the HTML."""
-    text = squeezed(Page(write_report([run_of([answered(BASE, reply="First"), answered(NEW, reply="Second")])])).text)
+    text = squeezed(
+        ParsedPage(write_report([run_of([answered(BASE, reply="First"), answered(NEW, reply="Second")])])).text
+    )
     for words in ("answered first", "Summary", "Tell one.", "First", "Second", "TTFT 300 ms", "finish stop"):
         assert words in text
 
@@ -235,7 +182,7 @@ def test_hostile_replies_add_no_other_elements(tmp_path: Path) -> None:
     """A run of hostile replies makes a page of listed elements only, and of bounded size."""
     run = Run.of_journal(journal.read(write_hostile_run(tmp_path / "run")))
     html = write_report([run])
-    page = Page(html)
+    page = ParsedPage(html)
     assert not page.tags & {"img", "link", "iframe", "object", "embed", "base", "textarea", "math"}
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
     assert len(html.encode()) < 5_000_000
@@ -270,7 +217,9 @@ def test_rows_are_marked_as_failed_or_flagged() -> None:
     """Rows have the attributes that the filters use."""
     records = [answered(BASE, "one"), failed(NEW, "one"), answered(BASE, "two", noted=("buffered",))]
     rows = [
-        found for tag, found in Page(write_report([run_of(records)])).elements if tag == "tr" and "data-at" in found
+        found
+        for tag, found in ParsedPage(write_report([run_of(records)])).elements
+        if tag == "tr" and "data-at" in found
     ]
     assert [("data-failed" in row, "data-flagged" in row) for row in rows] == [(True, False), (False, True)]
 
@@ -311,7 +260,7 @@ def test_a_large_run_is_sampled(cases: int, repeats: int, shown: tuple[int, int]
 
 
 def test_a_sample_keeps_the_repeat_that_is_shown_first() -> None:
-    """Evenly spread repeats would leave it out; a sample of failures alone would say nothing."""
+    """Evenly spread repeats would omit it, and the sample might have failures only."""
     records = [failed(BASE, block=block) if block != 2999 else answered(BASE, block=block) for block in range(1, 3001)]
     (turn,) = sample_turns(turns_of(run_of(records, (BASE,)))).turns
     assert (turn.first, len(turn.repeats)) == (2999, MAX_REPLIES)
@@ -326,7 +275,7 @@ def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyP
     assert found is not None
     characters = int(found[1].replace(",", ""))
     assert 2500 < characters < 3000
-    text = Page(page).text
+    text = ParsedPage(page).text
     assert f"[{10_000 - characters:,} more characters]" in text
     assert "short" in text
 
@@ -340,12 +289,12 @@ def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
     assert len(html.encode()) < 30_000_000
 
 
-def test_page_of_23_targets_is_whole() -> None:
-    """From 23 targets on, the level of a pair was below what any sample reaches, and the page was never written."""
+def test_a_page_of_23_targets_is_written() -> None:
+    """From 23 targets on, the level of a pair is below the reach of any sample."""
     models = [f"acme/model-{at:02}" for at in range(23)]
     records = [each for at, model in enumerate(models) for each in jittered(model, 3, slower=1 + at / 10)]
     run = run_of(records, models)
-    assert Page(write_report([run])).texts["columns"] == models
+    assert ParsedPage(write_report([run])).texts["columns"] == models
     rankings = rank_targets(target_columns([run]))
     assert {len(ranking.places) for ranking in rankings} == {23}
 
@@ -366,7 +315,7 @@ def crafted_run(tmp_path: Path) -> Path:
 
 
 def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) -> None:
-    """By default the page is written beside the journal, however the run was named; the summary is printed."""
+    """By default the page is written beside the journal, for every form of the run's name; the summary is printed."""
     for name in (crafted_run, crafted_run / "journal.jsonl", "mine"):
         (crafted_run / "report.html").unlink(missing_ok=True)
         done = run_cli("report", name, cwd=crafted_run.parents[1])
@@ -380,7 +329,7 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
     """Their targets stand side by side, numbered by run, and the page goes into the current folder."""
     done = run_cli("report", crafted_run, crafted_run, cwd=crafted_run.parents[1])
     assert (done.returncode, done.stderr) == (0, "written: report.html\nreport: report.html\n")
-    page = Page((crafted_run.parents[1] / "report.html").read_text(encoding="utf-8"))
+    page = ParsedPage((crafted_run.parents[1] / "report.html").read_text(encoding="utf-8"))
     assert page.texts["columns"] == [f"{target} · run {run}" for run in (1, 2) for target in (BASE, NEW)]
 
 
@@ -397,7 +346,7 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
 def test_report_of_a_missing_run_or_to_a_wrong_path_is_refused(
     crafted_run: Path, run_cli: RunCli, arguments: tuple[str, ...], message: str
 ) -> None:
-    """A missing run, or a path that cannot be written, is refused before anything is done."""
+    """The error comes before any work."""
     done = run_cli("report", *arguments, cwd=crafted_run.parents[1])
     assert done.returncode == 2
     assert message in done.stderr
@@ -413,7 +362,7 @@ def test_replies_are_printed_one_after_another_in_a_pipe(crafted_run: Path, run_
 
 
 def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: RunCli) -> None:
-    """Columns fit the width, and Chinese takes two columns a character: borders are aligned."""
+    """Columns fit the width, and borders are aligned for Chinese, of two columns a character."""
     done = run_cli("report", crafted_run, "--replies", env={"FORCE_COLOR": "1", "COLUMNS": "80"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     boxed = [line for line in plain.splitlines() if line.startswith(("╭", "│", "╰"))]
@@ -425,13 +374,13 @@ def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: Ru
 
 @pytest.mark.parametrize("written", ["![" * 10_000, "[" * 20_000, "*[a" * 6_000], ids=["images", "links", "emphasis"])
 def test_many_open_brackets_stay_as_written(written: str) -> None:
-    """For each of them the reader would look through all the others; thirty such replies would take half a minute."""
+    """For each bracket the parser would scan all others; thirty such replies would take half a minute."""
     assert safe_html(written) == f'<div class="text">{written}</div>'
 
 
 @pytest.mark.parametrize("mark", [">", "- ", "1. "], ids=["quotes", "bullets", "numbers"])
 def test_no_text_is_lost_in_deep_nesting(mark: str) -> None:
-    """A few levels are rendered; six hundred, of which the reader drops the innermost text, are shown as written."""
+    """A few levels are rendered; at six hundred, where the parser drops the innermost text, the source is shown."""
     assert f"<{'blockquote' if mark == '>' else 'li'}>" in safe_html(mark * 4 + "innermost")
     deep = safe_html(mark * 600 + "innermost")
     assert "innermost" in deep

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, Literal
 
 import pytest
 
@@ -19,17 +18,16 @@ from tests.support.command import finish, start, write_yaml
 from tests.support.crafted_runs import answered, header, run_of
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 from tests.support.media_files import png
+from tests.support.report_browser import PageOpener, Scheme
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
 pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
-Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 TARGETS = ("sim/quick", "sim/steady", "sim/thinker")
@@ -81,57 +79,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Run a browser for the tests of this module."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()
-
-
-class Opener:
-    """Opens reports, and records everything that they request, log or raise."""
-
-    def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        self.events: list[str] = []
-        self._opened: list[Page] = []
-
-    def __call__(self, report: Path, fragment: str = "", **options: Any) -> Page:
-        """Open a report in a window of its own."""
-        page = self._browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
-        page.on("console", lambda message: self.events.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: self.events.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: self.events.append(f"dialog: {dialog.message}"))
-        page.on("request", lambda request: self.events.append(f"request: {request.url}"))
-        page.goto(f"{report.as_uri()}{fragment}")
-        self._opened.append(page)
-        self.events.remove(f"request: {report.as_uri()}")
-        return page
-
-    def close(self) -> None:
-        """Close every window."""
-        for page in self._opened:
-            page.context.close()
-
-
-@pytest.fixture
-def opening(browser: Browser) -> Iterator[Opener]:
-    """Return an opener; at the end, no report may have requested, logged or raised anything."""
-    opener = Opener(browser)
-    yield opener
-    opener.close()
-    assert opener.events == []
-
-
 def labels(page: Page) -> list[str]:
     """Return the labels of the turns that are shown."""
     return page.locator("tr.turn:not([hidden]) .label").all_text_contents()
 
 
 def unroll(page: Page) -> Page:
-    """Lay out every row, those far below the window too, so that their texts can be read as they are seen."""
+    """Lay out every row, including those outside the window, so that all texts can be read."""
     page.evaluate("turns.forEach(turn => turn.element.style.contentVisibility = 'visible')")
     return page
 
@@ -142,7 +96,7 @@ def row(page: Page, label: str) -> Locator:
 
 
 def against(page: Page) -> Locator:
-    """Return the control that chooses the base of differences."""
+    """Return the control that selects the base of differences."""
     return page.locator("select[name=base]")
 
 
@@ -159,8 +113,8 @@ def overflow(page: Page) -> int:
 # -- Mouse and keyboard ------------------------------------------------------------------------------------------------
 
 
-def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, opening: Opener) -> None:
-    """They are drawn in a blind vote, too; as raw text and as differences they are lines, and equal ones none."""
+def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, open_page: PageOpener) -> None:
+    """A blind vote shows them, too; as raw text and in differences they are lines, and equal ones are hidden."""
     paris, swapped, rome = (
         ToolCall("get_weather", json.dumps(values))
         for values in ({"city": "Paris", "days": 2}, {"days": 2, "city": "Paris"}, {"city": "Rome"})
@@ -174,7 +128,7 @@ def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, opening: Opener) 
     records = [replace(answered(target, case), reply=None, calls=(call,)) for (target, case), call in made.items()]
     report = tmp_path / "report.html"
     report.write_text(write_report([run_of(records, cases=("same", "other"))]), encoding="utf-8")
-    page = unroll(opening(report))
+    page = unroll(open_page(report))
     assert page.locator(".calls .call").all_text_contents() == ["get_weather"] * 4
     assert Axe().run(page).violations_count == 0
     assert row(page, "other").locator(".calls pre").last.text_content() == '{\n  "city": "Rome"\n}'
@@ -190,22 +144,22 @@ def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, opening: Opener) 
     expect(row(page, "other").locator("ins")).to_have_text(["Rome"])
     page.locator("input[value=all]").check()
     page.keyboard.press("b")
-    expect(page.locator(".calls:visible")).to_have_count(2)  # equal replies are not voted on
+    expect(page.locator(".calls:visible")).to_have_count(2)  # there is no vote on equal replies
     row(page, "other").locator(".ballot button").first.click()
     expect(page.locator("#votes")).to_contain_text("1")
 
 
-def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:
+def test_a_report_opens_from_disk(open_page: PageOpener, real: Path) -> None:
     """Every turn and target is shown, each column below its name."""
-    page = opening(real)
+    page = open_page(real)
     assert labels(page) == [*ROWS]
     assert page.locator("thead .name").all_inner_texts() == [*TARGETS]
     expect(page.locator("#shown")).to_have_text("5 shown")
 
 
-def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(opening: Opener, real: Path) -> None:
+def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(open_page: PageOpener, real: Path) -> None:
     """Failed shows turns with a failed check, different turns whose replies differ; search covers all texts."""
-    page = opening(real)
+    page = open_page(real)
     page.get_by_role("radio", name="Failed").check()
     assert labels(page) == ["sum"]
     page.get_by_role("radio", name="Differences").check()
@@ -219,9 +173,9 @@ def test_filters_show_failed_or_different_turns_and_search_covers_all_texts(open
     expect(page.locator("#shown")).to_have_text("1 of 5 shown")
 
 
-def test_keys_move_between_turns_columns_and_repeats(opening: Opener, real: Path) -> None:
+def test_keys_move_between_turns_columns_and_repeats(open_page: PageOpener, real: Path) -> None:
     """The keys j and k move over the turns that are shown, digits choose a column, h and l change the repeat."""
-    page = opening(real)
+    page = open_page(real)
     for key in "jjjk":
         page.keyboard.press(key)
     expect(page.locator("tr[aria-current]")).to_have_attribute("data-case", "自我介绍")
@@ -238,9 +192,9 @@ def test_keys_move_between_turns_columns_and_repeats(opening: Opener, real: Path
     expect(page.get_by_role("dialog")).to_be_hidden()
 
 
-def test_keys_are_letters_in_the_search_field(opening: Opener, real: Path) -> None:
+def test_keys_are_letters_in_the_search_field(open_page: PageOpener, real: Path) -> None:
     """In the search field, j is a letter."""
-    page = opening(real)
+    page = open_page(real)
     page.keyboard.press("/")
     page.keyboard.type("jd1?")
     expect(page.get_by_role("searchbox")).to_have_value("jd1?")
@@ -250,12 +204,12 @@ def test_keys_are_letters_in_the_search_field(opening: Opener, real: Path) -> No
     expect(page.get_by_label("Raw")).to_be_checked()
 
 
-def test_differences_to_a_base_are_marked_word_by_word(opening: Opener, real: Path) -> None:
+def test_differences_to_a_base_are_marked_word_by_word(open_page: PageOpener, real: Path) -> None:
     """Against a base, removed words are struck and added ones underlined, and both texts are whole."""
-    page = opening(real)
+    page = open_page(real)
     against(page).select_option("sim/quick")
     for turn in page.locator("tr.turn").all():
-        turn.scroll_into_view_if_needed()  # what is far from the window waits
+        turn.scroll_into_view_if_needed()  # rows far from the window are laid out later
     cells = row(page, "slow-start").locator("td")
     old, new = cells.nth(0).locator(".rendered").inner_text(), cells.nth(1).locator(".written")
     assert cells.nth(0).locator("del, ins").count() == 0
@@ -268,9 +222,9 @@ def test_differences_to_a_base_are_marked_word_by_word(opening: Opener, real: Pa
     assert row(page, "sum").locator("td").nth(1).locator(".written").inner_text().startswith("the same words")
 
 
-def test_as_written_shows_the_source(opening: Opener, real: Path) -> None:
-    """The switch shows the source of the Markdown in place of its rendering, and back."""
-    page = opening(real)
+def test_as_written_shows_the_source(open_page: PageOpener, real: Path) -> None:
+    """The switch shows the Markdown source instead of its rendering, and back."""
+    page = open_page(real)
     cell = row(page, "slow-start").locator("td").nth(1)
     expect(cell.locator("ol li").first).to_be_visible()
     page.get_by_label("Raw").check()
@@ -280,25 +234,25 @@ def test_as_written_shows_the_source(opening: Opener, real: Path) -> None:
     expect(cell.locator("ol li").first).to_be_visible()
 
 
-def test_reasoning_is_folded(opening: Opener, real: Path) -> None:
+def test_reasoning_is_folded(open_page: PageOpener, real: Path) -> None:
     """Reasoning is hidden until it is opened, by mouse or keyboard."""
-    page = unroll(opening(real))
+    page = unroll(open_page(real))
     thoughts = row(page, "slow-start").locator("td").nth(2).locator("details")
     expect(thoughts.locator(".text")).to_be_hidden()
     thoughts.locator("summary").press("Enter")
     expect(thoughts.locator(".text")).to_be_visible()
 
 
-def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
+def test_the_address_holds_the_state(open_page: PageOpener, real: Path) -> None:
     """A reload, a link and an edited address restore filters, search and base."""
-    page = opening(real)
+    page = open_page(real)
     page.get_by_role("radio", name="Differences").check()
     page.get_by_role("searchbox").fill("TCP")
     against(page).select_option("sim/thinker")
     page.keyboard.press("Tab")
     assert fragment(page) == "#show=different&find=TCP&diff=3"
     page.reload()
-    opening.events.clear()
+    open_page.events.clear()
     assert labels(page) == ["slow-start"]
     expect(against(page)).to_have_value("2")
     page.evaluate("location.hash = '#show=failed&raw'")
@@ -311,9 +265,9 @@ def test_the_address_holds_the_state(opening: Opener, real: Path) -> None:
 # -- Blind review ------------------------------------------------------------------------------------------------------
 
 
-def test_blind_review_hides_the_targets(opening: Opener, anonymous: Path) -> None:
-    """No text that is visible or read aloud names a target; timings and charts are hidden too."""
-    page = opening(anonymous)
+def test_blind_review_hides_the_targets(open_page: PageOpener, anonymous: Path) -> None:
+    """No text that is visible or read aloud names a target; timings and charts are hidden, too."""
+    page = open_page(anonymous)
     assert "exact?" in page.locator("body").inner_text()
     page.get_by_role("button", name="Blind vote").click()
     visible = unroll(page).locator("body").inner_text() + page.locator("body").aria_snapshot() + page.title()
@@ -325,15 +279,15 @@ def test_blind_review_hides_the_targets(opening: Opener, anonymous: Path) -> Non
     assert page.locator("thead .name").all_inner_texts() == [*ANONYMOUS]
 
 
-def test_a_report_can_be_opened_blind(opening: Opener, anonymous: Path) -> None:
+def test_a_report_can_be_opened_blind(open_page: PageOpener, anonymous: Path) -> None:
     """With #blind in the address, names are hidden from the first paint."""
-    page = opening(anonymous, "#blind")
+    page = open_page(anonymous, "#blind")
     assert "exact?" not in unroll(page).locator("body").inner_text()
 
 
-def test_columns_are_shuffled_case_by_case(opening: Opener, anonymous: Path) -> None:
+def test_columns_are_shuffled_case_by_case(open_page: PageOpener, anonymous: Path) -> None:
     """Twelve columns have another order in each case, and the turns of one conversation have the same."""
-    page = opening(anonymous, "#blind")
+    page = open_page(anonymous, "#blind")
     orders = page.evaluate("turns.map(turn => turn.order.join())")
     assert orders[3] == orders[4]
     assert len(set(orders)) == 4
@@ -342,9 +296,9 @@ def test_columns_are_shuffled_case_by_case(opening: Opener, anonymous: Path) -> 
     )
 
 
-def test_a_key_without_a_chosen_turn_chooses_the_first_to_vote_on(opening: Opener, anonymous: Path) -> None:
-    """It casts no vote, since nobody could tell on which reply; the next key does."""
-    page = opening(anonymous, "#blind")
+def test_a_key_without_a_chosen_turn_chooses_the_first_to_vote_on(open_page: PageOpener, anonymous: Path) -> None:
+    """It casts no vote, because the user has not seen which reply it is for; the next key does."""
+    page = open_page(anonymous, "#blind")
     page.keyboard.press("t")
     expect(page.locator("tr[aria-current] .label")).to_have_text("sum")
     expect(page.locator("#voted")).to_have_text("0 of 5 voted")
@@ -352,9 +306,9 @@ def test_a_key_without_a_chosen_turn_chooses_the_first_to_vote_on(opening: Opene
     expect(page.locator("#voted")).to_have_text("1 of 5 voted")
 
 
-def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, tmp_path: Path) -> None:
+def test_votes_are_cast_counted_and_exported(open_page: PageOpener, anonymous: Path, tmp_path: Path) -> None:
     """A vote goes to the target behind the letter; revealing names shows the count; the file has every vote."""
-    page = opening(anonymous, "#blind")
+    page = open_page(anonymous, "#blind")
     page.keyboard.press("j")
     page.keyboard.press("2")
     chosen = page.evaluate("data.columns[turns[0].order[1]]")
@@ -367,14 +321,14 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
     expect(page.locator("#tally")).to_be_hidden()
     page.reload()
-    opening.events.clear()
+    open_page.events.clear()
     expect(page.locator("#voted")).to_have_text("2 of 5 voted")
     page.keyboard.press("b")
     expect(page.locator("#tally tr").filter(has_text=chosen).get_by_role("cell")).to_have_text("1")
     page.get_by_label("Your name").fill("Ada")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as JSON").click()
-    opening.events.clear()  # the download is a blob of the page's own
+    open_page.events.clear()  # the download is a blob of the page's own
     download.value.save_as(tmp_path / "votes.json")
     exported = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
     journal = (anonymous.parent / "journal.jsonl").read_text(encoding="utf-8").partition("\n")[0]
@@ -392,9 +346,9 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#votes")).to_be_hidden()
 
 
-def test_exported_votes_are_counted_by_the_command(opening: Opener, anonymous: Path, tmp_path: Path) -> None:
+def test_exported_votes_are_counted_by_the_command(open_page: PageOpener, anonymous: Path, tmp_path: Path) -> None:
     """The page exports what `compare votes` and `compare report --votes` read; a blind page hides the result."""
-    page = opening(anonymous, "#blind")
+    page = open_page(anonymous, "#blind")
     turns = page.evaluate("toVoteOn().length")
     chosen = page.evaluate("toVoteOn().map(turn => data.targets[turn.order[1]])")
     page.keyboard.press("j")
@@ -404,7 +358,7 @@ def test_exported_votes_are_counted_by_the_command(opening: Opener, anonymous: P
     page.get_by_label("Your name").fill("Ada")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as JSON").click()
-    opening.events.clear()  # the download is a blob of the page's own
+    open_page.events.clear()  # the download is a blob of the page's own
     download.value.save_as(tmp_path / "ada.json")
 
     counted = finish(start(tmp_path, "votes", str(anonymous.parent), "ada.json", "--json"))
@@ -416,7 +370,7 @@ def test_exported_votes_are_counted_by_the_command(opening: Opener, anonymous: P
 
     written = finish(start(tmp_path, "report", str(anonymous.parent), "--votes", "ada.json", "-o", "voted.html"))
     assert written.returncode == 0
-    voted = opening(tmp_path / "voted.html")
+    voted = open_page(tmp_path / "voted.html")
     section = voted.get_by_role("region", name="Blind votes")
     expect(section).to_contain_text(f"{turns} votes by 1 person")
     found = Axe().run(voted)
@@ -447,7 +401,7 @@ def test_words_are_those_of_the_analysis(words: Page, text: str) -> None:
 
 
 def test_word_diff_makes_up_both_texts(words: Page) -> None:
-    """Of thousands of pairs, same and removed pieces are the old text, same and added ones the new."""
+    """In thousands of pairs, same and removed pieces are the old text, same and added ones the new."""
     random = Random(1)
     pairs = [["".join(random.choices("ab 中文，\n", k=random.randrange(25))) for _ in range(2)] for _ in range(3000)]
     wrong = words.evaluate(
@@ -473,26 +427,26 @@ def test_word_diff_makes_up_both_texts(words: Page) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("state", ["", "#diff=1", "#raw&row=2&column=2", "#blind&row=1"])
-def test_a_report_is_accessible(opening: Opener, real: Path, scheme: Scheme, state: str) -> None:
+def test_a_report_is_accessible(open_page: PageOpener, real: Path, scheme: Scheme, state: str) -> None:
     """axe-core finds no violation, contrast included, in either colour scheme."""
-    found = Axe().run(opening(real, state, color_scheme=scheme))
+    found = Axe().run(open_page(real, state, color_scheme=scheme))
     assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_hostile_and_wide_reports_are_accessible(
-    opening: Opener, hostile: Path, anonymous: Path, scheme: Scheme
+    open_page: PageOpener, hostile: Path, anonymous: Path, scheme: Scheme
 ) -> None:
     """Hostile replies and many columns cause no violation either."""
     for report in (hostile, anonymous):
-        found = Axe().run(opening(report, color_scheme=scheme))
+        found = Axe().run(open_page(report, color_scheme=scheme))
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_the_page_follows_the_colour_scheme(opening: Opener, real: Path) -> None:
+def test_the_page_follows_the_colour_scheme(open_page: PageOpener, real: Path) -> None:
     """The background is white, or dark where the system prefers it."""
     colours = [
-        opening(real, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        open_page(real, color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
         for scheme in SCHEMES
     ]
     assert colours == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
@@ -500,37 +454,37 @@ def test_the_page_follows_the_colour_scheme(opening: Opener, real: Path) -> None
 
 @pytest.mark.parametrize("state", ["", "#raw", "#diff=1"])
 def test_no_page_is_wider_than_its_window(
-    opening: Opener, real: Path, hostile: Path, anonymous: Path, state: str
+    open_page: PageOpener, real: Path, hostile: Path, anonymous: Path, state: str
 ) -> None:
     """On a phone, a tablet and a desktop, the page does not scroll sideways."""
     for report in (real, hostile, anonymous):
-        page = opening(report, state)
+        page = open_page(report, state)
         for width in (1280, 768, 390, 320):
             page.set_viewport_size({"width": width, "height": 800})
             assert overflow(page) <= 0, (report, width)
 
 
-def test_on_a_phone_replies_stand_below_each_other_with_names(opening: Opener, real: Path) -> None:
+def test_on_a_phone_replies_stand_below_each_other_with_names(open_page: PageOpener, real: Path) -> None:
     """Each reply is below its target's name."""
-    page = opening(real, viewport={"width": 390, "height": 844})
+    page = open_page(real, viewport={"width": 390, "height": 844})
     cells = row(page, "slow-start").locator("td")
     tops = [cell.bounding_box() for cell in cells.all()]
     assert [box["y"] for box in tops if box] == sorted({box["y"] for box in tops if box})
     assert unroll(page).locator("tr.turn").nth(2).locator(".name").all_inner_texts() == [*TARGETS]
 
 
-def test_a_printed_report_has_no_controls(opening: Opener, real: Path) -> None:
+def test_a_printed_report_has_no_controls(open_page: PageOpener, real: Path) -> None:
     """On paper there are replies and no controls."""
-    page = opening(real)
+    page = open_page(real)
     page.emulate_media(media="print")
     expect(page.locator("#controls")).to_be_hidden()
     expect(row(page, "talk").locator("article").first).to_be_visible()
     assert page.pdf().startswith(b"%PDF")
 
 
-def test_a_report_is_readable_without_javascript(opening: Opener, real: Path) -> None:
+def test_a_report_is_readable_without_javascript(open_page: PageOpener, real: Path) -> None:
     """Summary and a reply of each target are shown; controls, which would do nothing, are hidden."""
-    page = opening(real, java_script_enabled=False)
+    page = open_page(real, java_script_enabled=False)
     expect(page.locator("#controls")).to_be_hidden()
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
     assert page.locator("td article").count() == len(ROWS) * len(TARGETS)
@@ -541,9 +495,9 @@ def test_a_report_is_readable_without_javascript(opening: Opener, real: Path) ->
 
 
 @pytest.mark.parametrize("state", ["", "#raw", "#diff=2", "#blind"])
-def test_hostile_replies_do_nothing(opening: Opener, hostile: Path, state: str) -> None:
+def test_hostile_replies_have_no_effect(open_page: PageOpener, hostile: Path, state: str) -> None:
     """No script, handler, link, image or style of a reply has an effect, and the grid keeps its shape."""
-    page = opening(hostile, state)
+    page = open_page(hostile, state)
     for turn in page.locator("tr.turn:not([hidden])").all():
         turn.scroll_into_view_if_needed()
     for control in page.locator(".pager button[data-step='1']:visible").all():
@@ -557,9 +511,9 @@ def test_hostile_replies_do_nothing(opening: Opener, hostile: Path, state: str) 
     )
 
 
-def test_hostile_replies_stay_in_their_cells(opening: Opener, hostile: Path) -> None:
-    """However long or wide a word is, and in whichever direction it runs, it ends at its cell's border."""
-    page = opening(hostile)
+def test_hostile_replies_stay_in_their_cells(open_page: PageOpener, hostile: Path) -> None:
+    """A word of any length, width or direction ends at its cell's border."""
+    page = open_page(hostile)
     for turn in page.locator("tr.turn").all():
         turn.scroll_into_view_if_needed()
         outside = turn.evaluate(
@@ -568,14 +522,14 @@ def test_hostile_replies_stay_in_their_cells(opening: Opener, hostile: Path) -> 
         assert outside == 0
 
 
-def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(opening: Opener, hostile: Path) -> None:
-    """The link tells its target nothing of the report, and leaves the report open."""
-    link = row(opening(hostile), "links").locator("article a[href^='https://good.example']").first
+def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(open_page: PageOpener, hostile: Path) -> None:
+    """The report stays open, and its address is not sent."""
+    link = row(open_page(hostile), "links").locator("article a[href^='https://good.example']").first
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
 
 
-def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Path) -> None:
+def test_long_names_and_deep_quotes_widen_no_page(open_page: PageOpener, tmp_path: Path) -> None:
     """Names of 200 letters and a reply of nested quotes stay in their columns, on a phone too."""
     targets = (f"acme/{'m' * 200}", f"{'p' * 200}/n", "acme/n")
     with journal.JournalWriter(tmp_path) as log:
@@ -586,7 +540,7 @@ def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Pat
     path = tmp_path / "report.html"
     path.write_text(write_report([Run.of_journal(journal.read(tmp_path))]), encoding="utf-8")
     for width in (1280, 375):
-        page = unroll(opening(path, viewport={"width": width, "height": 800}))
+        page = unroll(open_page(path, viewport={"width": width, "height": 800}))
         assert overflow(page) == 0
         innermost = page.locator(".rendered p", has_text="innermost").first
         assert innermost.evaluate(
@@ -594,15 +548,15 @@ def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Pat
         )
 
 
-def test_images_of_a_prompt_are_shown_small(tmp_path: Path, opening: Opener) -> None:
-    """Each image stands below its prompt, in one size, with its name; the page requests nothing for it."""
+def test_images_of_a_prompt_are_shown_small(tmp_path: Path, open_page: PageOpener) -> None:
+    """Each image stands below its prompt, in one size, with its name; the page requests none of them."""
     for name, width, height in (("wide.png", 900, 300), ("small.png", 40, 30)):
         (tmp_path / name).write_bytes(png(width, height, fill=120))
     prompt = [{"image": "wide.png"}, {"image": "small.png"}, "Which is wider?"]
     write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": prompt}, {"id": "b", "prompt": "Hello"}]})
     done = finish(start(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "out"))
     assert done.returncode == 0, done.stderr
-    page = opening(tmp_path / "out" / "report.html", viewport={"width": 390, "height": 800})
+    page = open_page(tmp_path / "out" / "report.html", viewport={"width": 390, "height": 800})
     images = page.locator(".thumbnails img")
     expect(images).to_have_count(2)
     assert [image.get_attribute("alt") for image in images.all()] == ["wide.png, 900x300", "small.png, 40x30"]

@@ -1,4 +1,4 @@
-"""Layout of reports in a real browser: nothing clipped, names in sight, legible text, charts that answer, print."""
+"""Layout of reports in a real browser: no clipping, names in sight, legible text, interactive charts, print."""
 
 import json
 import re
@@ -11,6 +11,7 @@ import pytest
 
 from runner.analysis.diff import diff_runs
 from runner.outputs.report.render_html import write_diff, write_report
+from tests.support.report_browser import WIDTHS, faults, unfold
 from tests.support.report_pages import TARGETS, Shape
 from tests.support.rich_pages import write_rich_pages
 
@@ -20,10 +21,9 @@ pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from tests.outputs.test_report_browser import Opener, Scheme, browser, opening
+from tests.support.report_browser import PageOpener, Scheme
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "opening"]
 
 PAGES = {
     "one": (Shape(1, 1, 1),),
@@ -39,16 +39,13 @@ LOOKS: tuple[tuple[str, Scheme], ...] = (("en", "light"), ("zh-CN", "dark"))
 RICH = ("rich", "probed")
 """Pages with calls, thumbnails, rubrics, judged pairs and votes; and with the table of a cache probe."""
 
-WIDTHS = (390, 1000, 1400)
 A4_PX = 718
 """The width of what is printed on A4, at 96 pixels an inch, with Chromium's margins."""
-
-FAULTS = (Path(__file__).parent / "layout_faults.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Write a page of each shape, in both languages where it does not hold both; return the files."""
+    """Write a page of each shape, in both languages if it holds only one; return the files."""
     folder = tmp_path_factory.mktemp("pages")
     written = {name: write_report([shape.run for shape in shapes]) for name, shapes in PAGES.items()}
     base, new = Shape(3, 6, 12), Shape(3, 6, 12, seed=5, run_id="20260103-030405")
@@ -60,36 +57,19 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in written} | write_rich_pages(folder)
 
 
-def opening_in(opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme) -> Page:
+def open_page_in(open_page: PageOpener, pages: dict[str, Path], name: str, language: str, scheme: Scheme) -> Page:
     """Open a page in a language: a report holds both, a comparison is written in one."""
     file = pages.get(name) or pages[f"{name} {language}"]
-    return opening(file, f"#lang={language}", color_scheme=scheme)
-
-
-def unfold(page: Page) -> Page:
-    """Open everything that is folded, and lay out what is far below."""
-    page.evaluate(
-        """() => {
-            for (const each of document.querySelectorAll("details:not(#columns)")) each.open = true;
-            for (const each of document.querySelectorAll("tr.turn")) each.style.contentVisibility = "visible";
-        }"""
-    )
-    return page
-
-
-def faults(page: Page) -> dict[str, list[str]]:
-    """Return what is clipped, too small, broken inside a word, or out of sight when a table is scrolled."""
-    found: dict[str, list[str]] = unfold(page).evaluate(FAULTS)
-    return {kind: examples for kind, examples in found.items() if examples}
+    return open_page(file, f"#lang={language}", color_scheme=scheme)
 
 
 @pytest.mark.parametrize(("language", "scheme"), LOOKS)
 @pytest.mark.parametrize("name", [*PAGES, *RICH, "baseline", "difference"])
 def test_nothing_is_clipped_small_or_broken(
-    opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
+    open_page: PageOpener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
 ) -> None:
-    """At every width and on A4, which does not scroll, everything fits, is 11 px or more, and keeps names in sight."""
-    page = opening_in(opening, pages, name, language, scheme)
+    """At every width and on A4, everything fits, has at least 11 px, and keeps names in sight."""
+    page = open_page_in(open_page, pages, name, language, scheme)
     found = {}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
@@ -98,17 +78,17 @@ def test_nothing_is_clipped_small_or_broken(
     page.set_viewport_size({"width": A4_PX, "height": 1000})
     found["A4"] = faults(page)
     assert found == {place: {} for place in found}
-    if language == "en":  # slow, and no other for the other language
+    if language == "en":  # slow, and the same for the other language
         assert page.pdf().startswith(b"%PDF")
 
 
 @pytest.mark.parametrize(("language", "scheme"), LOOKS)
 @pytest.mark.parametrize("name", ["six", "sweep", "runs", *RICH, "baseline", "difference"])
 def test_a_page_is_accessible(
-    opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
+    open_page: PageOpener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
 ) -> None:
     """axe-core finds no violation with everything unfolded, the contrast of the heat table included."""
-    found = Axe().run(unfold(opening_in(opening, pages, name, language, scheme)))
+    found = Axe().run(unfold(open_page_in(open_page, pages, name, language, scheme)))
     assert found.violations_count == 0, found.generate_report()
 
 
@@ -117,32 +97,36 @@ SECTIONS = """() => [...document.querySelectorAll("main section > h2")].filter(e
 
 
 @pytest.mark.parametrize("name", ["six", "sweep", *RICH, "baseline"])
-def test_the_navigation_leads_to_every_section_in_order(opening: Opener, pages: dict[str, Path], name: str) -> None:
-    """Each section that is shown has its link, in the order of the page; of several of a kind, the first."""
-    page = opening(pages[name])
+def test_the_navigation_leads_to_every_section_in_order(
+    open_page: PageOpener, pages: dict[str, Path], name: str
+) -> None:
+    """Each visible section has a link, in the order of the page; of several of a kind, the first has."""
+    page = open_page(pages[name])
     sections = page.evaluate(SECTIONS)
     links = page.eval_on_selector_all("nav a", "all => all.map(each => each.getAttribute('href'))")
     assert links == sections
 
 
 @pytest.mark.parametrize(("width", "rows"), [(1500, [4]), (1200, [2, 2]), (700, [2, 2]), (390, [1, 1, 1, 1])])
-def test_four_rankings_stand_in_even_rows(opening: Opener, pages: dict[str, Path], width: int, rows: list[int]) -> None:
+def test_four_rankings_stand_in_even_rows(
+    open_page: PageOpener, pages: dict[str, Path], width: int, rows: list[int]
+) -> None:
     """No ranking is alone in a row where others stand side by side."""
-    page = opening(pages["six"], viewport={"width": width, "height": 900})
+    page = open_page(pages["six"], viewport={"width": width, "height": 900})
     tops = page.locator(".ranking").evaluate_all("all => all.map(each => Math.round(each.getBoundingClientRect().top))")
     assert list(Counter(tops).values()) == rows
 
 
-def test_no_line_ends_between_a_number_and_its_percent_sign(opening: Opener, pages: dict[str, Path]) -> None:
+def test_no_line_ends_between_a_number_and_its_percent_sign(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """Sentences and notes of the page, which may be broken, have a no-break space there."""
-    texts = unfold(opening(pages["six"])).locator("p, .notes, .below").all_inner_texts()
+    texts = unfold(open_page(pages["six"])).locator("p, .notes, .below").all_inner_texts()
     assert [text for text in texts if re.search("[0-9] %", text)] == []
     assert any("95\u00a0%" in text for text in texts)
 
 
-def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(opening: Opener, pages: dict[str, Path]) -> None:
-    """Each is drawn as what it is, with its figures, and the picture is loaded from the page itself."""
-    page = opening(pages["english-rich"])
+def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Each has its own form and figures, and the picture is loaded from the page itself."""
+    page = open_page(pages["english-rich"])
     expect(page.locator("#reply-1-1 .call code, #reply-1-1 .call b, #reply-1-1 .call").first).to_contain_text(
         "get_weather"
     )
@@ -159,9 +143,9 @@ def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(opening: Opener,
     expect(votes).to_contain_text("The majority of people and the judge sim/judge say the same of")
 
 
-def test_the_cache_table_has_a_row_for_each_stage_of_each_target(opening: Opener, pages: dict[str, Path]) -> None:
-    """Cold, at once and after each pause, of both targets."""
-    rows = opening(pages["english-probed"]).locator("table.caches tbody tr")
+def test_the_cache_table_has_a_row_for_each_stage_of_each_target(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Stages are cold, at once and after each pause."""
+    rows = open_page(pages["english-probed"]).locator("table.caches tbody tr")
     stages = ["cold", "again at once", "again after 1 s"]
     assert [each.split("\t")[1] for each in rows.all_inner_texts()] == [*stages, *stages]
 
@@ -181,9 +165,9 @@ NAMES_IN_SIGHT = """() => {
 
 
 @pytest.mark.parametrize("name", ["two", "six", "twelve"])
-def test_names_are_in_sight_at_every_scroll_position(opening: Opener, pages: dict[str, Path], name: str) -> None:
-    """However far down the replies, the headings stand below the toolbar; on a phone each reply has its own."""
-    page = opening(pages[name])
+def test_names_are_in_sight_at_every_scroll_position(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
+    """Headings stick below the toolbar; on a phone each reply has its own."""
+    page = open_page(pages[name])
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         page.evaluate("scrollTo(0, 0)")
@@ -197,9 +181,9 @@ def test_names_are_in_sight_at_every_scroll_position(opening: Opener, pages: dic
         assert found.count(True) >= 5, f"at {width} px: {found}"
 
 
-def test_headings_follow_a_wide_grid_sideways(opening: Opener, pages: dict[str, Path]) -> None:
-    """When the rows are scrolled, each heading stays over its column; and the other way round."""
-    page = opening(pages["twelve"], "#row=2")
+def test_headings_follow_a_wide_grid_sideways(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Scrolling the rows moves each heading with its column, and the other way round."""
+    page = open_page(pages["twelve"], "#row=2")
     for moved in ("#grid > tbody", "#grid > thead"):
         page.evaluate("([moved, by]) => document.querySelector(moved).scrollBy(by, 0)", [moved, 700])
         page.wait_for_function(
@@ -212,9 +196,9 @@ def test_headings_follow_a_wide_grid_sideways(opening: Opener, pages: dict[str, 
         )
 
 
-def test_the_key_j_shows_a_row_whole(opening: Opener, pages: dict[str, Path]) -> None:
-    """The first line of a row that was gone to is below the headings."""
-    page = opening(pages["six"])
+def test_the_key_j_shows_the_first_line_of_a_row(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """The line is below the sticky headings."""
+    page = open_page(pages["six"])
     for _ in range(3):
         page.keyboard.press("j")
         page.wait_for_function(
@@ -226,9 +210,9 @@ def test_the_key_j_shows_a_row_whole(opening: Opener, pages: dict[str, Path]) ->
         )
 
 
-def test_columns_can_be_hidden_and_pinned(opening: Opener, pages: dict[str, Path]) -> None:
+def test_columns_can_be_hidden_and_pinned(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """A hidden column is gone from headings and rows; a pinned one stays beside the prompts; the address keeps both."""
-    page = opening(pages["six"], "#row=1")
+    page = open_page(pages["six"], "#row=1")
     page.locator("#columns summary").click()
     page.get_by_role("checkbox", name=TARGETS[0]).uncheck()
     page.get_by_role("button", name=f"Pin {TARGETS[3]}").click()
@@ -244,9 +228,9 @@ def test_columns_can_be_hidden_and_pinned(opening: Opener, pages: dict[str, Path
         assert abs(box["x"] - (first["x"] + first["width"])) < 2
 
 
-def test_code_keeps_its_indentation(opening: Opener, pages: dict[str, Path]) -> None:
-    """A long line of code scrolls in its box; no line is broken, so indentation is what it was."""
-    page = opening(pages["six"], "#row=3")
+def test_code_keeps_its_indentation(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """A long line of code scrolls in its box; lines are not wrapped."""
+    page = open_page(pages["six"], "#row=3")
     box = page.locator("#reply-3-1 pre")
     lines = box.inner_text().rstrip().split("\n")
     assert lines[1].startswith("    result")
@@ -258,9 +242,9 @@ def test_code_keeps_its_indentation(opening: Opener, pages: dict[str, Path]) -> 
 # -- At a glance -------------------------------------------------------------------------------------------------------
 
 
-def test_the_glance_switches_its_figure_and_leads_to_a_reply(opening: Opener, pages: dict[str, Path]) -> None:
-    """One figure is shown at a time; a cell shows its reply, although a filter hid the row."""
-    page = opening(pages["six"], "#show=failed")
+def test_the_glance_switches_its_figure_and_leads_to_a_reply(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """One figure is shown at a time; a cell shows its reply, even if a filter hid the row."""
+    page = open_page(pages["six"], "#show=failed")
     glance = page.locator(".glance")
     expect(glance.locator(".m.ttft").first).to_be_visible()
     page.get_by_role("radio", name="cost").check()
@@ -276,7 +260,7 @@ def test_the_glance_switches_its_figure_and_leads_to_a_reply(opening: Opener, pa
 
 
 @dataclass(frozen=True)
-class Chart:
+class DisplayedChart:
     """A chart on a page."""
 
     page: Page
@@ -284,14 +268,14 @@ class Chart:
 
     @property
     def box(self) -> str:
-        """The selector of its drawing that is shown."""
+        """The selector of its visible drawing."""
         return f"figure:has(h3:has-text('{self.title}')) .drawing:visible svg"
 
 
-def test_a_chart_answers_a_pointer(opening: Opener, pages: dict[str, Path]) -> None:
-    """Near a dot its request and value are shown, and hidden again when the pointer leaves."""
-    page = opening(pages["two"])
-    chart = page.locator(Chart(page, "Time to first text of every request").box)
+def test_a_chart_answers_a_pointer(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Near a dot its request and value are shown, and hidden when the pointer leaves."""
+    page = open_page(pages["two"])
+    chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
     chart.scroll_into_view_if_needed()
     x, y = chart.evaluate(
         """svg => {
@@ -308,9 +292,9 @@ def test_a_chart_answers_a_pointer(opening: Opener, pages: dict[str, Path]) -> N
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_every_chart_answers_the_keyboard(opening: Opener, pages: dict[str, Path], width: int) -> None:
-    """The first arrow key on any chart reads a mark that lies inside the chart."""
-    page = unfold(opening(pages["two"], viewport={"width": width, "height": 900}))
+def test_every_chart_answers_the_keyboard(open_page: PageOpener, pages: dict[str, Path], width: int) -> None:
+    """The first arrow key on any chart reads a mark inside the chart."""
+    page = unfold(open_page(pages["two"], viewport={"width": width, "height": 900}))
     charts = page.locator(".drawing:visible svg").all()
     assert len(charts) >= 6
     for chart in charts:
@@ -324,19 +308,19 @@ def test_every_chart_answers_the_keyboard(opening: Opener, pages: dict[str, Path
         assert box["y"] - 8 <= ring["y"] <= box["y"] + box["height"]
 
 
-def test_the_first_arrow_key_reads_the_first_or_the_last_mark(opening: Opener, pages: dict[str, Path]) -> None:
-    """To the right the first one, to the left the last one; one more key to the right is at the first again."""
+def test_the_first_arrow_key_reads_the_first_or_the_last_mark(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Right reads the first one, left the last one; after the last mark, right returns to the first."""
     for key, following in (("ArrowRight", "1"), ("ArrowLeft", "0")):
-        page = opening(pages["two"])
-        chart = page.locator(Chart(page, "Time to first text of every request").box)
+        page = open_page(pages["two"])
+        chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
         chart.press(key)
         chart.press("ArrowRight")
         assert chart.get_attribute("data-at") == following
 
 
-def test_the_legend_switches_targets_and_the_button_the_scale(opening: Opener, pages: dict[str, Path]) -> None:
+def test_the_legend_switches_targets_and_the_button_the_scale(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """A target that is switched off is drawn nowhere; the other scale has the same dots elsewhere."""
-    page = unfold(opening(pages["two"]))
+    page = unfold(open_page(pages["two"]))
     drawn = page.locator(".drawing:visible [data-target='1']:not(.off)")
     assert drawn.count() >= 6
     page.locator(".legend button").nth(1).click()
@@ -352,9 +336,9 @@ def test_the_legend_switches_targets_and_the_button_the_scale(opening: Opener, p
     assert before != after
 
 
-def test_charts_of_several_runs_share_their_scale(opening: Opener, pages: dict[str, Path]) -> None:
+def test_charts_of_several_runs_share_their_scale(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """Charts of one kind stand side by side, name their run, and have the same ticks."""
-    page = opening(pages["runs"])
+    page = open_page(pages["runs"])
     titles = page.locator("#charts ~ .charts h3").all_inner_texts()
     assert titles == [
         "Time to first text of every request, by target · run 1",
@@ -368,9 +352,9 @@ def test_charts_of_several_runs_share_their_scale(opening: Opener, pages: dict[s
 # -- Blind vote --------------------------------------------------------------------------------------------------------
 
 
-def test_a_blind_vote_skips_identical_replies(opening: Opener, pages: dict[str, Path]) -> None:
-    """Two cases in which everyone replied the same are not asked about, and not counted."""
-    page = opening(pages["two"], "#blind")
+def test_a_blind_vote_skips_identical_replies(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """Two cases in which all replies are equal are skipped, and not counted."""
+    page = open_page(pages["two"], "#blind")
     expect(page.locator("#voted")).to_have_text("0 of 11 voted")
     assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
     page.keyboard.press("j")
@@ -379,25 +363,25 @@ def test_a_blind_vote_skips_identical_replies(opening: Opener, pages: dict[str, 
     expect(page.locator("tr[aria-current] .label")).to_have_text("case-01")
 
 
-def test_a_reply_that_stands_alone_is_not_voted_on(opening: Opener, pages: dict[str, Path]) -> None:
-    """Where one target failed and all others replied the same, there is nothing to choose between."""
-    page = opening(pages["six"], "#blind")
+def test_a_reply_that_stands_alone_is_not_voted_on(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """If one target failed and all others replied the same, there is no choice."""
+    page = open_page(pages["six"], "#blind")
     assert page.evaluate("turns[3].cells.filter((_, column) => turns[3].textOf(column) === null).length") >= 1
     assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
 
 
 def test_votes_on_several_runs_name_the_run_of_each_reply(
-    opening: Opener, pages: dict[str, Path], tmp_path: Path
+    open_page: PageOpener, pages: dict[str, Path], tmp_path: Path
 ) -> None:
     """Each vote has the run of each target and of the winner, by its place in the file's list of runs."""
-    page = opening(pages["runs"], "#blind&row=1")
+    page = open_page(pages["runs"], "#blind&row=1")
     page.keyboard.press("2")
     page.keyboard.press("t")
     column = page.evaluate("turns[0].order[1]")
     page.keyboard.press("b")
     with page.expect_download() as download:
         page.get_by_role("button", name="Export as JSON").click()
-    opening.events.clear()  # the download is a blob of the page's own
+    open_page.events.clear()  # the download is a blob of the page's own
     download.value.save_as(tmp_path / "votes.json")
     exported = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
     assert (exported["run_id"], exported["suite_digest"]) == (None, None)
@@ -418,8 +402,8 @@ def shapes() -> Iterator[Shape]:
         yield from of_page
 
 
-def test_the_shapes_are_what_they_say() -> None:
-    """Every shape has its targets and cases, and failures where a target is down."""
+def test_the_shapes_have_their_targets_cases_and_failures() -> None:
+    """The pages of these tests are made from them."""
     for shape in shapes():
         run = replace(shape).run
         assert len(run.summary) == shape.targets
@@ -427,25 +411,25 @@ def test_the_shapes_are_what_they_say() -> None:
         assert bool(run.failures) == (shape.down is not None)
 
 
-def test_the_browser_is_the_real_one(browser: Browser) -> None:
-    """Chromium draws these pages."""
+def test_the_browser_is_chromium(browser: Browser) -> None:
+    """Chromium renders these pages."""
     assert browser.browser_type.name == "chromium"
 
 
 # -- Languages ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_page_can_be_read_in_chinese(opening: Opener, pages: dict[str, Path]) -> None:
+def test_a_page_can_be_read_in_chinese(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """The address switches headings and controls to Chinese."""
-    page = opening(pages["six"], "#lang=zh-CN")
+    page = open_page(pages["six"], "#lang=zh-CN")
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     expect(page.get_by_role("heading", name="汇总")).to_be_visible()
     expect(page.locator("#shown")).to_have_text("显示 13 行")
 
 
-def test_the_language_is_that_of_the_writer_until_it_is_switched(opening: Opener, pages: dict[str, Path]) -> None:
-    """Written in English, it opens so in a Chinese browser; the button switches, and the address keeps it."""
-    page = opening(pages["two"], locale="zh-CN")
+def test_the_language_is_that_of_the_writer_until_it_is_switched(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """A page written in English opens so in a Chinese browser; the button switches, and the address keeps it."""
+    page = open_page(pages["two"], locale="zh-CN")
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
     page.locator("#language").click()
     expect(page.get_by_role("heading", name="排名")).to_be_visible()
@@ -455,4 +439,4 @@ def test_the_language_is_that_of_the_writer_until_it_is_switched(opening: Opener
     assert page.evaluate("location.hash") == "#raw&lang=zh-CN"
     page.locator("#language").click()
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
-    opening.events.clear()  # the page was loaded anew
+    open_page.events.clear()  # the page was loaded again

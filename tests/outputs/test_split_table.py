@@ -1,4 +1,4 @@
-"""Tests of tables on a narrow terminal: no name is squeezed, no figure is broken, and no column is left out."""
+"""Tables on a narrow terminal: no name is squeezed, no figure is wrapped, and no column is left out."""
 
 import re
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def test_a_wide_console_has_one_table() -> None:
 
 
 def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None:
-    """All rows have the same columns of figures."""
+    """All rows then have the same columns of figures."""
     table = TextTable(
         ("target", "n", "TTFT", "total"), ((LONG, "3", "2 ms", "3 ms"), ("a", "40", "9 ms", "9 ms")), frozenset({0})
     )
@@ -73,7 +73,7 @@ def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None
 
 
 def test_a_name_stands_once_above_the_rows_that_share_it() -> None:
-    """A name is repeated if rows of another name come between."""
+    """It is repeated if rows of another name come between."""
     rows = ((LONG, "1", "2 ms"), (LONG, "2", "3 ms"), ("a", "1", "4 ms"), (LONG, "3", "9 ms"))
     lines = write_split(SplitTable(TextTable(("target", "n", "TTFT"), rows, frozenset({0}))), 30).splitlines()
     assert [line.split()[0] for line in lines[1:]] == [

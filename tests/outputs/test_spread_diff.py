@@ -1,4 +1,4 @@
-"""Tests of comparisons of runs spread over hours: each names its time span, in both languages."""
+"""Comparisons of runs spread over hours: each names its time span, in both languages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ DAY_S = 86_400.0
 
 
 def spread_run(folder: Path, spread_s: float | None, rounds: int = 8) -> Run:
-    """Return a run of two targets with rounds spread over a number of seconds."""
+    """Return a run of two targets with rounds spread over this many seconds."""
     random, step = Random(1), timedelta(seconds=(spread_s or 8.0) / rounds)
     records = [
         answered(target, "one", number, random.lognormvariate(0, 0.1), started_at=(FIRST + number * step).isoformat())
@@ -41,7 +41,7 @@ def spread_run(folder: Path, spread_s: float | None, rounds: int = 8) -> Run:
         (DAY_S, None, "only base is spread, over 24 h: it is compared with a single time", "只有基准"),
     ],
 )  # fmt: skip
-def test_two_runs_say_of_what_span_their_verdicts_speak(
+def test_verdicts_of_two_spread_runs_name_their_spans(
     tmp_path: Path, base_s: float | None, new_s: float | None, said: str, in_chinese: str
 ) -> None:
     """Each run's line has its rounds and time span; no warning has raw seconds."""
@@ -58,7 +58,7 @@ def test_two_runs_say_of_what_span_their_verdicts_speak(
     assert not any("spread" in warning for warning in difference.warnings)
 
 
-def test_pairs_of_a_spread_run_speak_of_its_span(tmp_path: Path) -> None:
+def test_pairs_of_a_spread_run_name_its_span(tmp_path: Path) -> None:
     """As in any run, drift affects both targets of a pair."""
     with in_language("en"):
         sentence = describe_pairing(diff_within(spread_run(tmp_path / "run", DAY_S), "acme/m", "acme/n"))

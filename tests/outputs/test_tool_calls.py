@@ -1,4 +1,4 @@
-"""Tests of tool calls in every output: drawn as calls, kept as JSON, and escaped as text."""
+"""Tool calls in every output: shown as calls, kept as JSON, and escaped as text."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The variants of a model in a report: together in the summary, and drawn as a sweep."""
+"""The variants of a model in a report: grouped in the summary, and drawn as a sweep."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ MS = 1_000_000
 
 
 def records(model: str, variant: str | None, ttft_ms: float, *, tokens: int = 10, n: int = 1) -> list[Record]:
-    """Return requests to a target, whose replies last three times as long as their TTFT."""
+    """Return requests to a target whose replies last three times as long as their TTFT."""
     at_us = (round(ttft_ms * 1000), round(3 * ttft_ms * 1000))
     return [
         Record(
@@ -82,7 +82,7 @@ SWEPT = [
 
 
 def test_variants_are_grouped_by_their_model() -> None:
-    """A model with one variant is no group, nor is one whose own name has a `#`."""
+    """A model with one variant is no group, nor is one whose name has a `#`."""
     run = run_of(SWEPT)
     groups = group_variants(run.targets, run.header.variants)
     assert [(str(group.model), list(group.variants)) for group in groups] == [
@@ -92,7 +92,7 @@ def test_variants_are_grouped_by_their_model() -> None:
 
 
 def test_the_summary_has_the_variants_of_a_model_together() -> None:
-    """They stand in the suite's order under their model, where the fastest of them would be; the first row heads."""
+    """They are in the suite's order under their model, at the place of the fastest; the first row has the heading."""
     rows = tabulate_targets(target_columns([run_of(SWEPT)]), ()).rows
     assert [(row.label, row.model, row.settings) for row in rows] == [
         ("acme/small#off", "acme/small", "thinking: off"),
@@ -106,7 +106,7 @@ def test_the_summary_has_the_variants_of_a_model_together() -> None:
 
 
 def test_results_and_terminal_have_the_variants_of_a_model_together() -> None:
-    """Markdown in the suite's order below the model, with their settings; the terminal where the fastest is."""
+    """Markdown lists them in the suite's order with their settings, the terminal at the place of the fastest."""
     run = run_of(SWEPT)
     table = write_markdown(run).partition("## Summary")[2].partition("p50 is the median")[0]
     assert [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]] == [
@@ -129,7 +129,7 @@ def test_results_and_terminal_have_the_variants_of_a_model_together() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([0.0, 1.0, 2.0, inf])), max_size=12))
 def test_places_are_kept_together_and_each_stands_once(found: list[tuple[str | None, float]]) -> None:
-    """A model's targets are neighbours, in their own order; bests of models and lone targets ascend."""
+    """Targets of a model are neighbours in their order; the best of each model and single targets ascend."""
     models, ranks = [model for model, _ in found], [(rank,) for _, rank in found]
     places = keep_together(models, ranks)
     assert sorted(places) == list(range(len(found)))
@@ -144,7 +144,7 @@ def test_places_are_kept_together_and_each_stands_once(found: list[tuple[str | N
 
 
 def test_two_runs_have_groups_of_their_own() -> None:
-    """Variants of one run do not stand among those of another."""
+    """Variants of one run are not grouped with those of another."""
     rows = tabulate_targets(target_columns([run_of(SWEPT[:5]), run_of(SWEPT[:5])]), ()).rows
     assert [row.model for row in rows if row.model] == [
         "acme/small · run 1",
@@ -157,7 +157,7 @@ def test_two_runs_have_groups_of_their_own() -> None:
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_the_sweep_has_a_row_for_each_variant_and_a_column_for_each_figure(width: float) -> None:
-    """Each has its dot under its own scale, and every figure can be read; other targets are counted in the caption."""
+    """Each dot has its own scale, and every figure can be read; other targets are counted in the caption."""
     canvas = Canvas(width=width)
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     prices = {f"acme/{model}#{variant}": price for model in ("big", "small") for variant in ("off", "high")}
@@ -177,8 +177,8 @@ def test_the_sweep_has_a_row_for_each_variant_and_a_column_for_each_figure(width
     assert "3 of 7 targets are not drawn: their model was asked in one way only." in chart.caption
 
 
-def test_the_caption_speaks_of_what_is_drawn() -> None:
-    """Of a cost only where there is one, and of a pass rate only where checks were made."""
+def test_the_caption_names_only_the_drawn_figures() -> None:
+    """A cost or a pass rate is named only if it is drawn."""
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     prices = {f"acme/{model}#{variant}": price for model in ("big", "small") for variant in ("off", "high")}
     checks = {"one": {"line": 1, "turns": 1, "checks": {"contains": "x"}}}
@@ -208,7 +208,7 @@ def test_a_higher_figure_is_further_to_the_right() -> None:
 
 @pytest.mark.parametrize("found", [SWEPT[2:4], [], records("m", "a", 5)])
 def test_without_several_variants_there_is_no_sweep(found: list[Record]) -> None:
-    """One variant of a model shows nothing that other charts do not."""
+    """With one variant other charts show the same."""
     assert draw_variants(run_of(found)) is None
 
 
@@ -226,7 +226,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9._=+-]{1,60}", fullmatch=True)
 def test_any_sweep_is_drawn_within_its_bounds(
     variants: list[str], ttft_ms: list[float], tokens: int, model: str, width: float
 ) -> None:
-    """No label covers another, whatever the names and figures are."""
+    """For any names and figures, no label covers another."""
     found = [
         record
         for variant, ttft in zip(variants, ttft_ms, strict=False)

@@ -1,4 +1,4 @@
-"""Tests of line breaks on a terminal: between Chinese characters, and by the rules for punctuation."""
+"""Line breaks on a terminal: between Chinese characters, and by the rules for punctuation."""
 
 from io import StringIO
 
@@ -18,8 +18,8 @@ def lines_of(text: str, columns: int) -> list[str]:
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
-def test_a_chinese_sentence_behind_a_word_fills_the_line() -> None:
-    """The sentence does not move to the next line as a whole, which would leave a gap."""
+def test_a_chinese_sentence_after_a_word_fills_the_line() -> None:
+    """It does not move to the next line as a whole, which would leave a gap."""
     text = "return x  # 很长的注释很长的注释很长的注释很长的注释很长的注释"
     first, *_ = lines_of(text, 40)
     assert wcswidth(first) >= 39

@@ -1,4 +1,4 @@
-"""Requests whose beginnings caches may know: keys, messages, what is sent beside those that count, and the forecast."""
+"""Requests for prefix caches: sized inputs, warming requests, cache probes, and their forecast."""
 
 import json
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def texts(request: Request, salt: str = "s", probe: InputProbe | None = KNOWN) -
 
 
 def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
-    """With four characters in each token, all texts of the request have the wanted tokens together."""
+    """With four characters in each token, all texts of the request have the requested tokens together."""
     system, asked = texts(opening(SIZED, prefix="> "))
     assert asked.startswith("> It was a dark night. ")
     assert asked.endswith("\n\nWho?")
@@ -58,7 +58,7 @@ def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
 
 
 def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
-    """The wanted size is that of the whole request; the tokens of files are an estimate."""
+    """The requested size is that of the whole request; the tokens of files are an estimate."""
     said = Message("assistant", "", calls=(ToolCall("get_weather", '{"city": "Oslo"}', "c1"),))
     history = (Message("user", "Warm?"), said, Message("tool", "18 degrees", call_id="c1"))
     short = replace(TOOL, description="The weather.")
@@ -80,7 +80,7 @@ def test_a_later_turn_sends_the_same_text_again() -> None:
 
 
 def test_the_key_has_size_and_text_and_not_the_cut() -> None:
-    """What a probe finds changes no key, and a case without an input has the key that it always had."""
+    """The result of a probe changes no key, and a case without an input keeps its key."""
     keys = {
         opening(replace(SIZED, input=sized)).key
         for sized in (None, BOOK, LARGE, SizedInput.of(500, "Another.", "book.txt"))
@@ -118,8 +118,8 @@ def test_each_target_is_probed_once_for_each_text() -> None:
 # Warm caches
 
 
-def test_a_warming_request_sends_what_the_conversation_begins_with() -> None:
-    """The beginning is sent exactly as it will be sent again, under a key of its own."""
+def test_a_warming_request_sends_the_prefix_of_the_conversation() -> None:
+    """It is byte for byte the prefix that will be sent again, under its own key."""
     first = opening(SIZED, cache="warm", max_tokens=900)
     warming = warm_request(first)
     assert texts(warming) == texts(first)
@@ -138,7 +138,7 @@ def test_cases_that_begin_alike_are_warmed_once() -> None:
 
 @pytest.mark.parametrize("parameters", [{"thinking": "high"}, {"extra_body": {"thinking": {"budget_tokens": 2000}}}])
 def test_the_limit_of_a_target_that_thinks_stays(parameters: dict[str, Any]) -> None:
-    """Some providers refuse a limit below the tokens that thinking may take."""
+    """Some providers refuse a limit below the tokens of thinking."""
     thinking = target(max_tokens=4_000, **parameters)
     assert with_short_replies(thinking) == thinking
 
@@ -152,7 +152,7 @@ IDLE_S = st.lists(st.sampled_from([0.0, 1.0, 60.0]), min_size=1, max_size=4)
 def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
     idle_s: Sequence[float], repeat: int, salt: str
 ) -> None:
-    """Each case, round and run has its own random word in front."""
+    """Each case, round and run has its own nonce."""
     suite = probe_caches(Suite("s", (SIZED, PLAIN), "d"), [0.0, *idle_s])
     firsts = []
     for case in suite.cases:
@@ -172,7 +172,7 @@ def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
 
 
 def test_a_probe_is_no_run_of_its_suite() -> None:
-    """Its digest and its keys are its own: history must not compare the two."""
+    """It has its own digest and keys, because a history must not compare the two."""
     suite = Suite("s", (PLAIN,), "d")
     probes = [probe_caches(suite, idle_s) for idle_s in ([0.0, 0.0], [0.0, 0.0, 60.0])]
     assert len({suite.digest, *(each.digest for each in probes)}) == 3
@@ -181,7 +181,7 @@ def test_a_probe_is_no_run_of_its_suite() -> None:
 
 
 def test_a_history_is_before_the_text() -> None:
-    """The history counts towards the size, and a probe sends it, too."""
+    """It counts towards the size, and a probe sends it, too."""
     case = replace(SIZED, history=(Message("user", "Hello"), Message("assistant", "Yes?")))
     (probed,) = probe_caches(Suite("s", (case,), "d"), [0.0, 0.0]).cases
     assert len("".join(texts(opening(case)))) == 4 * 500
@@ -203,7 +203,7 @@ def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
 
 
 def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
-    """A probe for each text and a request for each beginning; the sizes are an estimate beside the bound."""
+    """There is a probe for each text and a request for each prefix; sizes are an estimate beside the bound."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     plan = Plan((SIZED, PLAIN), (target(cache="warm", max_tokens=10),), repeat=3)
     (found,) = forecast_plan(plan, {"p": row}, {}).targets
@@ -215,7 +215,7 @@ def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
 
 
 def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
-    """The earlier replies are not part of the request."""
+    """Earlier replies are not part of the repeated request."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
     once, thrice = (
@@ -233,7 +233,7 @@ CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_st
 
 
 def test_files_that_warm_a_cache_are_counted() -> None:
-    """Their bytes go out once more, and their tokens are in the bound."""
+    """Their bytes are sent once more, and their tokens are in the bound."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     cold, warm = forecast_plan(
         Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
@@ -245,7 +245,7 @@ def test_files_that_warm_a_cache_are_counted() -> None:
 
 
 def test_a_probe_repeats_a_request_with_files() -> None:
-    """Each repetition sends those of the first turn, once; the forecast counts them so."""
+    """Each repetition sends the files of the first turn once, and the forecast counts them."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (SEEN,), "d"), [0.0, 0.0, 60.0])
     request = Request(target(), suite.cases[0], 1, 1)
@@ -261,19 +261,19 @@ def test_a_probe_repeats_a_request_with_files() -> None:
 
 
 def test_a_probe_sends_no_results_of_tools() -> None:
-    """A reply that calls a tool is followed by the next repetition, under its number."""
+    """After a reply that calls a tool comes the next repetition, under its number."""
     suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
     first = Request(target(), suite.cases[0], 1, 1)
     second = first.follow(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "Warm?")
     assert second.messages("salt") == first.messages("salt")
-    assert second.earlier_calls == ()  # which checks count
+    assert second.earlier_calls == ()  # checks apply to it
     assert Plan(suite.cases, (target(),)).requests == 3
 
 
-def test_tools_and_files_make_a_beginning_long() -> None:
-    """The warning of short ones counts them."""
+def test_tools_and_files_count_towards_the_prefix() -> None:
+    """The warning of short prefixes includes them."""
     tools = Parameters(tools=(TOOL,))
     assert describe_short(Suite("s", (CALLING,), "d", parameters=tools)) is None
     large = replace(IMAGE, width=2_000, height=1_000)

@@ -129,7 +129,7 @@ def test_reply_limit_is_that_of_every_dialect(api: Api) -> None:
 
 
 def test_a_limit_that_a_model_refuses_does_not_count() -> None:
-    """It is not sent, so it bounds nothing."""
+    """It is not sent, so it is no bound."""
     assert reply_limit(Target("p", "a", BRIEF), Row(refuses={"max_tokens": ("a",)})) is None
 
 
@@ -200,8 +200,8 @@ def test_a_rate_counts_conversations(repeat: int | None, load: LoadProfile, star
     assert forecast_of(plan_of(2, repeat=repeat), load=load).lanes[0].by_requests_s == start_s
 
 
-def test_a_limit_below_the_sum_of_the_rows_is_said() -> None:
-    """Five requests at each of three levels are fifteen; a row has what its target may get of them."""
+def test_a_limit_below_the_sum_of_the_rows_is_noted() -> None:
+    """Five requests at each of three levels are fifteen; each row has the share of its target."""
     targets = tuple(Target("p", model, BRIEF) for model in "abc")
     forecast = forecast_of(plan_of(4, targets=targets, repeat=None, levels=3), load=LoadProfile(max_requests=5))
     assert [each.requests for each in forecast.targets] == [12, 12, 12]
@@ -249,7 +249,7 @@ def test_printed_forecast_names_what_has_no_limit() -> None:
 
 
 def test_forecast_counts_every_node_that_asks_everything() -> None:
-    """Requests, tokens and cost are those of all nodes; a limit on all requests leaves fewer rounds for each."""
+    """Requests, tokens and cost are sums over nodes; a limit on all requests leaves fewer rounds for each."""
     vantages = (Node("x", None), Node("y", None))
     alone, wide = (forecast_of(plan_of(1, repeat=3, vantages=nodes), a=PRICE) for nodes in ((), vantages))
     assert describe_plan("s", wide).endswith("asked 3 times, of 1 target, from each of 2 nodes: 6 requests.")
@@ -276,7 +276,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def test_compare_plan_needs_no_key_and_writes_no_file(tmp_path: Path) -> None:
-    """A named target without its key is shown with a hint, where `run` would stop with 4."""
+    """A named target without its key is shown with a hint, where `run` would exit with 4."""
     write_yaml(tmp_path / "compare.yaml", {"prices": {"zhipu/*": {"currency": "CNY", "input": 8, "output": 28}}})
     said = run_plan(tmp_path, "-m", "zhipu/glm-5.3", "-m", "deepseek/deepseek-flash", "--repeat", "10")
     assert "asked 10 times, of 2 targets: 20 requests." in said

@@ -130,7 +130,7 @@ TWENTY = Plan(
 
 
 def test_order_and_keys_are_the_same_in_another_process() -> None:
-    """Neither depends on what differs between processes, such as the hash seed of strings."""
+    """They do not depend on the hash seed of strings or other state of a process."""
     program = (
         "import json, runpy, sys; this = runpy.run_path(sys.argv[1]); plan = this['TWENTY']\n"
         "print(json.dumps([this['order'](plan), [request.key for request in this['first_requests'](plan)]]))"
@@ -157,7 +157,7 @@ def test_rounds_and_seeds_are_shuffled_differently() -> None:
 
 
 def test_targets_are_interleaved_within_a_block() -> None:
-    """No target is asked all its cases in a row, so that drift affects all targets."""
+    """No target gets all its cases in a row, so that drift affects all targets."""
     block = [target for number, target, _ in order(TWENTY) if number == 1]
     runs = 1 + sum(before != after for before, after in pairwise(block))
     assert runs > 2 * len(TWENTY.targets)
@@ -170,7 +170,7 @@ def test_as_written_goes_target_by_target_and_case_by_case() -> None:
 
 
 def test_a_plan_is_lazy() -> None:
-    """A plan of a billion requests gives its first one at once."""
+    """A plan of a billion requests yields its first one at once."""
     plan = replace(TWENTY, repeat=50_000_000)
     assert len(plan) == plan.requests == 1_000_000_000
     assert next(first_requests(plan)).block == 1
@@ -198,7 +198,7 @@ def tracemalloc_peak(act: Callable[[], object]) -> int:
 
 @given(PLANS, VANTAGES, st.integers(0, 2))
 def test_every_vantage_asks_everything_once(plan: Plan, vantages: tuple[Node, ...], warmups: int) -> None:
-    """Each request exists for each node, under its own key; warm-ups too."""
+    """Each request exists for each node, under its own key, and so does each warm-up."""
     alone, wide = replace(plan, warmups=warmups), replace(plan, warmups=warmups, vantages=vantages)
     assert len(wide) == len(alone) * len(vantages) == wide.requests_a_round * (plan.repeat or 0)
     assert wide.conversations_with("a") == (alone.conversations_with("a") or 0) * len(vantages)
@@ -226,7 +226,7 @@ def test_vantages_ask_a_pair_one_after_the_other(plan: Plan, vantages: tuple[Nod
 
 
 def test_no_vantage_is_always_first() -> None:
-    """The first node is drawn for each pair, by the seed, so that a warm cache favours none."""
+    """The first node of each pair is random, by the seed, so that a warm cache favours none."""
     nodes = tuple(Node(name, None) for name in "xyz")
     plan = replace(TWENTY, repeat=60, vantages=nodes)
     firsts = Counter(request.vantage for request in itertools.islice(first_requests(plan), 0, None, len(nodes)))
@@ -249,7 +249,7 @@ def test_a_skipped_turn_has_its_vantage() -> None:
     assert (REQUEST.skipped(1).node, REQUEST.skipped(1).region) == (None, None)
 
 
-# Without end, and over again
+# Unlimited rounds, and levels
 
 
 @given(PLANS)
@@ -264,14 +264,14 @@ def test_an_unlimited_plan_has_the_order_of_a_limited_one(plan: Plan) -> None:
 
 
 def test_an_unlimited_plan_without_cases_is_empty() -> None:
-    """It does not loop for ever."""
+    """It does not loop forever."""
     assert list(first_requests(Plan((), (TARGET,), repeat=None))) == []
     assert list(first_requests(Plan((CASE,), (), repeat=None))) == []
 
 
 @given(PLANS, st.integers(1, 3), st.booleans())
 def test_each_level_has_its_own_rounds(plan: Plan, levels: int, endless: bool) -> None:
-    """The level follows from a round's number, every level asks everything, and keys are unique."""
+    """The level follows from the number of a round, every level has all requests, and keys are unique."""
     swept = replace(plan, levels=levels, repeat=None if endless else plan.repeat)
     keys = []
     for level in range(levels):
@@ -285,7 +285,7 @@ def test_each_level_has_its_own_rounds(plan: Plan, levels: int, endless: bool) -
 
 @given(st.integers(0, 60), SEEDS)
 def test_a_shuffle_is_a_permutation(count: int, seed: int) -> None:
-    """It has each number once, whatever the seed."""
+    """It has each number once, for any seed."""
     assert sorted(_shuffle(count, str(seed))) == list(range(count))
 
 
@@ -342,8 +342,8 @@ def test_a_reply_leads_to_the_next_turn() -> None:
 
 
 @given(st.integers(0, 2), st.text(max_size=3))
-def test_later_turns_after_a_failure(answered: int, reply: str) -> None:
-    """They are those that a reply would have led to, under the same keys."""
+def test_turns_after_a_failure_have_the_keys_of_unsent_requests(answered: int, reply: str) -> None:
+    """They are those that a reply would have led to."""
     failed = replace(REQUEST, replies=(EarlierReply(reply),) * answered)
     later = list(failed.later_turns())
     assert [request.turn for request in later] == list(range(answered + 2, 4))
@@ -365,7 +365,7 @@ def test_the_identity_of_a_request_has_its_values_and_the_text_of_its_turn() -> 
 
 
 def test_messages_are_system_history_turns() -> None:
-    """The given messages precede the user's turns, and the case's system message replaces the default."""
+    """The given history precedes the user's turns, and the case's system message replaces the default."""
     history = (Message("user", "Hi"), Message("assistant", "Hello"))
     request = with_parameters(with_case(REQUEST, history=history), system="Be brief.")
     assert contents(request) == [
@@ -377,8 +377,8 @@ def test_messages_are_system_history_turns() -> None:
     assert contents(with_case(request, system="Be kind."))[0] == ("system", "Be kind.")
 
 
-def test_text_around_prompts_is_sent_and_is_no_part_of_them() -> None:
-    """Every turn of the user has it, the given history has not, and the prompt in results is the bare one."""
+def test_prefix_and_suffix_are_sent_and_not_part_of_the_prompt() -> None:
+    """Every turn of the user has them, the given history has not, and results show the bare prompt."""
     history = (Message("user", "Hi"), Message("assistant", "Hello"))
     wrapped = with_parameters(with_case(REQUEST, history=history), prefix="Q: ", suffix=" A:")
     request = replace(wrapped, replies=(EarlierReply("I am."),))
@@ -509,13 +509,13 @@ def test_the_key_ignores_what_is_not_sent(name: str) -> None:
 
 
 def test_the_key_ignores_replies() -> None:
-    """A turn keeps its key from run to run, though replies differ."""
+    """A turn keeps its key from run to run, although replies differ."""
     assert REQUEST.follow(EarlierReply("yes")).key == REQUEST.follow(EarlierReply("no")).key  # type: ignore[union-attr]
 
 
 @given(CASES, CASES)
 def test_keys_are_equal_if_the_content_is(one: tuple[Case, ...], other: tuple[Case, ...]) -> None:
-    """Requests of two cases share a key if, and only if, id and turns so far are equal."""
+    """Requests of two cases share a key if and only if id and turns so far are equal."""
     assume(one and other)
     first, second = (Request(TARGET, cases[0], 1, 1) for cases in (one, other))
     same = (first.case.id, first.case.turns[:1]) == (second.case.id, second.case.turns[:1])

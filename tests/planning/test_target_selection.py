@@ -45,7 +45,7 @@ def choose(
     registry: Registry = REGISTRY,
     skip_missing: bool = False,
 ) -> SelectedTargets:
-    """Choose as a command with these options would."""
+    """Select targets as a command with these options would."""
     return choose_targets(suite, TargetSelection(models, providers, skip_missing), registry, environ)
 
 
@@ -92,7 +92,7 @@ def test_the_simulator_is_asked_only_by_name() -> None:
 
 
 def test_an_unusable_configured_provider_is_left_out_with_a_note() -> None:
-    """The others are asked, and a note has the reason."""
+    """The others are used, and the note has the reason."""
     choice = choose(environ={**RED, "BLUE_API_KEY": "your-api-key", **BARE})
     assert [target.provider for target in choice.targets] == ["red", "red"]
     assert [note.split()[0] for note in choice.notes] == ["BLUE_API_KEY", "bare"]
@@ -125,7 +125,7 @@ def test_a_suites_targets_keep_their_parameters_when_named() -> None:
 
 
 def test_a_model_listed_at_a_router_is_meant_by_its_own_name() -> None:
-    """vendor/model selects it where the vendor is a provider too, unless that provider's model is listed itself."""
+    """vendor/model selects it even if the vendor is a provider, too, unless that provider's model is listed itself."""
     routed = listing(("bare", ("red/x",)))
     assert [target.name for target in choose("red/x", suite=routed, environ={**RED, **BARE}).targets] == ["bare/red/x"]
     assert [target.name for target in choose("red/*", suite=routed, environ={**RED, **BARE}).targets] == ["bare/red/x"]
@@ -171,7 +171,10 @@ VARIED = replace(
     ],
 )
 def test_a_variant_is_named_like_any_target(models: list[str], names: list[str]) -> None:
-    """A model stands for all its variants; a model's own `#` begins no variant; others have those of every target."""
+    """A model stands for all its variants.
+
+    A `#` in a model's name starts no variant; others have those of every target.
+    """
     targets = choose(*models, suite=VARIED).targets
     assert [target.name for target in targets] == names
     known = {variant.name: variant.parameters for variant in (*VARIANTS, *EVERYWHERE)}
@@ -197,7 +200,7 @@ def test_default_models_have_the_variants_of_every_target() -> None:
 
 
 def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
-    """The whole text is read as the model's name, and a note says so before anything is sent."""
+    """The whole text is taken as the model's name, with a note before anything is sent."""
     suite = replace(SUITE, targets=(SuiteTarget("red", ("x",), COLD, VARIANTS),))
     choice = choose("red/x#dep", suite=suite)
     assert [(target.model, target.variant) for target in choice.targets] == [("x#dep", None)]
@@ -214,7 +217,7 @@ def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
 
 
 def test_a_pattern_chooses_of_a_provider_that_is_not_configured() -> None:
-    """A pattern that begins with a provider's name chooses of its default models, as -p does, variants included."""
+    """A pattern with a provider's name selects among its default models, as -p does, variants included."""
     suite = replace(SUITE, variants=EVERYWHERE)
     assert chosen("sim/*#one", suite=suite, environ={}) == ["sim/quick#one"]
     assert chosen("red/red-big#two", "sim/*#one", suite=suite) == ["red/red-big#two", "sim/quick#one"]
@@ -301,7 +304,10 @@ def test_a_mistyped_name_is_recognized_without_any_key() -> None:
 
 
 def test_the_key_of_tutorials_alone_gets_a_note() -> None:
-    """Tutorials put other vendors' keys there; a named target, a second key or a base URL says what is meant."""
+    """Tutorials put other vendors' keys in OPENAI_API_KEY.
+
+    A named target, a second key or a base URL is unambiguous.
+    """
     registry = builtin()
     shared = {"OPENAI_API_KEY": "sk-abcdefghijklmnop"}
     told = "only OPENAI_API_KEY is set, so openai alone is asked"
@@ -343,7 +349,7 @@ def test_a_pattern_on_a_bare_machine_is_refused() -> None:
 def test_all_named_targets_without_a_key_are_reported(
     models: tuple[str, ...], providers: tuple[str, ...], suite: Suite
 ) -> None:
-    """Named by -m, -p or the suite, a missing key stops the run with exit code 4, and the message has all of them."""
+    """Targets named by -m, -p or the suite stop the run with exit code 4, and the message has all of them."""
     with pytest.raises(MissingKey) as caught:
         choose(*models, providers=providers, suite=suite, environ={})
     assert caught.value.exit_code == 4
@@ -351,7 +357,7 @@ def test_all_named_targets_without_a_key_are_reported(
 
 
 def test_skip_missing_leaves_out_targets_without_a_key() -> None:
-    """The others are asked, and a note has each that is left out."""
+    """The others are used, and a note names each that is left out."""
     choice = choose("red/x", "blue/y", environ=RED, skip_missing=True)
     assert [target.name for target in choice.targets] == ["red/x"]
     assert set(choice.endpoints) == {"red"}
@@ -359,7 +365,7 @@ def test_skip_missing_leaves_out_targets_without_a_key() -> None:
 
 
 def test_skip_missing_needs_one_target_with_a_key() -> None:
-    """--skip-missing does not give a run without targets, or of the simulator."""
+    """Otherwise the run would have no target, or the simulator only."""
     with pytest.raises(MissingKey):
         choose("red/x", environ={}, skip_missing=True)
 
@@ -372,13 +378,13 @@ def test_a_placeholder_key_is_reported_once() -> None:
 
 
 def test_a_retired_model_is_asked_with_a_note() -> None:
-    """Its name is sent as it is written."""
+    """Its name is sent unchanged."""
     choice = choose("blue/blue-0")
     assert [target.model for target in choice.targets] == ["blue-0"]
     assert choice.notes == ("blue-0: gone since June",)
 
 
-ANY_WISH = st.builds(
+ANY_SELECTION = st.builds(
     TargetSelection,
     st.lists(st.sampled_from(["red/x", "red-*", "*", "local/tiny", "sim/quick", "blue/*", "zzz"]), max_size=3).map(
         tuple
@@ -394,7 +400,7 @@ SUITES = st.lists(st.sampled_from([("red", ("x",)), ("blue", ()), ("local", ())]
 )
 
 
-@given(SUITES, ANY_WISH, ENVIRONMENTS)
+@given(SUITES, ANY_SELECTION, ENVIRONMENTS)
 def test_every_selected_target_has_an_endpoint(
     suite: Suite, selection: TargetSelection, environ: dict[str, str]
 ) -> None:

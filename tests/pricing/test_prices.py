@@ -122,14 +122,14 @@ def test_impossible_counts_have_no_cost() -> None:
 
 
 def test_long_prompts_have_other_rates_as_a_whole() -> None:
-    """The rates above a threshold apply to all tokens of a longer request, and to none of an equal one."""
+    """Rates above a threshold apply to all tokens of a longer request, and to none at the threshold."""
     tiered = Price("USD", (rated(), replace(rated("5"), above_input_tokens=100)), "test")
     assert cost(tiered, Tokens(100, 0)) == Decimal(100) / 1_000_000
     assert cost(tiered, Tokens(101, 0)) == Decimal(505) / 1_000_000
 
 
 def test_hours_are_in_utc() -> None:
-    """The end is excluded, and the request's own offset is respected."""
+    """The end of a span is exclusive, and the offset of the request's time is respected."""
     dear = replace(rated("5"), hours=Hours(time(1), time(4)))
     hourly = Price("USD", (rated(), dear), "test")
     beijing = timezone(timedelta(hours=8))
@@ -166,15 +166,15 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 
 
 @given(prices, st.integers(0, 5000), st.integers(0, 5000), st.data())
-def test_highest_cost_is_an_upper_bound(any_price: Price, sent: int, heard: int, data: st.DataObject) -> None:
-    """It holds for any hour, any parts and any lengths up to those given."""
+def test_highest_cost_is_an_upper_bound(any_price: Price, sent: int, received: int, data: st.DataObject) -> None:
+    """It holds for any hour, any parts and any lengths up to the given ones."""
     count = data.draw(st.integers(0, sent))
     cached = data.draw(st.integers(0, count))
-    output = data.draw(st.integers(0, heard))
+    output = data.draw(st.integers(0, received))
     tokens = Tokens(count, output, cached, data.draw(st.integers(0, count - cached)), data.draw(st.integers(0, output)))
     known = cost(any_price, tokens, data.draw(moments))
     assert known is not None
-    assert known <= highest_cost(any_price, sent, heard)
+    assert known <= highest_cost(any_price, sent, received)
 
 
 @given(prices)
@@ -225,21 +225,21 @@ SOLD = tuple(sold())
 
 
 def test_most_models_of_the_vendors_have_a_published_price() -> None:
-    """The tests below cover real data, and the vendors are found by their base URLs."""
+    """The other tests cover real data, and vendors are found by their base URLs."""
     assert len(SOLD) > 200
     assert {vendor for _, vendor, _ in SOLD} == set(VENDORS.values())
 
 
 @given(st.sampled_from(SOLD), moments, st.integers(0, 400_000), st.integers(0, 50_000), st.data())
 def test_published_prices_match_the_packages_own_calculation(
-    what: tuple[str, str, str], at: datetime, sent: int, heard: int, drawn: st.DataObject
+    what: tuple[str, str, str], at: datetime, sent: int, received: int, drawn: st.DataObject
 ) -> None:
-    """Tiers, hours and start dates included: the list of rates has the meaning of the package's rules."""
+    """Rates include tiers, hours and start dates of the package's rules."""
     url, vendor, model = what
     cached = drawn.draw(st.integers(0, sent))
     written = drawn.draw(st.integers(0, sent - cached))
-    tokens = Tokens(sent, heard, cached, written, reasoning=0)
-    usage = Usage(input_tokens=sent, output_tokens=heard, cache_read_tokens=cached, cache_write_tokens=written)
+    tokens = Tokens(sent, received, cached, written, reasoning=0)
+    usage = Usage(input_tokens=sent, output_tokens=received, cache_read_tokens=cached, cache_write_tokens=written)
     provider, info = published._snapshot().find_provider_model(model, None, vendor, None)
     wanted = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
     assert cost(published_price(url, model, at), tokens, at) == wanted

@@ -14,7 +14,7 @@ CONFIGS = Path(__file__).parents[1] / "samples" / "config"
 
 
 def test_the_nearest_config_is_found(tmp_path: Path) -> None:
-    """compare.yaml beside the suite wins over one in a parent folder; without any the result is None."""
+    """compare.yaml beside the suite precedes one in a parent folder; without any the result is None."""
     suite = tmp_path / "a" / "b" / "suite.yaml"
     suite.parent.mkdir(parents=True)
     suite.touch()

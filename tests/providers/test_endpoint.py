@@ -19,7 +19,7 @@ KEY = {"DEEPSEEK_API_KEY": "sk-0123456789abcdef"}
 
 
 def test_nothing_is_configured_without_keys_or_rows() -> None:
-    """On a bare machine no provider is configured, local servers included, whatever optional keys are set."""
+    """On a bare machine no provider is configured, not even a local server, regardless of optional keys."""
     assert find_configured(builtin(), {}).endpoints == ()
     assert find_configured(builtin(), {"VLLM_API_KEY": "token-abc123"}).endpoints == ()
 
@@ -36,7 +36,7 @@ GENERAL_VARIABLES = {
 
 
 def test_variables_of_other_uses_configure_no_provider() -> None:
-    """A token that a machine has for other uses leaves a run, its notes and its errors as they were."""
+    """A token for another use does not change a run, its notes and its errors."""
     configured = find_configured(builtin(), dict.fromkeys(GENERAL_VARIABLES.values(), "sk-0123456789abcdef"))
     assert (configured.endpoints, configured.left_out) == ((), {})
     assert {name for name, row in builtin().rows.items() if row.only_named} == set(GENERAL_VARIABLES)
@@ -44,7 +44,7 @@ def test_variables_of_other_uses_configure_no_provider() -> None:
 
 @pytest.mark.parametrize("provider", GENERAL_VARIABLES)
 def test_a_provider_that_is_asked_only_if_named_has_an_endpoint(provider: str) -> None:
-    """Its key is read when it is named, and a row by the user configures it."""
+    """Its key is read when it is named, and a row of the user configures it."""
     environ = {GENERAL_VARIABLES[provider]: "sk-0123456789abcdef"}
     registry = rows_of(provider, base_url="https://mine.example.com/v1", models=["m"])
     key = find_endpoint(provider, registry, environ).key
@@ -54,7 +54,7 @@ def test_a_provider_that_is_asked_only_if_named_has_an_endpoint(provider: str) -
 
 
 def test_a_key_configures_its_provider() -> None:
-    """A provider with a key is asked at its built-in base URL, without notes."""
+    """The provider is used at its built-in base URL, without notes."""
     (endpoint,) = find_configured(builtin(), KEY).endpoints
     assert (endpoint.provider, endpoint.base_url, endpoint.notes) == ("deepseek", "https://api.deepseek.com", ())
     assert default_targets("deepseek", builtin()) == (TargetName("deepseek", "deepseek-flash"),)
@@ -120,7 +120,7 @@ def test_an_azure_endpoint_is_made_from_its_variable() -> None:
     ],
 )
 def test_an_address_with_an_account_comes_from_its_variable(provider: str, variable: str, value: str, url: str) -> None:
-    """It is completed as other base URLs are; without it the variable is named."""
+    """It is completed like other base URLs; without the variable, its name is in the message."""
     environ = {row_of(provider).api_key_env[0]: "0123456789abcdef"}
     assert find_endpoint(provider, builtin(), environ | {variable: value}).base_url == url
     if provider in ACCOUNTS:
@@ -136,8 +136,8 @@ def test_the_endpoints_of_bedrock_are_regions() -> None:
 
 
 @pytest.mark.parametrize(("target", "ended"), [("perplexity/sonar", "2026-09-27"), ("github/openai/x", "2026-07-30")])
-def test_a_service_that_ended_says_so(target: str, ended: str) -> None:
-    """Any model of it is sent as it is written, with a note that has the day."""
+def test_an_ended_service_has_a_note_with_the_date(target: str, ended: str) -> None:
+    """Any model of it is sent unchanged."""
     name = parse_target(target, builtin())
     assert ended in (retirement(row_of(name.provider), name.model) or "")
 
@@ -177,7 +177,7 @@ MESSAGES_AT = {
 
 @pytest.mark.parametrize("provider", MESSAGES_AT)
 def test_an_api_may_have_a_path_of_its_own_on_the_same_host(provider: str) -> None:
-    """Its region's host is kept; the other APIs are asked at the base URL."""
+    """The host of the region is kept; other APIs use the base URL."""
     (variable, *_) = row_of(provider).api_key_env
     endpoint = find_endpoint(provider, builtin(), {variable: "0123456789abcdef"})
     assert endpoint.url_of("messages") == MESSAGES_AT[provider]
@@ -189,7 +189,7 @@ def test_an_api_may_have_a_path_of_its_own_on_the_same_host(provider: str) -> No
 
 
 def test_another_host_takes_every_api_at_its_base_url_unless_paths_stand_beside_it() -> None:
-    """A gateway, by a row or by a variable, has not the vendor's paths; nor has what answers in place of a provider."""
+    """A gateway, set by a row or a variable, has not the vendor's paths; neither has a replay server."""
     gateway, path = "https://gateway.example.com/v1", {"messages": "/claude/v1"}
     moved = find_endpoint("deepseek", rows_of("deepseek", base_url=gateway), KEY)
     assert moved.url_of("messages") == gateway
@@ -209,6 +209,6 @@ def test_another_host_takes_every_api_at_its_base_url_unless_paths_stand_beside_
     "path", ["", "/", "v1", "//evil.example/v1", "https://evil.example/v1", "/a/../b", "/a?b", "/a#b", "/a b", "/a@b"]
 )
 def test_a_path_of_an_api_leads_to_no_other_host(path: str) -> None:
-    """What is not plainly a path is refused, so that no key can leave by it."""
+    """Anything but a plain path is refused, so that no key can be sent elsewhere."""
     with pytest.raises(ValidationError, match="this is no path on the provider's own host"):
         Row(api_paths={"messages": path})

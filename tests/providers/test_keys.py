@@ -1,4 +1,4 @@
-"""Keys: where they are found, how they are refused, and that nothing shows them."""
+"""Keys: where they are found, how they are refused, and that no output shows them."""
 
 import copy
 import json
@@ -61,7 +61,7 @@ def test_a_key_cannot_be_pickled_or_copied(leave: Callable[[Key], object]) -> No
 @example("sk-0123456789“abcdef”")
 @example("sk-0123456789 abcdef")
 def test_no_error_quotes_a_value(value: str) -> None:
-    """A variable's value is a key or is refused, and neither the error nor its traceback repeats it."""
+    """The value of a variable is a key or is refused, and neither the error nor its traceback repeats it."""
     secret = f"Zq{value}qZ"
     told = ""
     try:
@@ -219,7 +219,7 @@ def test_real_keys_are_accepted(value: str) -> None:
 
 @pytest.mark.parametrize("value", ["EMPTY", "none", "sk-xxx", "secret"])
 def test_a_keyless_server_accepts_any_word_as_key(value: str) -> None:
-    """A placeholder may be the word that a local server was started with."""
+    """A placeholder may be the word with which a local server was started."""
     key = find_key("vllm", builtin().rows["vllm"], {"VLLM_API_KEY": value})
     assert key is not None
     assert key.reveal() == value
@@ -348,7 +348,7 @@ def test_known_keys_are_redacted_in_every_form(secret: str, before: str, after: 
 
 @given(st.lists(SECRETS, min_size=1, max_size=4), st.lists(st.integers(0, 3), max_size=8), TEXTS)
 def test_several_keys_are_all_redacted(secrets: list[str], order: list[int], between: str) -> None:
-    """With several keys, prefixes of each other included, none remains, and redacting again changes nothing."""
+    """With several keys, including prefixes of each other, none remains, and redacting again changes nothing."""
     secrets.append(secrets[0] + "more")
     redactor = Redactor([Key(secret, "K") for secret in secrets])
     hidden = redactor.by_value(between.join(secrets[index % len(secrets)] for index in order))
@@ -363,7 +363,7 @@ def test_short_keys_are_not_redacted(secret: str, text: str) -> None:
 
 
 def test_replies_are_redacted_by_value_only() -> None:
-    """A reply about keys stays whole; only the run's own keys are removed."""
+    """Text that only resembles a key stays; the keys of the run are removed."""
     reply = "A key looks like sk-0123456789abcdef; send it as Bearer sk-0123456789abcdef."
     assert Redactor([Key("another-key-0123", "K")]).by_value(reply) == reply
     assert Redactor().by_value(reply) == reply

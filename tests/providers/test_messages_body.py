@@ -1,4 +1,4 @@
-"""The request builder of the Messages dialect: what each parameter becomes, and the history that it sends."""
+"""The request builder of the Messages dialect: the fields of each parameter, and the history that it sends."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ def message(role: str, content: str, **more: object) -> dict[str, object]:
 
 
 def sent(*messages: dict[str, object]) -> dict[str, Any]:
-    """Return what a body adds for the messages of a conversation."""
+    """Return the fields that a body has for the messages of a conversation."""
     return BUILDERS["messages"].with_messages({}, messages)
 
 
@@ -43,7 +43,7 @@ def test_parameters_become_the_dialects_fields() -> None:
 
 
 def test_max_tokens_is_required_and_its_default_is_noted() -> None:
-    """A body always has it; one that the suite gives, or its extra_body, is no adjustment."""
+    """A value of the suite or of its extra_body is no adjustment."""
     body, notes = request_body(Row(), "m", MESSAGES)
     assert (body["max_tokens"], notes) == (8192, ("the Messages API requires max_tokens, so 8192 was sent to m",))
     body, notes = request_body(Row(), "m", Parameters(api="messages", extra_body={"max_tokens": 9, "top_k": 1}))
@@ -64,7 +64,7 @@ def test_max_tokens_is_required_and_its_default_is_noted() -> None:
 def test_thinking_is_sent_as_published_or_as_the_row_of_this_api_says(
     setting: Thinking, fields: dict[str, object]
 ) -> None:
-    """A row written for another API has fields of that API, which are not sent here."""
+    """Fields of a row for another API are not sent."""
     asked = Parameters(api="messages", max_tokens=5, thinking=setting)
     plain = {"model": "m", "max_tokens": 5, "stream": True}
     assert request_body(Row(thinking={"on": {"enable_thinking": True}}), "m", asked) == ({**plain, **fields}, ())
@@ -79,7 +79,7 @@ EFFORT_LOW = {"thinking": {"type": "adaptive", "display": "summarized"}, "output
 
 
 def test_the_schema_of_a_response_format_is_sent_beside_the_effort() -> None:
-    """It is a member of output_config, in chat completions' form of it or in the flat one; extra_body overrides it."""
+    """It is a member of output_config, from the form of chat completions or the flat one; extra_body overrides it."""
     plain = {"model": "m", "max_tokens": 5, "stream": True, "thinking": EFFORT_LOW["thinking"]}
     sent_format = {"type": "json_schema", "schema": SCHEMA}
     for form in (FORM, {"type": "json_schema", "name": "n", "schema": SCHEMA}):
@@ -93,7 +93,7 @@ def test_the_schema_of_a_response_format_is_sent_beside_the_effort() -> None:
 
 
 def test_a_response_format_without_a_schema_is_noted() -> None:
-    """JSON in any shape cannot be asked for; text is what every reply is."""
+    """The API cannot request JSON of any shape; text is the default."""
     plain = {"model": "m", "max_tokens": 5, "stream": True}
     for form, notes in (
         ({"type": "text"}, ()),
@@ -107,7 +107,7 @@ def test_a_response_format_without_a_schema_is_noted() -> None:
 
 
 def test_refused_parameters_of_anthropics_models_are_left_out_in_this_api_too() -> None:
-    """What a model refuses, and that it cannot stop thinking, does not depend on the API."""
+    """Parameters that a model refuses, and its permanent thinking, do not depend on the API."""
     row = builtin().rows["anthropic"]
     asked = Parameters(api="messages", max_tokens=5, temperature=0.0, thinking="off")
     body, notes = request_body(row, "claude-opus-5-5", asked)
@@ -123,7 +123,7 @@ def test_system_messages_stand_beside_the_turns() -> None:
 
 
 def test_turns_alternate_and_empty_ones_are_left_out() -> None:
-    """Successive messages of a role are one turn with several blocks; a reply without text is no turn."""
+    """Successive messages of a role become one turn with several blocks; a reply without text is no turn."""
     told = sent(*(message(role, text) for role, text in (("user", "a"), ("assistant", ""), ("user", "b"))))
     assert told["messages"] == [
         {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}
@@ -131,7 +131,7 @@ def test_turns_alternate_and_empty_ones_are_left_out() -> None:
 
 
 def test_signed_thinking_is_given_back_unchanged_before_the_text() -> None:
-    """The blocks stand before the text of the reply, or alone where it had none."""
+    """The blocks precede the text of the reply, or stand alone if it had none."""
     told = sent(
         message("user", "a"),
         message("assistant", "27", signed_thinking=[SIGNED]),
@@ -165,7 +165,7 @@ def test_the_simulator_takes_what_is_built(setting: Thinking | None) -> None:
 
 @pytest.mark.parametrize(("cache", "marked"), [("allow", False), ("bust", False), ("warm", True)])
 def test_a_prompt_is_marked_for_the_cache_where_that_is_wanted(cache: CacheUse, *, marked: bool) -> None:
-    """This API caches no other prompt; a field of the suite's own goes before."""
+    """This API caches no other prompt; a field of the suite takes precedence."""
     body, notes = request_body(Row(), "m", replace(MESSAGES, cache=cache, max_tokens=9))
     assert (body.get("cache_control") == {"type": "ephemeral"}) is marked
     assert notes == ()

@@ -1,4 +1,4 @@
-"""The forms of attachments in each dialect, and what a server makes of them."""
+"""The form of attachments in each dialect, and how a server reads them."""
 
 import json
 from base64 import b64encode
@@ -151,8 +151,8 @@ def test_messages_join_turns_of_one_role() -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_message_of_text_is_as_it_was(api: Api) -> None:
-    """The content stays a text and does not become a list."""
+def test_a_message_without_attachments_stays_a_text(api: Api) -> None:
+    """Its content does not become a list."""
     message = {"role": "user", "content": "Hi"}
     body = BUILDERS[api].with_messages({}, [message])
     assert body["input" if api == "responses" else "messages"] == [message]
@@ -171,7 +171,7 @@ PARTS = st.lists(
 def test_a_replay_knows_a_conversation_by_its_texts_and_contents(
     api: Api, first: tuple[Part, ...], second: tuple[Part, ...]
 ) -> None:
-    """A recording's digest, made without the files, equals that of the request with the files."""
+    """The digest of a recording, made without the files, equals that of the request with them."""
     told = [parts for parts in (first, second) if not any(unsent_reason(api, each) for each in attachments_of(parts))]
     if not told:
         return
@@ -194,7 +194,7 @@ def test_a_replay_knows_a_conversation_by_its_texts_and_contents(
         ("messages", CHART, None),
     ],
 )
-def test_what_a_dialect_has_no_form_for_is_known(api: Api, attachment: Attachment, what: str | None) -> None:
-    """Such an attachment is refused before anything is sent."""
+def test_attachments_without_a_form_in_a_dialect_are_known(api: Api, attachment: Attachment, what: str | None) -> None:
+    """They are refused before anything is sent."""
     reason = unsent_reason(api, attachment)
     assert (reason[0] if reason else None) == what

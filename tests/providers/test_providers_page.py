@@ -1,4 +1,4 @@
-"""docs/providers.md says what the rows say."""
+"""docs/providers.md agrees with the provider rows."""
 
 from collections.abc import Callable
 from pathlib import Path

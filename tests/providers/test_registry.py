@@ -36,7 +36,7 @@ def test_built_in_providers_in_their_order() -> None:
 
 
 def test_only_the_simulator_is_simulated() -> None:
-    """It is the only row that stands for no provider; it needs no key and has models."""
+    """Its row needs no key and has models."""
     assert [name for name, row in builtin().rows.items() if row.simulated] == ["sim"]
     assert row_of("sim").keyless
     assert row_of("sim").models
@@ -84,7 +84,10 @@ def test_provider_names_are_unique() -> None:
 
 
 def test_every_row_names_its_sources_with_their_date() -> None:
-    """A built-in row has pages and the day they were read; one without any says that nothing was confirmed."""
+    """A built-in row has pages and the date on which they were read.
+
+    One without any states that nothing was confirmed.
+    """
     rows = {name: row for name, row in builtin().rows.items() if not row.simulated}
     assert [name for name, row in rows.items() if bool(row.sources) != bool(row.as_of)] == []
     assert [name for name, row in rows.items() if not row.sources and not row.unconfirmed] == []
@@ -122,7 +125,7 @@ def test_every_field_of_a_row_is_described() -> None:
     ],
 )
 def test_retired_model_names_are_sent_with_a_note(model: str, provider: str) -> None:
-    """An old name is sent as it is written, and the row has a note on it."""
+    """An old name is sent unchanged, with a note of the row."""
     assert parse_target(f"{provider}/{model}", builtin()) == TargetName(provider, model)
     body, notes = request_body(row_of(provider), model, Parameters())
     assert (body["model"], notes) == (model, ())
@@ -149,7 +152,7 @@ def test_retired_names_are_matched_by_globs() -> None:
     ],
 )
 def test_the_provider_of_a_target_ends_at_the_first_slash(text: str, target: str) -> None:
-    """The provider ends at the first slash and may be an alias in any case; the model is not changed."""
+    """It may be an alias in any case; the model is not changed."""
     assert str(parse_target(text, builtin())) == target
 
 

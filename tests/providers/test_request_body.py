@@ -1,4 +1,4 @@
-"""The body of a request in the dialect of its provider, and what is pinned in it."""
+"""The body of a request in the dialect of its provider, and its fixed fields."""
 
 import json
 from dataclasses import replace
@@ -21,7 +21,7 @@ from tests.support.provider_rows import row_of
         ("vercel", "providerOptions", {"gateway": {"only": ["fireworks"]}}),
     ],
 )
-def test_a_router_is_told_the_vendor_in_its_own_terms(
+def test_a_route_becomes_the_field_of_the_router(
     provider: str, field: str, pinned: dict[str, object], api: Api
 ) -> None:
     """The field is merged with `extra_body`, in every API, only if a route is named; the model keeps its name."""
@@ -88,15 +88,15 @@ def test_unset_parameters_are_not_sent() -> None:
     assert request_body(row_of("openai"), "m", Parameters(stream=False)) == ({"model": "m", "stream": False}, ())
 
 
-def test_the_form_of_the_reply_is_sent_as_it_is() -> None:
-    """`response_format` is a field of the body, which `extra_body` overrides."""
+def test_response_format_is_a_field_of_chat_completions() -> None:
+    """`extra_body` overrides it."""
     form = {"type": "json_object"}
     assert request_body(row_of("openai"), "m", Parameters(response_format=form))[0]["response_format"] == form
     both = Parameters(response_format=form, extra_body={"response_format": {"type": "text"}})
     assert request_body(row_of("openai"), "m", both)[0]["response_format"] == {"type": "text"}
 
 
-def test_the_form_of_the_reply_is_the_format_of_the_text_in_the_responses_api() -> None:
+def test_response_format_is_the_text_format_of_responses() -> None:
     """The members of `json_schema` stand beside the type; `extra_body` adds to `text`, or overrides the format."""
     schema = {"name": "n", "strict": True, "schema": {"type": "object"}}
     for form, sent in (
@@ -112,7 +112,7 @@ def test_the_form_of_the_reply_is_the_format_of_the_text_in_the_responses_api() 
 
 
 def test_extra_body_overrides_other_fields() -> None:
-    """Fields that a suite gives for a target override every translated one."""
+    """Fields of a target in the suite override every translated one."""
     asked = Parameters(
         thinking="on", max_tokens=5, extra_body={"thinking": {"type": "auto"}, "max_tokens": 6, "top_k": 1}
     )

@@ -152,7 +152,7 @@ def test_calls_and_results_in_messages() -> None:
 
 @pytest.mark.parametrize("written", ["{", "[1]", "null", '"x"', "{" * 100_000])
 def test_arguments_that_are_no_object_are_given_back_as_text(written: str) -> None:
-    """Messages takes only objects; the others get what the model wrote."""
+    """Messages accepts objects only; the other dialects get the model's text."""
     told = [TOLD[0], {"role": "assistant", "content": "", "calls": (ToolCall("now", written, "a"),)}]
     sent: Any = BUILDERS["messages"].with_messages({}, told)["messages"]
     assert sent[1]["content"][0]["input"] == {"arguments": written}
@@ -182,8 +182,8 @@ PARSERS = {dialect.api: dialect.parse_conversation for dialect in DIALECTS.value
 
 @pytest.mark.parametrize("api", APIS)
 @given(conversations())
-def test_a_server_reads_what_the_builder_reads_back(api: Api, told: list[dict[str, Any]]) -> None:
-    """A replay knows a conversation by its roles and texts, results of tools included."""
+def test_a_server_and_the_builder_read_the_same_conversation(api: Api, told: list[dict[str, Any]]) -> None:
+    """A replay finds a conversation by its roles and texts, including results of tools."""
     builder = BUILDERS[api]
     _, read = PARSERS[api](json.dumps(builder.with_messages({"model": "m"}, told)).encode())
     without_surrogates = [(role, text.encode(errors="replace").decode()) for role, text in builder.read_back(told)]

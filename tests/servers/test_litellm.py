@@ -1,4 +1,4 @@
-"""LiteLLM's proxy in front of the simulator: a server of Responses and Messages that was not written here."""
+"""LiteLLM's proxy in front of the simulator: an independent server of Responses and Messages."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ from urllib.request import urlopen
 import pytest
 
 from runner.simulator.child_process import launch_sync
-from tests.servers.test_nginx import unused_port
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.scripted_server import unused_port
 
 pytestmark = pytest.mark.litellm
 
@@ -26,7 +26,7 @@ UPSTREAMS = {
     "from-chat-completions": ("groq/sim/thinker", "/v1"),
     "from-messages": ("anthropic/sim/thinker", ""),
 }
-"""Model of the proxy -> the model and the path that it asks the simulator at; it writes the replies anew."""
+"""Model of the proxy -> the model and the path that it asks the simulator at; it rewrites the replies."""
 
 PAIRS = [(api, model) for api in ("responses", "messages") for model in UPSTREAMS]
 WITHOUT_REASONING = {("messages", "passed-on")}
@@ -98,7 +98,7 @@ def rows_of(asked: Path, api: str, model: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("api", "model"), PAIRS)
 def test_the_same_words_and_counts_come_through_the_proxy(asked: Path, api: str, model: str) -> None:
-    """Whatever the proxy makes of the events, the reply, its reasoning and its counts are the simulator's."""
+    """Reply, reasoning and counts are the simulator's, although the proxy rewrites the events."""
     rows, usual = rows_of(asked, api, model), rows_of(asked, *PAIRS[0])
     assert [row["outcome"] for row in rows] == ["ok", "ok"]
     assert rows[1]["reply"] == "Your name is Ada.", "the history came through, too"
@@ -112,7 +112,7 @@ def test_the_same_words_and_counts_come_through_the_proxy(asked: Path, api: str,
 
 
 def test_whole_reasoning_that_the_proxy_calls_a_summary_is_none(asked: Path) -> None:
-    """It writes the reasoning of other APIs in the events of summaries; the tokens tell that it is whole."""
+    """It sends the reasoning of other APIs in summary events; the token counts show that it is whole."""
     for row in rows_of(asked, "responses", "from-chat-completions"):
         assert "reasoning_summary" in row["flags"]
         assert "summarised_reasoning" not in row["flags"]
@@ -120,7 +120,7 @@ def test_whole_reasoning_that_the_proxy_calls_a_summary_is_none(asked: Path) -> 
 
 
 def test_recordings_of_the_proxy_are_decoded_again(asked: Path) -> None:
-    """What was recorded gives the same rows."""
+    """They give the same rows."""
     done = compare(asked, "rederive", "out", "-o", "again")
     assert done.returncode == 0, done.stderr
     assert f"unchanged: {len(read_lines(asked / 'out', 'record'))}" in done.stdout + done.stderr

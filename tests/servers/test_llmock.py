@@ -1,4 +1,4 @@
-"""Requests to llmock, a server of another project, which breaks replies in its own ways and checks its client."""
+"""Requests to llmock, an independent server, which breaks replies in its own ways and checks its client."""
 
 import json
 import subprocess
@@ -16,8 +16,8 @@ from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from tests.conftest import RunCli
+from tests.support.client_requests import QUESTION, ask_once, endpoint_at, failure
 from tests.support.command import read_rows
-from tests.wire.test_client import QUESTION, ask_once, endpoint_at, failure
 
 pytest.importorskip("llmock", reason="the second server is in the dependency group test")
 pytestmark = pytest.mark.anyio
@@ -38,12 +38,6 @@ PATHS = {
     "perplexity": "/perplexity/v1",
     "xai": "/xai/v1",
 }
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @dataclass(frozen=True)
@@ -78,7 +72,7 @@ def server() -> Iterator[SecondServer]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield SecondServer(process.stdout.readline().strip())
-        process.kill()  # on a signal it would first finish the streams that it stalls
+        process.kill()  # on a signal it would first finish its stalled streams
 
 
 def fault(kind: str, after_chunks: int, **more: object) -> dict[str, object]:
@@ -237,7 +231,7 @@ async def test_every_http_status_of_messages_has_an_outcome_and_a_cause(
 async def test_every_broken_stream_of_messages_has_an_outcome_and_keeps_its_text(
     server: SecondServer, broken: dict[str, object], outcome: Outcome, error_type: str | None, repeatable: bool | None
 ) -> None:
-    """A broken stream of events is told apart as one of chunks is."""
+    """The outcomes are those of broken streams of chunks."""
     midway = broken.get("after_chunks") == 3
     later = {"after_chunks": 6} if midway else {}  # the first events have no text
     server.script({"type": "reply", "text": TEXT}, {**broken, **later})

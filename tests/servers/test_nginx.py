@@ -1,4 +1,4 @@
-"""nginx in front of a server: what its buffering does to the times is flagged, and nothing else is."""
+"""nginx in front of a server: rows that its buffering affects are flagged, and no others."""
 
 import shutil
 import socket
@@ -16,6 +16,7 @@ from runner.core.record import Record
 from runner.outputs.text.labels import describe_flag
 from runner.simulator.child_process import launch_sync
 from runner.storage import journal
+from tests.support.scripted_server import unused_port
 
 pytestmark = pytest.mark.nginx
 
@@ -46,13 +47,6 @@ http {{
 LONG = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=4, tokens=400)
 SHORT = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=10, tokens=30)
 MANY_IN_EACH = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=60, tokens=30)
-
-
-def unused_port() -> int:
-    """Return a port without a listener."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +89,7 @@ def records_through(url: str, load: CalibrationLoad, folder: Path) -> list[Recor
 def test_buffered_stream_is_flagged_and_gives_no_rate(
     proxy: str, place: str, load: CalibrationLoad, tmp_path: Path
 ) -> None:
-    """With nginx's own settings, and with larger buffers: TTFT is far from the true one, and the row says why."""
+    """With nginx's default settings, and with larger buffers, TTFT is far from the true one."""
     for record in records_through(f"{proxy}/{place}", load, tmp_path):
         assert "buffered" in record.flags
         assert (record.tpot_s, record.output_tps, record.output_cps, record.inter_chunk_latency_s(0.5)) == (None,) * 4
@@ -109,7 +103,7 @@ def test_buffered_stream_is_flagged_and_gives_no_rate(
 @pytest.mark.parametrize("load", [LONG, SHORT, MANY_IN_EACH], ids=["long", "short", "slow"])
 @pytest.mark.parametrize("place", ["off", "asked"])
 def test_unbuffered_stream_keeps_its_rate(proxy: str, place: str, load: CalibrationLoad, tmp_path: Path) -> None:
-    """Without buffering, or where the header `X-Accel-Buffering: no` forbids it, nothing is flagged as held back."""
+    """Without buffering, or with the header `X-Accel-Buffering: no`, no row is flagged."""
     for record in records_through(f"{proxy}/{place}", load, tmp_path):
         assert "buffered" not in record.flags
         assert record.output_tps is not None

@@ -30,7 +30,7 @@ SUITE = {
 
 
 @dataclass(frozen=True)
-class FinishedRun:
+class CommandRun:
     """A finished run of the command."""
 
     process: CompletedProcess[str]
@@ -58,14 +58,14 @@ def place(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran(place: Path) -> FinishedRun:
+def ran(place: Path) -> CommandRun:
     """Run the suite once for the tests of this file."""
     write_yaml(place / "suite.yaml", SUITE)
     command = ("run", "suite.yaml", "-m", "llamacpp/tiny", "--repeat", "2", "--concurrency", "2", "-o", "out")
-    return FinishedRun(compare(place, *command, "--seed", "1"), place)
+    return CommandRun(compare(place, *command, "--seed", "1"), place)
 
 
-def test_every_planned_request_was_answered(ran: FinishedRun) -> None:
+def test_every_planned_request_was_answered(ran: CommandRun) -> None:
     """Two repeats of four turns are eight rows, each with a complete reply."""
     assert ran.process.returncode == 0, ran.process.stderr
     assert len(ran.rows) == 8
@@ -74,7 +74,7 @@ def test_every_planned_request_was_answered(ran: FinishedRun) -> None:
     assert all(row["reply"] and row["request_id"] and row["finish_reason"] for row in ran.rows)
 
 
-def test_a_reply_is_timed_chunk_by_chunk(ran: FinishedRun) -> None:
+def test_a_reply_is_timed_chunk_by_chunk(ran: CommandRun) -> None:
     """Text arrives in many chunks, the first one before the last, and durations are in order."""
     for row in ran.rows:
         assert int(row["chunks"]) > TOKENS / 2
@@ -84,7 +84,7 @@ def test_a_reply_is_timed_chunk_by_chunk(ran: FinishedRun) -> None:
         assert float(row["ttft_s"]) == float(row["ttfa_s"])
 
 
-def test_tokens_are_counted_by_the_engine(ran: FinishedRun) -> None:
+def test_tokens_are_counted_by_the_engine(ran: CommandRun) -> None:
     """Token counts are those of the engine's usage, and the token rate follows from them."""
     for row in ran.rows:
         assert (row["tokens_source"], int(row["output_tokens"])) == ("usage", TOKENS)
@@ -93,13 +93,13 @@ def test_tokens_are_counted_by_the_engine(ran: FinishedRun) -> None:
             assert float(row["output_tps"]) == pytest.approx(1 / float(row["tpot_s"]))
 
 
-def test_a_second_turn_includes_the_first(ran: FinishedRun) -> None:
+def test_a_second_turn_includes_the_first(ran: CommandRun) -> None:
     """The second turn's prompt contains the first turn's prompt and reply, so it has more tokens than both."""
     turns = {int(row["turn"]): row for row in ran.rows if row["case"] == "talk" and row["repeat"] == "1"}
     assert int(turns[2]["input_tokens"]) > int(turns[1]["input_tokens"]) + int(turns[1]["output_tokens"])
 
 
-def test_repeats_at_temperature_0_have_equal_replies(ran: FinishedRun) -> None:
+def test_repeats_at_temperature_0_have_equal_replies(ran: CommandRun) -> None:
     """At temperature 0 the engine is deterministic, so both repeats are decoded to the same text, Chinese included."""
     replies: dict[tuple[str, str], set[str]] = {}
     for row in ran.rows:
@@ -108,7 +108,7 @@ def test_repeats_at_temperature_0_have_equal_replies(ran: FinishedRun) -> None:
     assert any(ord(character) > 0x2E80 for texts in replies.values() for character in texts.pop())
 
 
-def test_journal_and_csv_agree(ran: FinishedRun) -> None:
+def test_journal_and_csv_agree(ran: CommandRun) -> None:
     """The journal has the records, an end, and the connections opened first; `load` returns the same replies."""
     out = ran.folder / "out"
     assert len(read_lines(out, "record")) == 8
@@ -118,7 +118,7 @@ def test_journal_and_csv_agree(ran: FinishedRun) -> None:
     assert list(frame["reply"]) == [line["reply"] for line in read_lines(out, "record")]
 
 
-def test_the_target_is_named_in_summary_and_markdown(ran: FinishedRun) -> None:
+def test_the_target_is_named_in_summary_and_markdown(ran: CommandRun) -> None:
     """Stdout and results.md name the target and do not say simulated; results.md has every reply."""
     markdown = (ran.folder / "out" / "results.md").read_text(encoding="utf-8")
     for text in (ran.process.stdout, markdown):
@@ -127,7 +127,7 @@ def test_the_target_is_named_in_summary_and_markdown(ran: FinishedRun) -> None:
     assert all(line["reply"] in markdown for line in read_lines(ran.folder / "out", "record"))
 
 
-def test_a_resumed_run_sends_only_missing_repeats(ran: FinishedRun) -> None:
+def test_a_resumed_run_sends_only_missing_repeats(ran: CommandRun) -> None:
     """With `--repeat 3`, a run of two repeats sends the third only, and its table has all three."""
     shutil.copytree(ran.folder / "out", ran.folder / "again")
     done = compare(ran.folder, "run", "--resume", "again", "--repeat", "3")

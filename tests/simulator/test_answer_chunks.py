@@ -144,7 +144,7 @@ def test_replies_use_the_conversation_history(conversation: tuple[str, ...], wor
     ],
 )
 def test_a_reply_fits_its_question(question: str, words: str) -> None:
-    """Simple questions are answered; others are repeated with the note that no model stands behind the reply."""
+    """Simple questions are answered; others are repeated with the note that the reply is not from a model."""
     assert words in reply_text(question)
 
 

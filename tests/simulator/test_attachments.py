@@ -1,4 +1,4 @@
-"""Images, files and audio as the simulator reads them: described by their content, refused if they are none."""
+"""Images, files and audio in the simulator: described by their content, and refused if they are invalid."""
 
 import json
 from base64 import b64encode
@@ -71,7 +71,7 @@ def test_a_file_is_described_by_its_content_and_counted(part: dict[str, Any], wo
         ({"type": "image", "source": {"type": "file", "file_id": "x"}}, "must have 'data' or 'url'"),
     ],
 )
-def test_what_is_not_what_its_part_says_is_refused(part: dict[str, Any], fault: str) -> None:
+def test_content_that_contradicts_its_part_is_refused(part: dict[str, Any], fault: str) -> None:
     """The error is a 400 that names the part, as at providers."""
     body = json.dumps({"model": "quick", "messages": [{"role": "user", "content": [part]}]}).encode()
     with pytest.raises(RequestError, match=fault) as caught:
@@ -80,7 +80,7 @@ def test_what_is_not_what_its_part_says_is_refused(part: dict[str, Any], fault: 
 
 
 def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
-    """The text is the same as without files; the marks for a replay are in the places of the files."""
+    """The text is the same as without files; marks for a replay are in the places of the files."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
     text, files = content_of(parts, ("text",), "here")
     message = ChatMessage("user", text, files)
@@ -107,7 +107,7 @@ VALUES = st.recursive(
     st.dictionaries(st.sampled_from(["image_url", "file", "input_audio", "source", "file_data", "filename"]), VALUES),
     st.sampled_from([*map(str, KINDS), "text", "odd"]),
 )
-def test_no_part_makes_it_fail(part: dict[str, Any], kind: str) -> None:
-    """A part of any shape is read, passed over or refused."""
+def test_any_part_is_read_ignored_or_refused(part: dict[str, Any], kind: str) -> None:
+    """No shape of a part raises another error."""
     with suppress(RequestError):
         file_in_part({**part, "type": kind}, "here")

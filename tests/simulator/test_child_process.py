@@ -118,7 +118,7 @@ def test_a_cancelled_start_leaves_no_child(delay_s: float) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_the_child_ends_with_a_killed_parent() -> None:
-    """A parent that is killed without a clean-up takes its simulator with it."""
+    """A parent that is killed without a clean-up ends its simulator, too."""
     code = (
         "import time; from runner.simulator.child_process import launch_sync\n"
         "with launch_sync() as url:\n    print(url, flush=True); time.sleep(600)"

@@ -1,4 +1,4 @@
-"""The parser of HTTP requests: however the bytes are cut, and whatever they are."""
+"""The parser of HTTP requests: any bytes at any cuts."""
 
 from itertools import pairwise
 
@@ -35,7 +35,7 @@ THREE_REQUESTS = (
 
 @given(st.lists(st.integers(0, len(THREE_REQUESTS))))
 def test_requests_do_not_depend_on_how_the_bytes_are_cut(cuts: list[int]) -> None:
-    """Whole, byte by byte and at any cuts, the bytes give the same three requests."""
+    """At any cuts, the bytes give the same three requests."""
     edges = [0, *sorted(cuts), len(THREE_REQUESTS)]
     pieces = [THREE_REQUESTS[start:end] for start, end in pairwise(edges)]
     first, second, third = read_requests(pieces)

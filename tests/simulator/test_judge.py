@@ -1,4 +1,4 @@
-"""Personas that judge: by a rule, for whichever reply comes first, or without a verdict; in every dialect."""
+"""Personas that judge: by a rule, for the first reply, or without a verdict; in every dialect."""
 
 import json
 
@@ -15,15 +15,15 @@ from runner.simulator.persona import PERSONAS
 ASKED = [Message("user", "What is the capital of France?")]
 
 
-def said(persona: str, prompt: str) -> str:
-    """Return what a persona answers to a prompt."""
+def answer_to(persona: str, prompt: str) -> str:
+    """Return a persona's answer to a prompt."""
     return answer(PERSONAS[persona], ChatRequest(model=persona, messages=(ChatMessage("user", prompt),))).text
 
 
-def prefers(persona: str, first: str, second: str, criteria: str = "clear") -> str:
-    """Return which of two replies a persona prefers."""
+def preferred(persona: str, first: str, second: str, criteria: str = "clear") -> str:
+    """Return the reply that a persona prefers."""
     prompt = pair_prompt(criteria, ASKED, [Message("assistant", first)], [Message("assistant", second)])
-    found = read_preference(said(persona, prompt))
+    found = read_preference(answer_to(persona, prompt))
     assert found is not None
     return found[0]
 
@@ -42,7 +42,7 @@ def prefers(persona: str, first: str, second: str, criteria: str = "clear") -> s
 )
 def test_a_rubric_is_met_if_the_reply_says_what_it_quotes(rubric: str, reply: str, passed: bool) -> None:
     """Instructions to the judge in a reply have no effect."""
-    found = read_verdict(said("judge", rubric_prompt(rubric, ASKED, reply)))
+    found = read_verdict(answer_to("judge", rubric_prompt(rubric, ASKED, reply)))
     assert found is not None
     assert found[0] is passed
 
@@ -51,24 +51,28 @@ def test_a_rubric_is_met_if_the_reply_says_what_it_quotes(rubric: str, reply: st
 def test_the_fair_judge_names_the_same_reply_in_both_orders(first: str, second: str) -> None:
     """It prefers the longer reply, and neither of two equally long ones."""
     turned = {"first": "second", "second": "first", "tie": "tie"}
-    found = prefers("judge", first, second)
-    assert prefers("judge", second, first) == turned[found]
+    found = preferred("judge", first, second)
+    assert preferred("judge", second, first) == turned[found]
     assert (found == "tie") == (len(first) == len(second))
 
 
 def test_criteria_that_quote_texts_decide_before_length() -> None:
     """A short reply that contains the text wins."""
-    assert prefers("judge", "Paris.", "A long reply about something else.", 'It names "Paris".') == "first"
+    assert preferred("judge", "Paris.", "A long reply about something else.", 'It names "Paris".') == "first"
 
 
 def test_the_other_judges_have_a_bias_or_no_verdict() -> None:
     """One always prefers the reply shown first, the other gives no clear answer."""
-    assert prefers("judge-first", "short", "a longer one") == prefers("judge-first", "a longer one", "short") == "first"
-    assert read_verdict(said("judge-vague", rubric_prompt("polite", ASKED, "Paris."))) is None
+    assert (
+        preferred("judge-first", "short", "a longer one")
+        == preferred("judge-first", "a longer one", "short")
+        == "first"
+    )
+    assert read_verdict(answer_to("judge-vague", rubric_prompt("polite", ASKED, "Paris."))) is None
 
 
 def test_a_judge_answers_other_questions_as_any_persona() -> None:
-    """It recognises a request to judge by its marks; others do not judge."""
-    assert "judge" in said("judge", "Who are you?")
+    """It recognises a judging request by its marks; other personas do not judge."""
+    assert "judge" in answer_to("judge", "Who are you?")
     with pytest.raises(ValueError, match="Expecting value"):
-        json.loads(said("quick", rubric_prompt("polite", ASKED, "Paris.")))
+        json.loads(answer_to("quick", rubric_prompt("polite", ASKED, "Paris.")))

@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.messages import MessagesDecoder
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_service import Reply, chat_body, deltas, http, post, send
+from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=3"
 THINKING = {"type": "thinking", "thinking": " one two three"}
@@ -26,7 +26,7 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> Reply:
+def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> HttpResponse:
     """Send one request in the Messages dialect; a field that is None is left out."""
     body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello?"}], **fields}
     sent = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
@@ -34,7 +34,7 @@ def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> R
     return send(base_url, http("POST", "/v1/messages", sent, *headers, "connection: close"))
 
 
-def fold_of(reply: Reply) -> Fold:
+def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=MessagesDecoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
@@ -43,7 +43,7 @@ def fold_of(reply: Reply) -> Fold:
 
 
 def observe(fold: Fold) -> tuple[object, ...]:
-    """Return what a reply says, however it was sent."""
+    """Return the content of a reply, streamed or not."""
     counts = fold.usage and (fold.usage.input_tokens, fold.usage.output_tokens, fold.usage.reasoning_tokens)
     texts = tuple(fold.text(channel) for channel in Channel)
     return fold.outcome(), texts, fold.finish_reason, counts, fold.signed_thinking
@@ -66,7 +66,7 @@ def test_stream_begins_and_ends_each_block_and_timestamps_each_chunk(base_url: s
 
 @pytest.mark.parametrize("fields", [{}, {"max_tokens": 5}, {"max_tokens": 2}, {"thinking": {"type": "disabled"}}])
 def test_stream_and_whole_message_say_the_same(base_url: str, fields: dict[str, Any]) -> None:
-    """Text, reasoning, its signature, counts and the stop_reason do not depend on streaming."""
+    """Text, reasoning, signature, counts and stop_reason do not depend on streaming."""
     streamed = fold_of(ask(base_url, stream=True, **fields))
     whole = fold_of(ask(base_url, **fields))
     assert observe(streamed) == observe(whole)
@@ -74,8 +74,8 @@ def test_stream_and_whole_message_say_the_same(base_url: str, fields: dict[str, 
     assert streamed.outcome() is (Outcome.LENGTH if "max_tokens" in fields else Outcome.OK)
 
 
-def test_both_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:
-    """A persona's words depend on the messages alone; the system's stands beside them here."""
+def test_both_dialects_give_the_same_reply_to_a_conversation(base_url: str) -> None:
+    """A persona's words depend on the messages alone; here the system message stands beside them."""
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     turns.append({"role": "user", "content": "What is my name?"})
     system = {"role": "system", "content": "Be brief."}
@@ -86,7 +86,7 @@ def test_both_dialects_say_the_same_to_the_same_conversation(base_url: str) -> N
 
 
 def test_thinking_is_taken_back_with_its_own_signature_only(base_url: str) -> None:
-    """A signature of other thinking is refused, as the vendor does."""
+    """A signature of other thinking is refused, as by the vendor."""
     first = fold_of(ask(base_url, stream=True))
     (block,) = first.signed_thinking
     text = {"type": "text", "text": "one"}
@@ -123,7 +123,7 @@ def test_wrong_request_is_refused_in_this_dialect(base_url: str, fields: dict[st
 
 
 def test_request_without_the_version_is_refused(base_url: str) -> None:
-    """The header is required, as at the vendor's."""
+    """The vendor requires the header."""
     assert "anthropic-version" in str(ask(base_url, "x: y").error["message"])
 
 

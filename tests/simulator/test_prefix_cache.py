@@ -1,4 +1,4 @@
-"""Simulated personas that cache the beginnings of prompts: which, how long, and what they tell in each dialect."""
+"""Personas that cache prefixes of prompts: which prefixes, how long, and how each dialect reports it."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def prompt(text: str) -> list[ChatMessage]:
 
 
 @given(st.integers(0, 3_000), st.integers(0, 3_000))
-def test_the_part_that_two_prompts_begin_with_is_cached_in_whole_blocks(shared: int, more: int) -> None:
+def test_a_common_prefix_is_cached_in_whole_blocks(shared: int, more: int) -> None:
     """Text after the common part is not cached, and neither is a prefix below the minimum."""
     cache = PrefixCache()
     same = "word " * shared
@@ -36,8 +36,8 @@ def test_the_part_that_two_prompts_begin_with_is_cached_in_whole_blocks(shared: 
     assert found <= longest
 
 
-def test_a_beginning_is_forgotten_after_its_lifetime_unless_it_is_asked_again() -> None:
-    """Each request starts the lifetime again; another model has a cache of its own."""
+def test_a_prefix_expires_unless_it_is_used_again() -> None:
+    """Each request restarts the lifetime; another model has its own cache."""
     cache, minute = PrefixCache(), PrefixCaching(token_ns=1, lifetime_ns=60)
     assert cache.look_up("m", prompt(LONG), minute, 0) == 0
     cached = cache.look_up("m", prompt(LONG), minute, 59)
@@ -47,7 +47,7 @@ def test_a_beginning_is_forgotten_after_its_lifetime_unless_it_is_asked_again() 
     assert cache.look_up("m", prompt(LONG), minute, 178) == 0
 
 
-def test_a_random_word_in_front_keeps_a_prompt_out_of_the_cache() -> None:
+def test_a_nonce_in_front_of_a_prompt_prevents_caching() -> None:
     """The setting `cache: bust` depends on this."""
     cache = PrefixCache()
     cache.look_up("m", prompt(f"[0123456789ab] {LONG}"), WEEK, 0)
@@ -62,7 +62,7 @@ BODIES: dict[str, dict[str, Any]] = {
 
 
 def ask(service: Service, path: str, model: str) -> tuple[dict[str, Any], int]:
-    """Return the usage of a whole reply, and when it is sent, in nanoseconds."""
+    """Return the usage of a reply that is not streamed, and when it is sent, in nanoseconds."""
     body = json.dumps({**BODIES[path], "model": model}).encode()
     headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
     response = service.respond(HttpRequest("POST", path, headers, body, keep_alive=True, chunked_allowed=True), 0)
@@ -72,7 +72,7 @@ def ask(service: Service, path: str, model: str) -> tuple[dict[str, Any], int]:
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_a_cached_beginning_is_told_and_answered_sooner(path: str) -> None:
+def test_a_cached_prefix_is_reported_and_shortens_ttft(path: str) -> None:
     """The usage has the member of its dialect; the Messages API counts it apart from the input."""
     service = Service()
     (first, late_ns), (again, soon_ns) = (ask(service, path, "sim/caching") for _ in range(2))
@@ -92,7 +92,7 @@ def test_a_cached_beginning_is_told_and_answered_sooner(path: str) -> None:
     assert late_ns - soon_ns == cached[1] * 50_000
 
 
-def test_another_persona_caches_without_a_word() -> None:
+def test_one_persona_caches_without_reporting_it() -> None:
     """The answer is as much faster, and the usage has no count of cached tokens."""
     service = Service()
     (first, late_ns), (again, soon_ns) = (ask(service, "/v1/chat/completions", "sim/caching-untold") for _ in range(2))

@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.responses import ResponsesDecoder
-from tests.simulator.test_service import Reply, chat_body, deltas, http, post, send
+from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=17"
 
@@ -25,13 +25,13 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-def ask(base_url: str, *, model: str = MODEL, **fields: object) -> Reply:
+def ask(base_url: str, *, model: str = MODEL, **fields: object) -> HttpResponse:
     """Send one request in the Responses dialect."""
     body = json.dumps({"model": model, "input": "Hello?", **fields}).encode()
     return send(base_url, http("POST", "/v1/responses", body, "connection: close"))
 
 
-def fold_of(reply: Reply) -> Fold:
+def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=ResponsesDecoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
@@ -40,7 +40,7 @@ def fold_of(reply: Reply) -> Fold:
 
 
 def observe(fold: Fold) -> tuple[object, ...]:
-    """Return what a reply says, however it was sent."""
+    """Return the content of a reply, streamed or not."""
     counts = fold.usage and (fold.usage.input_tokens, fold.usage.output_tokens, fold.usage.reasoning_tokens)
     return fold.outcome(), tuple(fold.text(channel) for channel in Channel), fold.finish_reason, counts
 
@@ -79,7 +79,7 @@ def test_stream_and_whole_response_say_the_same(base_url: str, fields: dict[str,
 
 
 def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url: str) -> None:
-    """The token counts are those of the whole reasoning, of which every eighth chunk is sent."""
+    """Token counts are those of the whole reasoning, of which every eighth chunk is sent."""
     fold = fold_of(ask(base_url, stream=True, reasoning={"summary": "auto"}))
     assert fold.text(Channel.REASONING) == " one nine seven"
     assert fold.usage is not None
@@ -87,8 +87,8 @@ def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url:
     assert fold.notes == ("reasoning_summary",)
 
 
-def test_all_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:
-    """A persona's words depend only on the messages, whether the system's is one of them or the instructions."""
+def test_all_dialects_give_the_same_reply_to_a_conversation(base_url: str) -> None:
+    """The system message may be one of the messages or the instructions."""
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     turns.append({"role": "user", "content": "What is my name?"})
     system = {"role": "system", "content": "Be brief."}

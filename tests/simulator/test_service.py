@@ -4,7 +4,6 @@ import json
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -21,32 +20,22 @@ from runner.simulator.http_request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRe
 from runner.simulator.model_names import model_ids
 from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.service import Service
-from tests.support.wait_until import LIMIT_S, wait_until
+from tests.support.simulator_requests import (
+    HttpResponse,
+    chat_body,
+    connect,
+    deltas,
+    http,
+    parse_response,
+    post,
+    read_all,
+    send,
+    send_chat,
+    timestamps,
+)
+from tests.support.wait_until import wait_until
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A raw HTTP response, chunked coding undone."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    complete: bool
-
-    @property
-    def events(self) -> list[dict[str, object]]:
-        """The JSON of each data line."""
-        lines = self.body.split(b"\n")
-        return [json.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
-
-    @property
-    def error(self) -> dict[str, object]:
-        """The error object of an error response."""
-        error = json.loads(self.body)["error"]
-        assert isinstance(error, dict)
-        return error
 
 
 @pytest.fixture(scope="module")
@@ -61,88 +50,6 @@ def connection(base_url: str) -> Iterator[socket.socket]:
     """Open a connection to it."""
     with connect(base_url) as connection:
         yield connection
-
-
-def connect(base_url: str) -> socket.socket:
-    """Open a connection to a simulator."""
-    host, _, port = base_url.removeprefix("http://").removesuffix("/v1").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=LIMIT_S)
-
-
-def http(method: str, path: str, body: bytes = b"", *headers: str, version: str = "1.1") -> bytes:
-    """Return the bytes of a request."""
-    lines = [f"{method} {path} HTTP/{version}", "host: simulator", f"content-length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-def chat_body(model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> bytes:
-    """Return the JSON of a chat request."""
-    return json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello?"}], **fields}).encode()
-
-
-def post(body: bytes, *headers: str, version: str = "1.1") -> bytes:
-    """Return the bytes of a chat request."""
-    return http("POST", "/v1/chat/completions", body, *headers, version=version)
-
-
-def read_all(connection: socket.socket) -> bytes:
-    """Return all bytes until the server closes."""
-    return b"".join(iter(lambda: connection.recv(65536), b""))
-
-
-def parse_reply(raw: bytes) -> Reply:
-    """Parse the bytes of a response."""
-    head, _, rest = raw.partition(b"\r\n\r\n")
-    status_line, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)
-    if headers.get("transfer-encoding") != "chunked":
-        return Reply(int(status_line.split()[1]), headers, rest, complete=True)
-    body, complete = unchunk(rest)
-    return Reply(int(status_line.split()[1]), headers, body, complete)
-
-
-def unchunk(raw: bytes) -> tuple[bytes, bool]:
-    """Return a chunked body decoded, and whether its end was there."""
-    chunks: list[bytes] = []
-    start = 0
-    while (line_end := raw.find(b"\r\n", start)) >= 0:
-        size, start = int(raw[start:line_end], 16), line_end + 2
-        if size == 0:
-            return b"".join(chunks), raw[start:] == b"\r\n"
-        chunks.append(raw[start : start + size])
-        start += size + 2
-    return b"".join(chunks), False
-
-
-def send(base_url: str, request: bytes) -> Reply:
-    """Send one request on a connection of its own; the request must end the connection."""
-    with connect(base_url) as connection:
-        connection.sendall(request)
-        return parse_reply(read_all(connection))
-
-
-def send_chat(base_url: str, model: str = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4", **fields: object) -> Reply:
-    """Send one chat request."""
-    return send(base_url, post(chat_body(model, **fields), "connection: close"))
-
-
-def deltas(reply: Reply, field: str) -> list[str]:
-    """Return the text of all chunks on one channel."""
-    return [
-        choice["delta"][field]
-        for event in reply.events
-        for choice in event["choices"]  # type: ignore[attr-defined]
-        if choice["delta"].get(field)
-    ]
-
-
-def timestamps(reply: Reply) -> list[int]:
-    """Return `sent_ns` of the chunks that carry text."""
-    return [
-        int(str(event["sent_ns"]))
-        for event in reply.events
-        if event["choices"] and event["choices"][0]["delta"].get("content")  # type: ignore[index]
-    ]
 
 
 def test_a_stream_is_events_that_end_with_done(base_url: str) -> None:
@@ -213,7 +120,7 @@ def test_expect_100_continue_is_answered(connection: socket.socket) -> None:
     connection.sendall(request.removesuffix(body))
     assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
     connection.sendall(body)
-    assert parse_reply(read_all(connection)).status == 200
+    assert parse_response(read_all(connection)).status == 200
 
 
 def test_head_gets_no_body(base_url: str) -> None:
@@ -369,7 +276,7 @@ def test_a_slow_reader_gets_everything(connection: socket.socket) -> None:
     """A stream faster than its reader waits, and nothing is lost."""
     connection.sendall(post(chat_body("sim/exact?ttft_ms=0&gap_ms=0&tokens=40000", stream=True), "connection: close"))
     time.sleep(0.2)
-    reply = parse_reply(read_all(connection))
+    reply = parse_response(read_all(connection))
 
     assert reply.complete
     assert len(deltas(reply, "content")) == 40_000
@@ -414,13 +321,13 @@ def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 FAST_PACE = "ttft_ms=1&gap_ms=1&tokens=6"
 
 
-def send_to_fault(base_url: str, name: str, options: str = FAST_PACE, **fields: object) -> Reply:
+def send_to_fault(base_url: str, name: str, options: str = FAST_PACE, **fields: object) -> HttpResponse:
     """Send a streamed chat request to a model with a fault."""
     fields = {"stream": True, "stream_options": {"include_usage": True}, **fields}
     return send_chat(base_url, f"sim/fault-{name}?{options}", **fields)
 
 
-def finish_reasons(reply: Reply) -> list[object]:
+def finish_reasons(reply: HttpResponse) -> list[object]:
     """Return the finish reasons of a stream."""
     return [
         event["choices"][0]["finish_reason"]  # type: ignore[index]
@@ -429,41 +336,41 @@ def finish_reasons(reply: Reply) -> list[object]:
     ]
 
 
-def has_error(reply: Reply, status: int, code: str, **headers: str) -> bool:
+def has_error(reply: HttpResponse, status: int, code: str, **headers: str) -> bool:
     """Return whether a reply is an error with this status, code and headers."""
     sent = {name: reply.headers.get(name.replace("_", "-")) for name in headers}
     return (reply.status, reply.error["code"], sent) == (status, code, headers)
 
 
-def has_page(reply: Reply, status: int) -> bool:
+def has_page(reply: HttpResponse, status: int) -> bool:
     """Return whether a reply is an HTML page."""
     return reply.status == status and reply.headers["content-type"].startswith("text/html") and b"<html" in reply.body
 
 
-def has_future_retry_date(reply: Reply) -> bool:
+def has_future_retry_date(reply: HttpResponse) -> bool:
     """Return whether Retry-After is an HTTP date."""
     date = time.strptime(reply.headers["retry-after"], "%a, %d %b %Y %H:%M:%S GMT")
     return reply.status == 429 and len(date) == 9
 
 
-def is_cut_in_a_chunk(reply: Reply) -> bool:
+def is_cut_in_a_chunk(reply: HttpResponse) -> bool:
     """Return whether a reply has four complete events and a part of the fifth."""
     return not reply.complete and reply.body.count(b"}\n\n") == 4 and not reply.body.endswith(b"}\n\n")
 
 
-def has_broken_json(reply: Reply) -> bool:
+def has_broken_json(reply: HttpResponse) -> bool:
     """Return whether one event is cut off, and the stream ends."""
     broken = [line for line in reply.body.split(b"\n") if line.startswith(b"data: {") and not line.endswith(b"}")]
     return len(broken) == 1 and b"[DONE]" in reply.body
 
 
-def has_odd_framing(reply: Reply) -> bool:
+def has_odd_framing(reply: HttpResponse) -> bool:
     """Return whether a reply has all the oddities at once."""
     bom, ping = reply.body.startswith(b"\xef\xbb\xbf:"), b"event: ping\r\n\r\n" in reply.body
     return bom and ping and b"id: 3\r\ndata:{" in reply.body and b"\n\n" not in reply.body
 
 
-FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
+FAULTS_ON_THE_WIRE: Mapping[str, Callable[[HttpResponse], bool]] = {
     "unauthorized": partial(has_error, status=401, code="invalid_api_key"),
     "unknown-model": partial(has_error, status=404, code="model_not_found"),
     "rate-limited": partial(has_error, status=429, code="rate_limit_exceeded", retry_after="2"),
@@ -497,7 +404,7 @@ OTHER_FAULTS = {
 
 
 def test_every_fault_is_tested_on_the_wire() -> None:
-    """Every row of the table has a test of what it does on the wire."""
+    """Every row of the table has a test of its effect on the wire."""
     assert {*FAULTS_ON_THE_WIRE, *OTHER_FAULTS} == set(FAULTS)
 
 
@@ -508,14 +415,14 @@ def test_a_fault_does_on_the_wire_what_its_description_says(base_url: str, name:
     assert FAULTS_ON_THE_WIRE[name](reply), reply
 
 
-def reply_before_reset(base_url: str) -> Reply:
+def reply_before_reset(base_url: str) -> HttpResponse:
     """Return the bytes before the connection is reset, and check that it is."""
     pieces: list[bytes] = []
     with connect(base_url) as connection:
         connection.sendall(post(chat_body(f"sim/fault-reset?{FAST_PACE}", stream=True)))
         with pytest.raises(ConnectionResetError):
             pieces.extend(iter(lambda: connection.recv(65536), b""))
-    return parse_reply(b"".join(pieces))
+    return parse_response(b"".join(pieces))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -527,7 +434,7 @@ def test_every_fault_answers_a_request_without_a_stream(base_url: str, name: str
 
 
 def test_flaky_counts_by_content(base_url: str) -> None:
-    """The same content fails as often as the model's name says, then succeeds; other content is counted apart."""
+    """Each content fails as often as the model's name says, then succeeds; other content is counted separately."""
     options = f"times=2&{FAST_PACE}"
     for seed in (1, 2):
         assert [send_to_fault(base_url, "flaky", options, seed=seed).status for _ in range(4)] == [503, 503, 200, 200]
@@ -553,7 +460,7 @@ def test_a_delayed_stream_continues_after_its_delay(base_url: str, name: str, se
         before = b""
         while sent_before not in before:
             before += connection.recv(65536)
-        whole = parse_reply(before + read_all(connection))
+        whole = parse_response(before + read_all(connection))
     cut = len(before.split(b'"content":" '))
     assert {"slow-headers": 1, "stall-first": 1, "stall-middle": 4, "lingers": 7}[name] == cut
     assert whole.complete
@@ -562,7 +469,7 @@ def test_a_delayed_stream_continues_after_its_delay(base_url: str, name: str, se
 
 @pytest.mark.parametrize(("name", "silent"), [("stall-first", True), ("stall-middle", False)])
 def test_a_stall_without_end_outlasts_any_client(base_url: str, name: str, *, silent: bool) -> None:
-    """Without `hold_ms` nothing more comes, and the connection stays open."""
+    """Without `hold_ms` no more bytes come, and the connection stays open."""
     with connect(base_url) as connection:
         connection.sendall(post(chat_body(f"sim/fault-{name}?{FAST_PACE}", stream=True)))
         connection.settimeout(0.3)

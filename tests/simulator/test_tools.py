@@ -21,37 +21,11 @@ from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
 from runner.wire.dialects import DIALECTS
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_service import Reply, http, send
+from tests.support.simulator_requests import HttpResponse, http, send
+from tests.support.tool_definitions import schema_of, tools_of
 
 PATHS = {dialect.api: path for path, dialect in SERVED.items()}
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4"
-
-CITY = {"city": {"type": "string", "description": "The name of a city."}}
-TOOLS = {
-    "get_time": ("The time of day in a city.", CITY, ["city"]),
-    "get_weather": (
-        "The weather in a city.",
-        {**CITY, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
-        ["city"],
-    ),
-    "add": ("Add two numbers.", {"a": {"type": "number"}, "b": {"type": "number"}}, ["a", "b"]),
-}
-
-
-def schema_of(name: str) -> dict[str, object]:
-    """Return the JSON Schema of a tool's arguments."""
-    _, properties, required = TOOLS[name]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def tools_of(api: Api, names: Sequence[str] = tuple(TOOLS)) -> list[dict[str, object]]:
-    """Return tools in a dialect's form."""
-    if api == "messages":
-        return [{"name": name, "description": TOOLS[name][0], "input_schema": schema_of(name)} for name in names]
-    functions = [{"name": name, "description": TOOLS[name][0], "parameters": schema_of(name)} for name in names]
-    if api == "responses":
-        return [{"type": "function", **function} for function in functions]
-    return [{"type": "function", "function": function} for function in functions]
 
 
 def choice_of(api: Api, choice: str) -> object:
@@ -110,7 +84,7 @@ def api(request: pytest.FixtureRequest) -> Api:
     return found
 
 
-def ask(base_url: str, api: Api, told: Sequence[Mapping[str, Any]], **fields: object) -> Reply:
+def ask(base_url: str, api: Api, told: Sequence[Mapping[str, Any]], **fields: object) -> HttpResponse:
     """Send one request."""
     messages = {"input" if api == "responses" else "messages": list(told)}
     extra = {"max_tokens": 500} if api == "messages" else {}
@@ -123,7 +97,7 @@ def question(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
-def fold_of(api: Api, reply: Reply) -> Fold:
+def fold_of(api: Api, reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=DIALECTS[api].decoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
@@ -159,7 +133,7 @@ def called(base_url: str, api: Api, text: str, **fields: object) -> list[tuple[s
 def test_the_tool_that_fits_is_called_with_words_of_the_question(
     base_url: str, api: Api, text: str, expected: list[tuple[str, object]]
 ) -> None:
-    """This holds in every dialect, streamed and whole; a question that fits no tool is answered in text."""
+    """This holds in every dialect, streamed or not; a question that fits no tool is answered in text."""
     assert called(base_url, api, text) == expected
     assert called(base_url, api, text, stream=False) == expected
 
@@ -168,14 +142,14 @@ def test_the_tool_that_fits_is_called_with_words_of_the_question(
     "above", ["[0123456789ab] ", "Alice was tired. So said Ms Rabbit.\n\nThe Queen of Hearts.\n\n"]
 )
 def test_a_text_or_a_nonce_above_the_question_changes_no_call(base_url: str, api: Api, above: str) -> None:
-    """Prompts of a wanted size have such a text, and prompts that no cache can serve have a nonce."""
+    """Sized inputs have such a text, and `cache: bust` has a nonce."""
     alone = called(base_url, api, "What is the weather in Paris?")
     assert alone[0][0] == "get_weather"
     assert called(base_url, api, f"{above}What is the weather in Paris?") == alone
 
 
-def test_a_stream_of_calls_says_what_the_whole_reply_says(base_url: str, api: Api) -> None:
-    """Names, arguments, ids, counts and the reason of the end do not depend on streaming."""
+def test_calls_do_not_depend_on_streaming(base_url: str, api: Api) -> None:
+    """Neither do names, arguments, ids, counts and the reason of the end."""
     told = question("How is the weather in Paris and Rome?")
     streamed, whole = (
         fold_of(api, ask(base_url, api, told, tools=tools_of(api), stream=stream, **usage_of(api, stream)))
@@ -193,7 +167,7 @@ def test_a_stream_of_calls_says_what_the_whole_reply_says(base_url: str, api: Ap
 
 
 def usage_of(api: Api, stream: bool) -> dict[str, object]:
-    """Return what asks for token counts."""
+    """Return the field that requests token counts."""
     return {"stream_options": {"include_usage": True}} if api == "chat_completions" and stream else {}
 
 
@@ -207,20 +181,20 @@ def usage_of(api: Api, stream: bool) -> dict[str, object]:
         ("add", "What is the weather in Paris?", ["add"]),
     ],
 )
-def test_the_choice_is_obeyed(base_url: str, api: Api, choice: str, text: str, expected: list[str]) -> None:
-    """The choice allows no tool, any tool, requires one, or requires a named one."""
+def test_tool_choice_is_obeyed(base_url: str, api: Api, choice: str, text: str, expected: list[str]) -> None:
+    """It allows no tool or any tool, requires one, or requires a named one."""
     assert [name for name, _ in called(base_url, api, text, tool_choice=choice_of(api, choice))] == expected
 
 
 def test_parallel_calls_can_be_turned_off(base_url: str, api: Api) -> None:
-    """Then a reply has at most one call."""
+    """A reply then has at most one call."""
     off: dict[str, object] = {"parallel_tool_calls": False}
     if api == "messages":
         off = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
     assert len(called(base_url, api, "How is the weather in Paris and Rome?", **off)) == 1
 
 
-def test_results_are_told_in_text(base_url: str, api: Api) -> None:
+def test_results_of_tools_are_repeated_in_the_answer(base_url: str, api: Api) -> None:
     """After the results there is no further call unless one is required; it then has another id."""
     text = "How is the weather in Paris and Rome?"
     calls = fold_of(api, ask(base_url, api, question(text), tools=tools_of(api))).calls.values
@@ -257,8 +231,8 @@ def test_wrong_tools_are_refused_by_name(base_url: str, api: Api, fields: dict[s
     assert (reply.status, named in reply.body) == (400, True), reply.body
 
 
-def test_a_limit_cuts_the_arguments(base_url: str, api: Api) -> None:
-    """Tokens of calls count against the limit, and the reply says that it was cut."""
+def test_max_tokens_cuts_the_arguments_of_a_call(base_url: str, api: Api) -> None:
+    """Tokens of calls count, and the reply reports that it was cut."""
     name = {"responses": "max_output_tokens"}.get(api, "max_tokens")
     fold = fold_of(api, ask(base_url, api, question("What is the weather in Paris?"), tools=tools_of(api), **{name: 6}))
     (call,) = fold.calls.values
@@ -323,7 +297,7 @@ def test_any_object_fits_where_no_schema_is_given(base_url: str) -> None:
 
 
 @pytest.mark.parametrize(("fault", "text"), [("calls-cut", '{"city"'), ("calls-unnumbered", '{"city": "Paris"}')])
-def test_faults_of_calls(base_url: str, api: Api, fault: str, text: str) -> None:
+def test_cut_or_unnumbered_calls_are_decoded(base_url: str, api: Api, fault: str, text: str) -> None:
     """A call that is cut off is still a reply; calls without numbers are distinguished by their order."""
     model = f"sim/fault-{fault}?ttft_ms=1&gap_ms=1"
     told = question("How is the weather in Paris and Rome?")
@@ -335,7 +309,7 @@ def test_faults_of_calls(base_url: str, api: Api, fault: str, text: str) -> None
 
 
 def test_vendors_are_named_and_obeyed_in_every_dialect(base_url: str, api: Api) -> None:
-    """As behind a router, vendors answer in turn, or only those that the request allows."""
+    """Vendors answer in turn, as behind a router, or only those that the request allows."""
     model = "sim/exact?ttft_ms=0&gap_ms=0&tokens=2&served_by=alpha,beta&fingerprint=f1&tier=flex"
 
     def vendor(**fields: object) -> str | None:
@@ -404,7 +378,7 @@ QUESTIONS = st.sampled_from(
 @given(SCHEMAS, QUESTIONS)
 @settings(deadline=None)
 def test_a_value_fits_its_schema(schema: dict[str, Any], asked: str) -> None:
-    """Whatever the schema asks for, the value is valid by the check's own validator."""
+    """For any schema, the value is valid by the check's own validator."""
     whole = {**schema, "$defs": {"point": POINT}}
     value = make_value(whole, QuestionWords(asked))
     assert first_error(json.dumps(whole), json.loads(json.dumps(value))) is None, value

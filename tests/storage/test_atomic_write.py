@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""A file is written completely or not at all."""
 
 import os
 import stat
@@ -70,7 +70,7 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no mode")
 def test_a_written_file_respects_the_umask(tmp_path: Path) -> None:
-    """A file is readable by everyone whom the umask allows."""
+    """The file has the permissions that the umask allows."""
     path = tmp_path / "a.md"
     before = os.umask(0o027)
     try:
@@ -120,8 +120,8 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) ->
     assert names(tmp_path) == ["file", "folder"]
 
 
-def test_an_output_that_fails_costs_no_other(tmp_path: Path) -> None:
-    """All other outputs are written; each that failed is named, whatever the error."""
+def test_a_failed_output_does_not_stop_the_others(tmp_path: Path) -> None:
+    """Each output that failed is named, for any error."""
 
     def write(path: Path) -> None:
         if path.suffix == ".csv":

@@ -1,4 +1,4 @@
-"""Attached files as they are read when they are sent: unchanged, and few in memory."""
+"""Attached files are read when they are sent, checked against their digest, and cached up to a bound."""
 
 from base64 import b64decode
 from hashlib import sha256
@@ -18,7 +18,7 @@ def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Att
     return Attachment("image", path.name, path=str(path), digest=digest, media_type=media_type, size=len(content))
 
 
-def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
+def test_a_file_is_encoded_as_base64_and_a_text_is_not(tmp_path: Path) -> None:
     """No file is read for a URL."""
     files = AttachmentFiles()
     assert b64decode(files.read(attachment(tmp_path / "a.png", b"\x00\xffabc"))) == b"\x00\xffabc"
@@ -27,7 +27,7 @@ def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
 
 
 def test_the_last_files_stay_in_memory_up_to_a_bound(tmp_path: Path) -> None:
-    """The one read longest ago is dropped first; one that is larger than the bound stays until the next."""
+    """The least recently used is dropped first; one above the bound stays until the next."""
     files = AttachmentFiles(most_kept=100)
     first, second, third = (attachment(tmp_path / f"{n}.png", bytes([n]) * 30) for n in range(3))
     for each in (first, second, first, third):
@@ -42,7 +42,7 @@ def test_the_last_files_stay_in_memory_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_equal_contents_are_kept_once(tmp_path: Path) -> None:
-    """Two files with one image take memory once."""
+    """Two files with the same image take memory once."""
     files = AttachmentFiles()
     files.read(attachment(tmp_path / "a.png", b"same"))
     assert files.kept(attachment(tmp_path / "b.png", b"same")) is not None

@@ -1,4 +1,4 @@
-"""The run that a name means: folder, journal, id, the beginning of an id, `latest`, and those before it."""
+"""The run that a name means: folder, journal, id, prefix of an id, `latest`, and earlier ones."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:
 
 
 def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
-    """A file with the folder's name works as a link does."""
+    """A file with the folder's name works like a link."""
     folder = RESULTS / "mine"
     folder.mkdir(parents=True)
     (folder / FILE_NAME).touch()
@@ -41,7 +41,7 @@ def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
 
 
 def test_a_name_of_no_run_is_an_error() -> None:
-    """A missing folder, one without a journal and an impossible name are error messages."""
+    """A missing folder, one without a journal and an impossible name have clear messages."""
     (RESULTS / "empty").mkdir(parents=True)
     expected = {
         "latest": "there is no results/latest here; name a run's folder",
@@ -65,7 +65,7 @@ def test_earlier_runs_are_counted_from_the_latest() -> None:
 
 
 def test_a_run_that_began_after_the_latest_does_not_count() -> None:
-    """It is still under way, or was killed: the run before the latest is one that began before it."""
+    """It is in progress or was killed: the run before the latest began before it."""
     make_runs(MONDAY, WEDNESDAY, TUESDAY)
     assert find_run(Path("previous")).name == MONDAY
 
@@ -77,15 +77,15 @@ def test_a_folder_with_a_name_of_its_own_is_ordered_by_its_journal() -> None:
     assert find_run(Path("previous")).name == MONDAY
 
 
-def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
-    """The folder before it is optional; a beginning of several ids is refused, and the message names them."""
+def test_a_unique_prefix_of_an_id_names_a_run() -> None:
+    """The folder before it is optional; an ambiguous prefix is refused, and the message names the ids."""
     make_runs(MONDAY, TUESDAY)
     assert find_run(Path("20260106")).name == find_run(RESULTS / "20260106T09").name == TUESDAY
     with pytest.raises(JournalError, match=f"2026 is the beginning of 2 runs: {TUESDAY}, {MONDAY}; write more"):
         find_run(Path("2026"))
 
 
-def test_of_many_runs_that_a_beginning_fits_the_newest_are_named() -> None:
+def test_an_ambiguous_prefix_names_the_newest_runs() -> None:
     """The message does not list a thousand names."""
     make_runs(*(f"2026010{day}T090000-a-11" for day in range(1, 9)))
     with pytest.raises(JournalError, match=r"the beginning of 8 runs: 20260108.* and 3 more"):
@@ -93,7 +93,7 @@ def test_of_many_runs_that_a_beginning_fits_the_newest_are_named() -> None:
 
 
 def test_a_run_further_back_than_there_are_is_an_error() -> None:
-    """The message says how many there are, and where they are listed."""
+    """The message has the number of runs, and where they are listed."""
     make_runs(MONDAY, TUESDAY)
     with pytest.raises(JournalError, match="no latest~2: results holds 1 run before the latest; `compare runs` lists"):
         find_run(Path("latest~2"))
@@ -109,15 +109,15 @@ def test_without_a_latest_run_nothing_can_be_counted_from_it() -> None:
 
 
 def test_a_folder_called_previous_is_itself() -> None:
-    """What exists under a name wins over what the name could mean."""
+    """An existing folder takes precedence over the meaning of its name."""
     make_runs(MONDAY, TUESDAY)
     Path("previous").mkdir()
     (Path("previous") / FILE_NAME).touch()
     assert find_run(Path("previous")) == Path("previous")
 
 
-def test_a_mistyped_name_is_answered_by_the_nearest() -> None:
-    """`lates` is near `latest`, an id with a wrong letter near that id."""
+def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
+    """`lates` is close to `latest`, an id with a wrong letter close to that id."""
     make_runs("20260102-030405-basic-ab12")
     for wrong, near in (
         ("lates", LATEST),

@@ -128,14 +128,14 @@ def write_lines(folder: Path, *lines: object) -> Path:
 
 
 def header_line(**changes: object) -> dict[str, Any]:
-    """Return a header's line with some of its values changed."""
+    """Return a header's line with these values."""
     with TemporaryDirectory() as folder:
         return {**json.loads(write(Path(folder))), **changes}
 
 
 @contextmanager
 def writing_process(folder: Path, then: str) -> Iterator[subprocess.Popen[str]]:
-    """Run a process that begins a folder's journal, says so, and executes a statement."""
+    """Run a process that starts a folder's journal, reports it, and executes a statement."""
     program = (
         "import runpy, sys; from pathlib import Path; from runner.storage.journal import JournalWriter\n"
         "this = runpy.run_path(sys.argv[1]); folder = Path(sys.argv[2]); \n"
@@ -233,7 +233,7 @@ def test_lines_are_read_by_kind_repeatedly(tmp_path: Path) -> None:
     ],
 )
 def test_a_number_outside_of_json_is_stored_as_text(tmp_path: Path, number: float, kept: object) -> None:
-    """Whatever a provider counts, every JSON reader can read each line, and nothing is rounded."""
+    """Every JSON reader can read each line, and no count of a provider is rounded."""
     data = write(tmp_path, replace(PLAIN, usage={"total": number, "parts": [{"of": number}]}))
     assert not any(word in data for word in (b"Infinity", b"NaN"))
     (record,) = journal.read(tmp_path).records
@@ -251,7 +251,7 @@ def test_a_deeply_nested_usage_is_truncated(tmp_path: Path) -> None:
     assert second == PLAIN
 
 
-# Runs that go on
+# Resumed runs
 
 
 def record_with_key(key: str, **changes: Any) -> Record:
@@ -345,7 +345,7 @@ def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> N
 
 
 def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> None:
-    """Wherever the first writer was killed, the next one begins on a line of its own."""
+    """Wherever the first writer was killed, the next one starts a new line."""
     data = write(tmp_path, numbered(2))
     header_end = data.index(b"\n") + 1
     for size in range(header_end, len(data) + 1):
@@ -461,7 +461,7 @@ KEYS = ("sk-0123456789abcdef", "12345678", "response_model", 'back\\slash"quote'
 
 @pytest.mark.parametrize("key", KEYS)
 def test_keys_are_redacted_in_texts_only(tmp_path: Path, key: str) -> None:
-    """A key that a provider repeats is redacted; numbers and member names that look like it stay."""
+    """A key that a provider repeats is redacted; numbers and member names that resemble it are not."""
     record = replace(
         PLAIN,
         timestamps=Timestamps(sent=1234567890),
@@ -497,7 +497,7 @@ def error_message(path: Path) -> str:
 
 
 def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
-    """An unknown format is refused, even where the header is different."""
+    """An unknown format is refused, even if the header is different."""
     write_lines(tmp_path, {"kind": "header", "format": FORMAT + 1, "run": "r"})
     expected = f"has format {FORMAT + 1}; this version reads up to {FORMAT}: upgrade compare"
     assert error_message(tmp_path) == f"{tmp_path / FILE_NAME} {expected}"
@@ -533,7 +533,7 @@ def test_a_missing_journal_is_an_error(tmp_path: Path) -> None:
     assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path / "nothing")
 
 
-# Damaged journals: the sound lines are read, the others are named
+# Damaged journals: valid lines are read, the others are named
 
 
 def write_raw(folder: Path, *lines: bytes) -> journal.Journal:
@@ -578,7 +578,7 @@ def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: 
 
 
 def test_a_second_record_of_a_request_is_left_out_and_named(tmp_path: Path) -> None:
-    """It counts once, at its first place; after a resumption that asks for it again, the newest counts."""
+    """It counts once, at its first place; after a resumption that sends it again, the newest counts."""
     lines = raw_lines(
         *(record_with_key(key, reply=reply) for key, reply in zip("aba", ("a", "b", "copied"), strict=True))
     )
@@ -623,7 +623,7 @@ def test_a_record_with_a_wrong_member_is_left_out_and_named(
 
 
 def test_of_many_damaged_lines_the_first_are_named(tmp_path: Path) -> None:
-    """A sentence stays short; the number of the others is in it."""
+    """The message stays short, with the number of the others."""
     lines = raw_lines(*map(record_with_key, "abcdefg"))
     read = write_raw(tmp_path, lines[0], *(line[:-1] for line in lines[1:]))
     assert list(read.records) == []
@@ -643,7 +643,7 @@ def test_of_many_damaged_lines_the_first_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_header_is_mended_from_the_records(tmp_path: Path, changes: dict[str, object], why: str) -> None:
-    """The sound members of a header are kept; the others are taken from the records, or unknown."""
+    """Valid members of a header are kept; the others are taken from the records, or unknown."""
     record = replace(WITH_TEXT, started_at="2026-01-02T03:04:06+00:00")
     write_lines(tmp_path, header_line(**changes), encode_record(record))
     read = journal.read(tmp_path)
@@ -654,7 +654,7 @@ def test_a_damaged_header_is_mended_from_the_records(tmp_path: Path, changes: di
     assert why in read.damage.lines[1]
 
 
-def test_a_header_that_is_gone_is_made_from_the_records(tmp_path: Path) -> None:
+def test_a_missing_header_is_made_from_the_records(tmp_path: Path) -> None:
     """The records are read even if the first line cannot be."""
     records = [record_with_key(key, started_at="2026-01-02T03:04:06+00:00") for key in "ab"]
     header, *lines = raw_lines(*records)
@@ -667,7 +667,7 @@ def test_a_header_that_is_gone_is_made_from_the_records(tmp_path: Path) -> None:
 
 
 def test_a_second_run_in_one_journal_is_not_read_as_the_first(tmp_path: Path) -> None:
-    """Earlier versions let two runs write one file; what is behind the second header is left out, and said to be."""
+    """Earlier versions let two runs write one file; everything after the second header is left out and named."""
     lines = raw_lines(record_with_key("a"))
     read = write_raw(tmp_path, *lines, lines[0].replace(b'"seed":7', b'"seed":8'), *lines[1:])
     assert [record.identity.key for record in read.records] == ["a"]

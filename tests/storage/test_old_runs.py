@@ -57,7 +57,7 @@ def recorded_keys(name: str) -> Counter[str]:
 
 
 def test_every_old_run_has_a_suite_or_needs_none() -> None:
-    """The tests below cover every folder."""
+    """The other tests cover every folder of old runs."""
     assert sorted([*SUITE_OF, "vantages"]) == NAMES
 
 
@@ -88,8 +88,8 @@ def test_an_old_run_keeps_its_figures(name: str) -> None:
     assert [{column: row[column] for column in old[0]} for row in new] == old
 
 
-def test_an_old_header_keeps_what_it_said() -> None:
-    """Load profile, stop rules and vantages are read under the names they were stored under."""
+def test_the_options_in_an_old_header_are_read() -> None:
+    """Load profile, stop rules and vantages are read under the names by which they were stored."""
     rated, swept, vantages = (journal.read(RUNS / name).header for name in ("rated", "swept", "vantages"))
     assert rated.load == {"lead": 3, "rate": 40.0, "arrivals": "poisson", "max_requests": 5}
     assert (rated.budgets, rated.until_ci, rated.late_bound_s, rated.case_patterns) == (("5 USD",), 0.5, 0.02, ("c*",))
@@ -131,7 +131,7 @@ def test_the_variants_of_an_old_run_are_told_apart_and_compared() -> None:
     assert "in pairs of one round" in done.stdout
 
 
-# Going on
+# Resumed and replayed
 
 
 def test_an_old_partial_run_resumes(runs: Path) -> None:
@@ -155,8 +155,8 @@ def test_an_old_partial_run_resumes(runs: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["complete", "resumed", "varied"])
-def test_an_old_finished_run_has_nothing_left(runs: Path, name: str) -> None:
-    """Resumed by its own suite, every request is known by its key, and none is sent."""
+def test_an_old_finished_run_is_resumed_without_a_request(runs: Path, name: str) -> None:
+    """Every request of its own suite is known by its key."""
     asked = len(read_lines(runs / name, "record"))
     done = compare(runs, "run", "--resume", name, "-q")
     assert done.returncode in (0, 1, 3), done.stderr
@@ -166,7 +166,7 @@ def test_an_old_finished_run_has_nothing_left(runs: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("name", "code"), [("complete", 1), ("oldest", 1), ("varied", 0)])
 def test_an_old_recording_replays(runs: Path, name: str, code: int) -> None:
-    """Each request is answered from the recording, with the reply that the run had."""
+    """Each request is answered from the recording, with the reply of the run."""
     header = journal.read(runs / name).header
     cases = [word for pattern in header.case_patterns for word in ("-k", pattern)]
     repeat = ("--repeat", str(header.repeat))
@@ -175,7 +175,7 @@ def test_an_old_recording_replays(runs: Path, name: str, code: int) -> None:
     assert replies_of(runs / "again") == replies_of(RUNS / name)
 
 
-HEARD_SINCE = frozenset({"served_by", "system_fingerprint", "service_tier"})
+READ_SINCE = frozenset({"served_by", "system_fingerprint", "service_tier"})
 """Members of a record that those versions did not read from the bytes."""
 
 
@@ -187,14 +187,14 @@ def test_an_old_recording_rederives_to_the_same_records(runs: Path, name: str) -
     for kind in ("record", "attempt"):
         again, before = read_lines(runs / "again", kind), read_lines(runs / name, kind)
         known = [
-            {member: value for member, value in line.items() if member in old or member not in HEARD_SINCE}
+            {member: value for member, value in line.items() if member in old or member not in READ_SINCE}
             for line, old in zip(again, before, strict=True)
         ]
         assert known == before
 
 
-def test_an_old_snapshot_is_still_kept(runs: Path) -> None:
-    """The run it was made of and a new one both agree with it, and no file changes."""
+def test_an_old_snapshot_still_matches(runs: Path) -> None:
+    """Both its own run and a new one agree with it, and no file changes."""
     targets = ("-m", "sim/quick", "-m", "sim/exact?ttft_ms=30&gap_ms=2&tokens=4")
     for source in (("--from", "kept"), targets):
         done = compare(runs, "snapshot", "kept.yaml", *source, "-q")
@@ -245,39 +245,39 @@ def keys_of(plan: Plan) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["complete", "kept", "oldest", "replayed", "resumed", "varied"])
-def test_the_keys_of_an_old_run_are_the_keys_of_its_suite_today(name: str) -> None:
-    """A request's key does not change with the code, or an old run could not be resumed."""
+def test_request_keys_are_those_of_old_runs(name: str) -> None:
+    """If the key of a request changed with the code, an old run could not be resumed."""
     assert Counter(keys_of(plan_of(name))) == recorded_keys(name)
 
 
 @pytest.mark.parametrize("name", sorted(SUITE_OF))
-def test_the_digest_of_an_old_suite_is_the_one_it_had(name: str) -> None:
-    """A suite's digest does not change with the code, or every old run would count as made from another suite."""
+def test_suite_digests_are_those_of_old_runs(name: str) -> None:
+    """If a digest changed with the code, every old run would count as made from another suite."""
     assert suite_of(name).digest == journal.read(RUNS / name).header.digest
 
 
-def test_the_key_of_a_vantage_names_its_node() -> None:
-    """Each node's requests have the keys they had."""
+def test_request_keys_of_vantages_are_those_of_old_runs() -> None:
+    """The key of a vantage names its node."""
     case, target = Case("hello", ("Hello!", "Again!")), Target("acme", "m-1", Parameters(temperature=0.5))
     plan = Plan((case,), (target,), repeat=2, seed=9, vantages=(Node("north", "eu"), Node("south", None)))
     assert Counter(keys_of(plan)) == recorded_keys("vantages")
 
 
-def test_a_request_with_nothing_set_has_the_key_it_always_had() -> None:
-    """The key's content and its order are fixed."""
+def test_the_key_of_a_request_without_parameters_is_fixed() -> None:
+    """The key's content and its order are part of the format."""
     request = Request(Target("p", "m", Parameters()), Case("one", ("Hello?",)), repeat=1, block=1)
     assert request.key == "8fdc85e8ee9ef0b5"
 
 
 @dataclass(frozen=True, slots=True)
 class LaterParameters(Parameters):
-    """Parameters of a version to come."""
+    """Parameters with a field that a later version might add."""
 
     skills: Mapping[str, str] = field(default_factory=dict)
 
 
-def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> None:
-    """A new field at its default leaves every key as it was; set, it tells requests apart."""
+def test_a_new_parameter_is_in_the_key_only_if_it_is_set() -> None:
+    """A new field at its default leaves every key unchanged; another value distinguishes requests."""
     case = Case("one", ("Hello?",))
     now, unset, used = (
         Request(Target("p", "m", parameters), case, repeat=1, block=1).key

@@ -35,6 +35,7 @@ from runner.storage.recordings.recording import (
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 from tests.support.command import compare, read_lines, write_config, write_yaml
+from tests.support.echoed_keys import ECHOES, VARIABLE, echoing, forms, make_key
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -52,7 +53,6 @@ from tests.support.scripted_server import (
 from tests.support.scripted_server import (
     ScriptedServer as Server,
 )
-from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
 
 LABEL = Label("k-1", 1, "acme", "m", "c-1", epoch_ns=0)
 
@@ -183,7 +183,7 @@ def cut(body: bytes, places: Sequence[int]) -> list[bytes]:
 
 @given(text=texts_with_keys, places=st.lists(st.integers(0, 300), max_size=8), slice_size=st.integers(1, 4))
 def test_a_key_is_found_and_redacted_however_it_is_cut(text: str, places: list[int], slice_size: int) -> None:
-    """The redacted reads join to the redacted text; no read is lost; the buffer knows whether there was a key."""
+    """The redacted reads join to the redacted text; no read is lost; the buffer reports whether it held a key."""
     chunks = list(enumerate(cut(text.encode(), places)))
     buffer = RecordingBuffer(SECRETIVE)
     for start in range(0, len(chunks), slice_size):
@@ -211,7 +211,7 @@ def texts_of(found: Recordings) -> Iterator[str]:
 
 @pytest.mark.parametrize("prefix", ["sk-", pytest.param("plain-", marks=pytest.mark.thorough)])
 def test_no_recording_contains_a_key(tmp_path: Path, prefix: str) -> None:
-    """However a server echoes a key, in whatever pieces, the recording does not contain it."""
+    """This holds for every place and every cut in which a server echoes a key."""
     key = make_key(prefix)
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi"]}]})
     with ExitStack() as stack:
@@ -366,7 +366,10 @@ def test_rederived_records_equal_the_recorded_ones(recorded: Path) -> None:
 def test_flags_of_how_a_body_was_received_are_in_the_label(
     body_flags: tuple[str, ...] | None, notes: tuple[str, ...]
 ) -> None:
-    """The reads do not show them. Older recordings have the header alone, which may name a coding for plain text."""
+    """They do not follow from the reads.
+
+    Older recordings have only the header, which may name a coding for plain text.
+    """
     label = replace(LABEL, status=200, headers={"content-encoding": "gzip"}, headers_ns=1, body_flags=body_flags)
     assert decode_recording(decode_label(encode_label(label)), [(2, delta_event("Hi"))]).notes == notes
 
@@ -389,7 +392,7 @@ def test_every_attempt_is_recorded(recorded: Path) -> None:
 
 
 def test_rederive_corrects_a_wrong_journal(recorded: Path, tmp_path: Path) -> None:
-    """A record that differs from its bytes is corrected and counted; the rest and the run itself stay."""
+    """A record that differs from its bytes is corrected and counted; the others and the run are unchanged."""
     old = tmp_path / "old"
     old.mkdir()
     (old / FILE_NAME).write_bytes((recorded / "out" / FILE_NAME).read_bytes())
@@ -442,7 +445,7 @@ def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
 
 
 def test_a_small_recording_that_expands_is_refused() -> None:
-    """A few kilobytes of a file from elsewhere do not become gigabytes: neither reads nor their numbers do."""
+    """A few kilobytes of a foreign file cannot become gigabytes, of reads or of their number."""
     blanks = zlib.compress(bytes(LARGEST_REPLY_LIMIT + 1))
     good = pack_reads([(1, b"x")])
     for packed in (replace(good, body=blanks), replace(good, steps=blanks), replace(good, sizes=blanks)):
@@ -453,7 +456,7 @@ def test_a_small_recording_that_expands_is_refused() -> None:
 
 
 def test_single_bytes_without_end_are_recorded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a number of reads those of a time slice become one, with the same bytes and the time of the last."""
+    """Beyond a number of reads, those of a time slice are joined, with the time of the last."""
     monkeypatch.setattr("runner.storage.recordings.recording.MOST_SEPARATE_READS", 3)
     packer = ReadsPacker()
     for start in range(0, 9, 3):

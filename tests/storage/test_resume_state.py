@@ -201,7 +201,7 @@ def test_replies_are_in_memory_only_until_their_conversation_is_complete() -> No
     plan = plan_of(2, repeat=300)
     alive: list[int] = []
 
-    class Reply(str):
+    class CountedText(str):
         """A text whose instances in memory are counted."""
 
         __slots__ = ()
@@ -216,7 +216,7 @@ def test_replies_are_in_memory_only_until_their_conversation_is_complete() -> No
     def records() -> Iterator[Record]:
         for request in requests_of(plan):
             assert len(alive) < 10
-            yield record_of(request, reply=Reply())
+            yield record_of(request, reply=CountedText())
 
     assert first_missing_requests(plan, resume_state(plan, records())) == []
 

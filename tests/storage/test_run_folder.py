@@ -49,7 +49,7 @@ def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
 
 @given(st.text(max_size=60), st.text(max_size=60), st.integers(1, 10**8))
 def test_run_ids_sort_by_time_and_are_valid_folder_names(first: str, second: str, seconds: int) -> None:
-    """Whatever a suite is called, its run id is a plain name that sorts after earlier ones."""
+    """For any name of a suite, a run id is a plain name that sorts after earlier ones."""
     earlier, later = new_run_id(first, NOON), new_run_id(second, NOON + timedelta(seconds=seconds))
     assert earlier < later
     for name in (earlier, later):
@@ -100,7 +100,7 @@ def test_a_claimed_folder_is_refused_until_it_is_released(tmp_path: Path) -> Non
 
 @posix
 def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
-    """If anything ends a run before it begins, its folder is free at once."""
+    """If a run ends before it begins, its folder is free at once."""
     claim = claim_folder(tmp_path / "run")
     del claim
     assert names(tmp_path) == []
@@ -109,7 +109,7 @@ def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
 
 @posix
 def test_a_claim_that_fails_is_released_though_its_error_is_kept(tmp_path: Path) -> None:
-    """A notebook keeps the last error with its traceback; the folder is free all the same."""
+    """A notebook keeps the last error with its traceback; the folder is free nevertheless."""
     folder = write_run(tmp_path / "run", [answered()])
     with pytest.raises(JournalError, match="holds a run already") as kept:
         claim_folder(folder)
@@ -137,7 +137,7 @@ def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
 
 @posix
 def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
-    """A claim leaves no file behind."""
+    """A claim leaves no file."""
     program = "import sys; from pathlib import Path; from runner.storage.run_folder import claim_folder\n"
     program += "claim = claim_folder(Path(sys.argv[1])); print('claimed', flush=True); input()"
     command = [sys.executable, "-c", program, str(tmp_path / "run")]
@@ -163,8 +163,8 @@ def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, b
     assert (tmp_path / FILE_NAME).read_bytes() == b'{"kind":"header"}\n'
 
 
-def test_a_run_that_went_on_since_it_was_read_is_not_resumed(tmp_path: Path) -> None:
-    """Between reading a journal and claiming its folder, another process may have resumed the run."""
+def test_a_run_that_another_process_resumed_meanwhile_is_not_resumed(tmp_path: Path) -> None:
+    """That may happen between reading a journal and claiming its folder."""
     folder = write_run(tmp_path / "run", [answered()])
     read = journal.read(folder)
     claim_folder(folder, read).release()

@@ -1,4 +1,4 @@
-"""Files keep their names for fields, whatever the code calls them."""
+"""Fields keep their stored names in files when they are renamed in the code."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from runner.storage.stored_field_names import StoredNames
 
 @dataclass
 class Point:
-    """A dataclass whose field was called `left` when its first file was written."""
+    """A dataclass whose field `x` was called `left` when its first file was written."""
 
     x: int
     y: int = 0
@@ -27,6 +27,6 @@ def test_a_renamed_field_keeps_its_stored_name() -> None:
     ("names", "renamed"), [(("x",), {}), (("x", "y", "z"), {}), (("left", "y"), {}), (("x", "y"), {"left": "x"})]
 )
 def test_each_field_needs_one_stored_name(names: tuple[str, ...], renamed: dict[str, str]) -> None:
-    """A field that was added or renamed without a stored name fails at import, not in somebody's file."""
+    """A field without a stored name is an error at import, and not in a user's file."""
     with pytest.raises(TypeError, match="Point: give each field one stored name"):
         StoredNames(Point, *names, **renamed)

@@ -1,4 +1,4 @@
-"""`summary.json` beside a journal: what is read back, when it is stale, and whose file it is."""
+"""`summary.json` beside a journal: reading it back, when it is stale, and files of that name that are not ours."""
 
 import json
 import os
@@ -24,7 +24,7 @@ def summarized(folder: Path, version: str = "1") -> StoredSummary:
 
 
 def test_a_summary_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    """All members survive, and the file is JSON for others, too."""
+    """All members are kept, and the file is standard JSON."""
     folder = write_run(tmp_path / "run", RECORDS)
     written = summarized(folder)
     write_summary(folder, written)
@@ -33,7 +33,7 @@ def test_a_summary_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_summary_has_the_figures_of_its_run(tmp_path: Path) -> None:
-    """Counts, medians with their n, and the geometric mean over the questions, each of which weighs the same."""
+    """It has counts, medians with their n, and the geometric mean over the questions with equal weights."""
     folder = write_run(tmp_path / "run", [*RECORDS, answered(BASE, "two", 2, ttft_s=0.8)])
     base, new = summarized(folder).targets
     assert (base.n, base.failed, new.n, new.failed) == (4, 1, 1, 0)
@@ -57,14 +57,14 @@ def test_a_summary_of_another_journal_or_version_is_stale(tmp_path: Path, change
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"kind":"run_summary","version":', b"[]"])
-def test_a_file_that_is_no_summary_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_summary_is_ignored(tmp_path: Path, content: bytes) -> None:
     """A torn or foreign file never stops a list."""
     folder = write_run(tmp_path / "run", RECORDS)
     (folder / SUMMARY_FILE).write_bytes(content)
     assert read_summary(folder, "1") is None
 
 
-def test_a_file_of_somebody_else_with_that_name_stays(tmp_path: Path) -> None:
+def test_a_foreign_file_named_summary_json_is_kept(tmp_path: Path) -> None:
     """`compare run -o results/mine/summary.json` writes such a file."""
     folder = write_run(tmp_path / "run", RECORDS)
     (folder / SUMMARY_FILE).write_text('{"rows": []}')
@@ -73,8 +73,8 @@ def test_a_file_of_somebody_else_with_that_name_stays(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_in_its_place_raise(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Whatever is in the file, it is read as none or as a whole summary."""
+def test_any_bytes_are_read_as_a_summary_or_none(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    """No exception is raised."""
     folder = tmp_path_factory.getbasetemp() / "summary"
     folder.mkdir(exist_ok=True)
     (folder / FILE_NAME).touch()

@@ -47,7 +47,7 @@ def problems_of(folder: Path, prompt: Any, **more: Any) -> list[str]:
 
 
 def test_a_prompt_is_a_list_of_texts_and_attachments(folder: Path) -> None:
-    """People read texts and attachments line by line; each attachment knows its file's digest, type and size."""
+    """Tables show them line by line; each attachment has its file's digest, type and size."""
     names = ["chart.png", "pictures/a.gif", "photo.JPG"]
     prompt = [*({"image": name} for name in names), {"file": "paper.pdf"}, {"file": "notes.md"}, "Compare."]
     case = case_of(folder, [*prompt, {"audio": "hello.wav"}, {"audio": "song.mp3"}])
@@ -93,7 +93,7 @@ def test_turns_and_a_history_have_attachments_too(folder: Path) -> None:
     assert history.history[1].content == "A chart."
 
 
-def test_only_the_user_sends_attachments(folder: Path) -> None:
+def test_attachments_of_other_roles_than_the_user_are_refused(folder: Path) -> None:
     """No API takes an image from the assistant or the system."""
     messages = [
         {"role": "system", "content": [{"image": "chart.png"}, {"text": "Be brief."}]},
@@ -105,7 +105,7 @@ def test_only_the_user_sends_attachments(folder: Path) -> None:
 
 
 def test_texts_and_names_are_templates(folder: Path) -> None:
-    """A matrix can ask the same of several images; each case has its own."""
+    """A matrix can send the same prompt with several images, in a case each."""
     prompt = [{"image": "{{name}}"}, {"text": "Is it {{colour}}?"}]
     path = write_yaml(
         folder / "suite.yaml",
@@ -176,7 +176,7 @@ def test_everything_wrong_with_attachments_is_reported_at_once(folder: Path) -> 
 
 
 def test_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
-    """A foreign suite may not send your own files."""
+    """Someone else's suite must not send the user's own files."""
     (folder.parent / "own.png").write_bytes(CHART)
     (folder / "link.png").symlink_to(folder.parent / "own.png")
     assert "lies outside the suite's folder" in problems_of(folder, [{"image": "link.png"}])[0]
@@ -192,8 +192,8 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
         ({"imgae": "chart.png"}, "Did you mean `image`?"),
     ],
 )
-def test_a_part_is_exactly_one_thing(folder: Path, part: Any, problem: str) -> None:
-    """A part with two things, or none, and `detail` of a text are refused."""
+def test_a_part_is_a_text_or_one_attachment(folder: Path, part: Any, problem: str) -> None:
+    """A part with two members, or none, and `detail` of a text are refused."""
     assert problem in problems_of(folder, [part, {"image": "chart.png"}])[0]
 
 
@@ -228,13 +228,13 @@ def test_the_digest_depends_on_content_alone(folder: Path) -> None:
     assert suite_of(folder, [{"image": "chart.png"}, "Why?"]).digest != first.digest
 
 
-def test_the_files_of_a_suite_are_known(folder: Path) -> None:
-    """A suite lists its files, so that no output replaces one."""
+def test_attached_files_are_files_of_the_suite(folder: Path) -> None:
+    """No output may replace them."""
     assert str(folder / "chart.png") in suite_of(folder, [{"image": "chart.png"}, "What?"]).files
 
 
 def test_rows_of_a_file_have_a_column_of_paths(folder: Path) -> None:
-    """The image stands before the text; a row without one is a text."""
+    """The image stands before the text; a row without an image is a text."""
     (folder / "rows.csv").write_text("id,prompt,image\na,What?,chart.png\nb,Hello,\n", encoding="utf-8")
     path = write_yaml(folder / "suite.yaml", {"cases_from": "rows.csv"})
     with_image, without = load(path, ())[0].cases
@@ -302,8 +302,10 @@ def test_rows_that_cannot_be_attached_are_refused(folder: Path, row: str, proble
         load(path, ())
 
 
-def test_prompts_from_python_have_attachments_beside_the_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Paths are relative to the current folder."""
+def test_paths_of_python_prompts_are_relative_to_the_current_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite file's paths are relative to the suite instead."""
     monkeypatch.chdir(folder)
     suite = suite_from_data([{"id": "a", "prompt": ["What?", {"image": "chart.png"}]}], {}, name="prompts")
     assert suite.cases[0].attachments[0].size == len(CHART)

@@ -38,8 +38,8 @@ def only(suite: Suite) -> Case:
 
 
 @given(st.integers(1, 10_000_000))
-def test_a_size_is_read_however_it_is_written(tokens: int) -> None:
-    """A size is a plain number, one with separators of thousands, or one in thousands or millions."""
+def test_a_size_is_read_in_every_form(tokens: int) -> None:
+    """It is a plain number, one with thousands separators, or one in thousands or millions."""
     assert parse_tokens(str(tokens)) == parse_tokens(f"{tokens:,}") == parse_tokens(f"{tokens:_}") == tokens
     if tokens <= 10_000:
         assert parse_tokens(f"{tokens}k") == tokens * 1_000
@@ -55,7 +55,7 @@ def test_other_sizes_are_refused(text: str) -> None:
 
 
 def test_a_list_of_sizes_makes_a_case_of_each(tmp_path: Path) -> None:
-    """With a matrix, every combination becomes a case; the ids tell the cases apart."""
+    """With a matrix, every combination becomes a case with its own id."""
     suite = load_cases(
         tmp_path,
         {"id": "a", "input": {"tokens": [1000, "10k", "100k"]}, "prompt": "Who?"},
@@ -103,7 +103,7 @@ def test_the_digest_depends_on_size_and_text_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "complaint"),
+    ("written", "message"),
     [
         ({"tokens": "many"}, "s.yaml:5:13: `many` is no number of tokens from 1 to 10,000,000. Write 10000 or 10k."),
         ({"tokens": [10, 0]}, "`0` is no number of tokens from 1 to 10,000,000. Write 10000 or 10k."),
@@ -116,18 +116,18 @@ def test_the_digest_depends_on_size_and_text_alone(tmp_path: Path) -> None:
         ({"tokens": []}, "`tokens` is empty"),
     ],
 )
-def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, complaint: str) -> None:
+def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, message: str) -> None:
     """The message has the place and what to do; nothing is sent."""
     (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
     (tmp_path / "book.txt").write_text("Words.", encoding="utf-8")
     path = write_yaml(tmp_path / "s.yaml", {"name": "s", "cases": [{"id": "a", "input": written, "prompt": "?"}]})
     with pytest.raises(InvalidFile) as caught:
         load(path, ["sim"])
-    assert complaint in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_rows_of_a_file_may_have_inputs_and_still_be_alpacas(tmp_path: Path) -> None:
-    """A column `input` with a text is a question, or what an instruction is about; a mapping is a text of a size."""
+def test_an_input_column_is_a_text_of_alpaca_or_a_sized_input(tmp_path: Path) -> None:
+    """A text in `input` is a question, or belongs to an instruction; a mapping is a text of a size."""
     rows = [
         {"id": "a", "input": {"tokens": 40, "text": "book.txt"}, "prompt": "Who?"},
         {"id": "b", "input": {"tokens": 30}},

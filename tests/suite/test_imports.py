@@ -25,7 +25,7 @@ from runner.suite.load import load
 
 
 def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
-    """An imported case has the text of its row, through a suite and through a file of rows."""
+    """An imported case has the text of its row, in a suite and in a file of rows."""
     row = {
         "id": "a",
         "prompt": "{{x}}?",
@@ -207,7 +207,7 @@ def assertion(written: Json) -> ImportSource:
 
 @pytest.mark.parametrize(("written", "checks"), ASSERTIONS)
 def test_an_assertion_becomes_a_check_of_the_same_meaning(written: Json, checks: Json) -> None:
-    """Each type that can be imported has one meaning here."""
+    """Each type that can be imported has one meaning as a check."""
     assert checks_of(assertion(written)) == checks
 
 
@@ -428,7 +428,7 @@ EXAMPLES = [
 
 
 def test_training_examples_ask_the_last_user_message() -> None:
-    """The history stays, the reply to learn does not, and braces are literal."""
+    """The history is kept, the target reply is not, and braces are literal."""
     made = imported("".join(json.dumps(line) + "\n" for line in EXAMPLES), "training.jsonl")
     (left,) = made.not_imported
     assert left.startswith("training.jsonl:1:1: the reply at the end is not asked. ")
@@ -441,7 +441,7 @@ def test_training_examples_ask_the_last_user_message() -> None:
 
 
 def test_cases_from_reads_training_examples() -> None:
-    """`cases_from` reads the same file to the same cases."""
+    """`cases_from` gives the same cases as the import."""
     text = "".join(json.dumps(line) + "\n" for line in EXAMPLES)
     converted = loaded(imported(text, "training.jsonl")).cases
     Path("named.yaml").write_text("cases_from: training.jsonl\n")

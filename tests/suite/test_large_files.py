@@ -30,7 +30,7 @@ def batch_line(number: int, **parameters: Json) -> str:
 
 
 def test_a_batch_over_a_megabyte_is_imported_with_its_cases_beside() -> None:
-    """The suite names the file that the import writes beside it; texts stay literal and parameters are kept."""
+    """The suite names the file of cases that the import writes; texts stay literal and parameters are kept."""
     Path("batch.jsonl").write_text("".join(batch_line(number, temperature=0) for number in range(1500)))
     made = import_file(Path("batch.jsonl"), Path("suite.yaml"))
     assert (made.cases, made.case_file) == (1500, Path("suite.cases.jsonl"))
@@ -51,7 +51,7 @@ def test_a_batch_over_a_megabyte_is_read_by_cases_from() -> None:
 
 
 def test_a_batch_that_asks_for_other_parameters_is_refused_with_a_way_that_works() -> None:
-    """No parameter is dropped silently, and the hint of the message works."""
+    """No parameter is dropped silently, and the message's hint works."""
     Path("batch.jsonl").write_text(batch_line(1, temperature=0.5))
     Path("suite.yaml").write_text("cases_from: batch.jsonl\n")
     with pytest.raises(InvalidFile) as caught:
@@ -66,7 +66,7 @@ def test_a_batch_that_asks_for_other_parameters_is_refused_with_a_way_that_works
 
 
 def test_yaml_over_a_megabyte_is_read_by_cases_from() -> None:
-    """The message for a suite that is too long says where its cases may go; they are read there, in either form."""
+    """The message for a suite that is too long names `cases_from`, which reads the cases in either form."""
     items = "".join(f"- {{id: c{number}, prompt: '{number} {LONG}'}}\n" for number in range(1500))
     Path("suite.yaml").write_text("cases:\n" + items)
     with pytest.raises(InvalidFile, match=r"Move the cases into a \.yaml, \.jsonl or \.csv file that `cases_from`"):
@@ -87,8 +87,8 @@ def test_a_yaml_list_over_a_megabyte_is_imported() -> None:
     assert cases_of("suite.yaml")[0].turns == (f"{{% {LONG}",)
 
 
-def test_an_import_to_stdout_that_is_too_large_names_the_way() -> None:
-    """Without -o the cases cannot be written to a file; the message says so."""
+def test_an_import_to_stdout_that_is_too_large_is_refused() -> None:
+    """Without -o no file of cases can be written; the message says so."""
     Path("rows.jsonl").write_text(f'{{"prompt": "{LONG}"}}\n' * 1100)
     with pytest.raises(CompareError, match=r"1,100 cases, more than a suite holds itself\. Name the suite with -o"):
         import_file(Path("rows.jsonl"), None)
@@ -110,7 +110,7 @@ def test_an_import_to_stdout_that_is_too_large_names_the_way() -> None:
     ],
 )
 def test_a_fault_in_a_yaml_case_file_has_its_place(text: str, line: int, what: str) -> None:
-    """Each problem names the file and the line, wherever in a long file it is."""
+    """Each problem names file and line, anywhere in a long file."""
     Path("more.yaml").write_text(text)
     Path("suite.yaml").write_text("cases_from: more.yaml\n")
     with pytest.raises(InvalidFile) as caught:
@@ -135,7 +135,7 @@ def test_a_byte_that_is_not_utf8_has_its_line_in_a_streamed_file(name: str) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
 def test_a_long_file_is_never_held_as_a_whole(tmp_path: Path) -> None:
-    """40 MB of rows that are refused at the end cost a fraction of that, since each is dropped when it was read."""
+    """40 MB of rows, refused at the end, need a fraction of that memory: each row is dropped after it is read."""
     with (tmp_path / "r.jsonl").open("w") as file:
         for number in range(400):
             file.write(json.dumps({"id": f"c{number}", "unknown": "x" * 100_000}) + "\n")

@@ -1,47 +1,9 @@
-"""What a promptfoo configuration names beside itself: prompts and tests in files, variables, references, addresses."""
-
-from pathlib import Path
-from textwrap import dedent
-from typing import Any
+"""References of a promptfoo configuration: prompts and tests in files, variables, `$ref`, addresses."""
 
 import pytest
 
-from runner.commands.import_suite import ImportedSuite, import_file
-from runner.document import parse
 from runner.errors import CompareError
-from runner.providers.registry import builtin
-from runner.suite.load import load
-
-
-def imported(text: str) -> ImportedSuite:
-    """Import a configuration of this text."""
-    Path("promptfooconfig.yaml").write_text(dedent(text), encoding="utf-8")
-    return import_file(Path("promptfooconfig.yaml"), None)
-
-
-def suite_of(made: ImportedSuite) -> dict[str, Any]:
-    """Return the data of the imported suite."""
-    data = parse(made.text, "suite.yaml").data
-    assert isinstance(data, dict)
-    return data
-
-
-def asked(made: ImportedSuite) -> list[str]:
-    """Return what the suite's cases send last, as `compare run` fills it."""
-    Path("suite.yaml").write_text(made.text, encoding="utf-8")
-    return [case.turns[-1] for case in load(Path("suite.yaml"), builtin().names)[0].cases]
-
-
-def reasons(made: ImportedSuite) -> list[str]:
-    """Return the parts that were not imported, each with its place and without its hint."""
-    return [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.not_imported]
-
-
-def write(name: str, text: str) -> None:
-    """Write a file beside the configuration."""
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    Path(name).write_text(text, encoding="utf-8")
-
+from tests.support.promptfoo_imports import imported, prompts_sent, reasons, suite_of, write
 
 # Prompts
 
@@ -64,15 +26,15 @@ def write(name: str, text: str) -> None:
         ("p.csv", 'prompt,label\nOne {{q}},a\n"Two, {{q}}",b\n', ["One x", "Two, x"]),
     ],
 )
-def test_a_file_is_read_however_it_is_named(name: str, file: str, text: str, prompts: list[str]) -> None:
-    """A bare name and one behind file:// send the file's text, never its name."""
+def test_a_prompt_file_is_read_in_every_form_of_its_name(name: str, file: str, text: str, prompts: list[str]) -> None:
+    """A bare name and one with file:// send the file's text, never its name."""
     write(file, text)
     made = imported(f"""
         prompts: ['{name.format(file)}']
         tests: [{{vars: {{q: x}}}}]
     """)
     assert made.not_imported == ()
-    assert asked(made) == prompts
+    assert prompts_sent(made) == prompts
 
 
 def test_a_pattern_names_the_files_that_match() -> None:
@@ -81,10 +43,10 @@ def test_a_pattern_names_the_files_that_match() -> None:
     write("prompts/a.txt", "A")
     write("prompts/deep/c.txt", "C")
     write("prompts/made.py", "print('no')")
-    assert asked(imported("prompts: [prompts/*.txt]\n")) == ["A", "B"]
-    assert asked(imported("prompts: file://prompts/**/*.txt\n")) == ["A", "B", "C"]
+    assert prompts_sent(imported("prompts: [prompts/*.txt]\n")) == ["A", "B"]
+    assert prompts_sent(imported("prompts: file://prompts/**/*.txt\n")) == ["A", "B", "C"]
     made = imported("prompts: ['prompts/*']\n")
-    assert asked(made) == ["A", "B"]
+    assert prompts_sent(made) == ["A", "B"]
     assert reasons(made) == ["1:11: prompts from `made.py` are made by a program"]
 
 
@@ -92,7 +54,7 @@ def test_a_pattern_names_the_files_that_match() -> None:
     "name",
     ["missing.txt", "prompts/*.txt", "file://missing.md", "prompts/missing", "my prompt.txt", "made.js", "a.py:build"],
 )
-def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
+def test_the_name_of_a_missing_prompt_file_is_never_sent(name: str) -> None:
     """The missing file is listed, with its place."""
     with pytest.raises(CompareError, match=r"promptfooconfig\.yaml:1:11: .*\n.*nothing in .* becomes a case"):
         imported(f"prompts: ['{name}']\n")
@@ -102,13 +64,13 @@ def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
     "text",
     ["Answer yes/no: {{q}}", "Is it 3.14?", "and/or, {{q}}", "{{q}}/{{q}}", "Use *stars*, please...", "请回答是/否"],
 )
-def test_words_that_look_a_little_like_a_name_are_a_prompt(text: str) -> None:
+def test_a_sentence_that_resembles_a_file_name_is_a_prompt(text: str) -> None:
     """A sentence with a slash, or with a dot near its end, is not read as a file name."""
     made = imported(f"""
         prompts: ['{text}']
         tests: [{{vars: {{q: x}}}}]
     """)
-    assert asked(made) == [text.replace("{{q}}", "x")]
+    assert prompts_sent(made) == [text.replace("{{q}}", "x")]
 
 
 def test_an_old_mapping_of_files_to_labels_is_read() -> None:
@@ -116,7 +78,7 @@ def test_an_old_mapping_of_files_to_labels_is_read() -> None:
     write("p.txt", "One")
     made = imported("prompts: {p.txt: First, 'Just {{q}}': Second}\ntests: [{vars: {q: x}}]\n")
     assert [case["id"] for case in suite_of(made)["cases"]] == ["test-1-first", "test-1-second"]
-    assert asked(made) == ["One", "Just x"]
+    assert prompts_sent(made) == ["One", "Just x"]
 
 
 def test_prompts_of_an_unknown_type_are_listed() -> None:
@@ -125,7 +87,7 @@ def test_prompts_of_an_unknown_type_are_listed() -> None:
     made = imported("""\
         prompts: [7, '', [a], {label: x}, '{"a" 1}', '{"a": 1}', list.json, exec:x, langfuse://y, Fine]
     """)
-    assert asked(made) == ["Fine"]
+    assert prompts_sent(made) == ["Fine"]
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [
         "this prompt is not text",
         "promptfoo reads this prompt as JSON, and it is none",
@@ -155,18 +117,21 @@ def test_variables_come_from_files_beside() -> None:
           - vars: {q: file://docs/*.txt, r: y}
     """)
     assert made.not_imported == ()
-    assert asked(made) == ["one two", "one three", "one three", "a long text x", "A y", "B y"]
+    assert prompts_sent(made) == ["one two", "one three", "one three", "a long text x", "A y", "B y"]
 
 
 def test_a_test_file_in_a_folder_names_variables_beside_itself() -> None:
     """Names are relative to the file with the test."""
     write("tests/t.yaml", "- vars: more/v.yaml\n")
     write("tests/more/v.yaml", "q: deep\n")
-    assert asked(imported("prompts: ['{{q}}']\ntests: tests/*.yaml\n")) == ["deep"]
+    assert prompts_sent(imported("prompts: ['{{q}}']\ntests: tests/*.yaml\n")) == ["deep"]
 
 
 def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
-    """A program, an image or data is no text that could be sent; neither is a file outside the folder."""
+    """The output of a program, an image or data is no text that could be sent.
+
+    A file outside the folder is not read.
+    """
     for name in ("load.py", "pic.png", "data.json", "list.yaml"):
         write(name, "{}")
     made = imported("""\
@@ -180,12 +145,12 @@ def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
           - vars: [1]
           - vars: {q: fine}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert len(made.not_imported) == 6
 
 
 def test_tests_of_an_unknown_type_are_listed() -> None:
-    """Numbers, texts that name nothing, generators and tests of another shape; none of them is sent by accident."""
+    """Numbers, texts, generators and tests of another shape are listed and not sent."""
     write("tests.toml", "")
     made = imported("""\
         prompts: ['{{q}}']
@@ -198,7 +163,7 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
           - {vars: {q: x}, colour: red}
           - {vars: {q: fine}, assert: contains}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert reasons(made) == [
         "3:5: this is not a test",
         "4:5: tests from `tests.toml` are not read",
@@ -212,15 +177,15 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
 
 @pytest.mark.parametrize("tests", ["", "tests: []\n", "tests:\n"])
 def test_without_tests_each_prompt_is_asked_once(tests: str) -> None:
-    """An empty list is no test, and promptfoo then asks each prompt as it is."""
-    assert asked(imported("prompts: [Hi, Ho]\n" + tests)) == ["Hi", "Ho"]
+    """An empty list is no test; promptfoo, too, then sends each prompt unchanged."""
+    assert prompts_sent(imported("prompts: [Hi, Ho]\n" + tests)) == ["Hi", "Ho"]
 
 
 # Merge keys, references, the default test
 
 
 def test_merge_keys_are_resolved() -> None:
-    """A key that is written wins over a merged one, and the first merged mapping over the next."""
+    """An explicit key overrides a merged one, and the first merged mapping the next."""
     made = imported("""
         common: &common {q: one, r: two}
         other: &other {r: three, s: four}
@@ -231,11 +196,11 @@ def test_merge_keys_are_resolved() -> None:
               <<: *other
               q: last
     """)
-    assert asked(made) == ["own two four", "last three four"]
+    assert prompts_sent(made) == ["own two four", "last three four"]
 
 
 def test_references_stand_for_another_part_of_the_file() -> None:
-    """They are resolved in assertions and tests; keys beside a reference add to it; its target is not listed."""
+    """They are resolved in assertions and tests; keys beside a reference are added; its target is not listed."""
     made = imported("""
         prompts: ['{{q}}']
         templates:
@@ -266,7 +231,7 @@ def test_a_reference_elsewhere_or_to_itself_is_listed() -> None:
           - $ref: '#/loop'
           - vars: {q: fine}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert {reason.partition(": ")[2] for reason in reasons(made)} == {
         "`other.yaml#/a` names nothing in this file",
         "`#/missing` names nothing in this file",
@@ -278,13 +243,13 @@ def test_the_default_test_may_be_a_file() -> None:
     """The variables and assertions of each test override its own."""
     write("default.yaml", "vars: {q: one, r: two}\nassert: [{type: contains, value: x}]\n")
     made = imported("prompts: ['{{q}} {{r}}']\ndefaultTest: file://default.yaml\ntests: [{vars: {q: own}}]\n")
-    assert asked(made) == ["own two"]
+    assert prompts_sent(made) == ["own two"]
     assert suite_of(made)["cases"][0]["checks"] == {"contains": "x"}
 
 
 @pytest.mark.parametrize("where", ["defaultTest", "test"])
 def test_a_transform_drops_itself_and_not_the_prompt(where: str) -> None:
-    """The case is asked; checks of what the transform makes go with it, and the time limit stays."""
+    """The case is imported; checks of the transformed text are dropped, and the time limit stays."""
     with_transform = "options: {transform: output.trim()}"
     made = imported(f"""
         prompts: ['{{{{q}}}}']
@@ -296,7 +261,7 @@ def test_a_transform_drops_itself_and_not_the_prompt(where: str) -> None:
             assert: [{{type: equals, value: y}}]
             {with_transform if where == "test" else ""}
     """)
-    assert asked(made) == ["x"]
+    assert prompts_sent(made) == ["x"]
     assert suite_of(made)["cases"][0]["checks"] == {"max_total_s": 2}
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [
         *(["`transform` has no counterpart"] if where == "defaultTest" else []),
@@ -345,11 +310,11 @@ def test_an_address_becomes_a_provider_row() -> None:
         ("proxy-url", ["x/y"]),
         ("openai", ["gpt-5"]),
     ]
-    assert asked(made) == ["Hi"]
+    assert prompts_sent(made) == ["Hi"]
 
 
 def test_the_key_of_one_host_is_not_sent_to_another() -> None:
-    """Where no variable is named, the row has one of its own, and the list says so; a written key is never kept."""
+    """If no variable is named, the row has its own, and the list says so; a literal key is never kept."""
     made = imported("""
         prompts: [Hi]
         providers:
@@ -362,7 +327,7 @@ def test_the_key_of_one_host_is_not_sent_to_another() -> None:
     assert "very-secret" not in said + made.text
 
 
-def test_an_address_that_cannot_be_one_is_listed() -> None:
+def test_an_address_with_credentials_is_listed() -> None:
     """A base URL with a user in it would be a secret in a file."""
     made = imported("""
         prompts: [Hi]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from runner.commands.import_suite import ImportedSuite
-from tests.suite.test_promptfoo_files import asked, imported, reasons, suite_of, write
+from tests.support.promptfoo_imports import imported, prompts_sent, reasons, suite_of, write
 
 
-def whats(made: ImportedSuite) -> list[str]:
+def skipped_parts(made: ImportedSuite) -> list[str]:
     """Return the parts that were not imported, without places and hints."""
     return [reason.partition(": ")[2] for reason in reasons(made)]
 
@@ -27,13 +27,13 @@ def test_a_variable_that_cannot_be_imported_drops_only_the_cases_that_use_it() -
           - vars: {q: one}
           - vars: {q: two, who: Bo}
     """)
-    assert asked(made) == ["Tell one", "Tell two", "Tell two to Bo"]
+    assert prompts_sent(made) == ["Tell one", "Tell two", "Tell two to Bo"]
     assert len(made.not_imported) == 1
     assert "`who`" in made.not_imported[0]
 
 
 def test_a_list_that_begins_with_no_text_is_no_list_of_cases() -> None:
-    """Promptfoo fills in the whole list of numbers at once; a list of texts makes a case of each."""
+    """Promptfoo inserts a whole list of numbers; a list of texts makes a case of each."""
     made = imported("""\
         prompts: ['In {{year}}']
         tests:
@@ -41,7 +41,7 @@ def test_a_list_that_begins_with_no_text_is_no_list_of_cases() -> None:
           - vars: {year: ['1999', 2001]}
           - vars: {year: [yes, no]}
     """)
-    assert asked(made) == ["In 1999", "In 2001", "In yes", "In no"]
+    assert prompts_sent(made) == ["In 1999", "In 2001", "In yes", "In no"]
     assert len(made.not_imported) == 1
     assert "fills in as a whole" in made.not_imported[0]
 
@@ -64,7 +64,7 @@ def test_an_expression_that_depends_on_the_type_of_a_variable_is_listed(
     """A false that became a text would be true, and a number would equal no text."""
     name = "short" if "short" in template else "n"
     made = imported(f'prompts: ["{template}", Fine]\ntests: [{{vars: {{{name}: {value}}}}}]\n')
-    assert len(asked(made)) == (2 if is_taken else 1)
+    assert len(prompts_sent(made)) == (2 if is_taken else 1)
     assert len(made.not_imported) == (0 if is_taken else 1)
 
 
@@ -76,8 +76,8 @@ def test_an_expression_that_depends_on_the_type_of_a_variable_is_listed(
     ],
 )
 def test_a_number_is_filled_in_as_promptfoo_prints_it(value: str, text: str) -> None:
-    """A text stays as it is written."""
-    assert asked(imported(f"prompts: ['{{{{v}}}}']\ntests: [{{vars: {{v: {value}}}}}]\n")) == [text]
+    """A text is inserted unchanged."""
+    assert prompts_sent(imported(f"prompts: ['{{{{v}}}}']\ntests: [{{vars: {{v: {value}}}}}]\n")) == [text]
 
 
 # Chats
@@ -107,7 +107,7 @@ def test_a_variable_in_brackets_within_a_text_stays_a_text(
 ) -> None:
     """Only a prompt that is JSON as a whole is a chat."""
     made = imported(f"prompts: ['{prompt}']\ntests: [{{vars: {json.dumps(values)}}}]\n")
-    assert asked(made) == expected
+    assert prompts_sent(made) == expected
 
 
 def test_chats_that_cannot_be_one_case_are_listed() -> None:
@@ -117,8 +117,8 @@ def test_chats_that_cannot_be_one_case_are_listed() -> None:
     made = imported(
         "prompts: ['{{q}}']\ntests: " + json.dumps([{"vars": {"q": "fine"}}, *({"vars": each} for each in tests)])
     )
-    assert asked(made) == ["fine"]
-    assert whats(made) == [
+    assert prompts_sent(made) == ["fine"]
+    assert skipped_parts(made) == [
         "this test's variables make several chats of the prompt",
         "this prompt is JSON or YAML, and no list of messages",
         "this prompt ends with words of the assistant",
@@ -127,21 +127,21 @@ def test_chats_that_cannot_be_one_case_are_listed() -> None:
 
 @pytest.mark.parametrize("text", ["[INST] Hi [/INST]", "[draft] Say hi", "{name} says hi"])
 def test_a_bracket_alone_makes_no_json_of_a_prompt(text: str) -> None:
-    """Promptfoo sends such a text as it is."""
-    assert asked(imported(f"prompts: ['{text}']\n")) == [text]
+    """Promptfoo sends such a text unchanged."""
+    assert prompts_sent(imported(f"prompts: ['{text}']\n")) == [text]
 
 
 # Tables
 
 
 def test_a_table_of_prompts_may_have_one_column_and_space_at_its_end() -> None:
-    """Without a comma each line is a prompt as it is; a space behind the last quote is no fault."""
+    """Without a comma each line is a prompt; a blank after the last quote is no error."""
     write("lines.csv", "prompt\nOne {{q}}\nTwo\n")
     write("bare.csv", "Three\n\nFour {{q}}")
     write("table.csv", 'prompt,label\n" Five, {{q}} ",a\n"Six","b" \n')
     made = imported("prompts: [lines.csv, bare.csv, table.csv]\ntests: [{vars: {q: x}}]\n")
     assert made.not_imported == ()
-    assert asked(made) == ["One x", "Two", "Three", "Four x", "Five, x", "Six"]
+    assert prompts_sent(made) == ["One x", "Two", "Three", "Four x", "Five, x", "Six"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_type_that_only_promptfoo_knows_is_never_the_answer_itself(cell: str) 
 
 
 def test_a_setting_in_a_table_belongs_to_the_assertion_of_its_number() -> None:
-    """A threshold counts for the type that has one; another setting drops its assertion, and never the test."""
+    """A threshold counts for the type that has one; another setting drops its assertion, but not the test."""
     write(
         "t.csv",
         "q,__expected1,__expected2,__config:__expected:threshold,__config:__expected2:weight\n"
@@ -173,28 +173,28 @@ def test_a_setting_in_a_table_belongs_to_the_assertion_of_its_number() -> None:
         {"max_total_s": 1.5, "contains": "a"},
         {"max_total_s": 0.5},
     ]
-    assert whats(made) == ["`contains` with `weight` has no counterpart"]
+    assert skipped_parts(made) == ["`contains` with `weight` has no counterpart"]
 
 
-def test_a_method_of_a_class_is_a_program() -> None:
-    """The name after the colon may have dots."""
+def test_a_prompt_function_with_dots_in_its_name_is_a_program() -> None:
+    """The name after the colon may be that of a method."""
     Path("make.py").write_text("")
     made = imported("prompts: ['file://make.py:Maker.build', Fine]\n")
-    assert whats(made) == ["prompts from `make.py:Maker.build` are made by a program"]
+    assert skipped_parts(made) == ["prompts from `make.py:Maker.build` are made by a program"]
 
 
 def test_a_prompt_that_is_written_twice_is_asked_once() -> None:
     """A file that is named twice is sent once, too; prompts with labels are sent separately."""
     write("p.txt", "File")
     made = imported("prompts: [Hi, file://p.txt, Hi, file://./p.txt, {label: a, raw: Hi}, {label: b, raw: Hi}]\n")
-    assert asked(made) == ["Hi", "File", "Hi", "Hi"]
+    assert prompts_sent(made) == ["Hi", "File", "Hi", "Hi"]
 
 
 # Scenarios, and tests for some of the prompts
 
 
 def test_a_scenario_asks_each_of_its_tests_with_each_part_of_its_config() -> None:
-    """A part's variables and assertions lie above those of the default test, and below those of the test."""
+    """Variables and assertions of a part override those of the default test, and those of the test override both."""
     write("more.yaml", "- {config: [{vars: {who: Cy}}], tests: more_tests.yaml}\n")
     write("more_tests.yaml", "- vars: {q: Three}\n")
     made = imported("""\
@@ -212,7 +212,7 @@ def test_a_scenario_asks_each_of_its_tests_with_each_part_of_its_config() -> Non
           - file://more.yaml
     """)
     assert made.not_imported == ()
-    assert asked(made) == ["One to Al!", "Two to Al.", "One to Bo?", "Two to Bo.", "Zero to Di!", "Three to Cy!"]
+    assert prompts_sent(made) == ["One to Al!", "Two to Al.", "One to Bo?", "Two to Bo.", "Zero to Di!", "Three to Cy!"]
     assert [case.get("checks") for case in suite_of(made)["cases"]][:3] == [
         {"contains": ["a", "b"]},
         {"contains": "a"},
@@ -221,7 +221,7 @@ def test_a_scenario_asks_each_of_its_tests_with_each_part_of_its_config() -> Non
 
 
 def test_parts_of_scenarios_that_cannot_be_imported_are_listed() -> None:
-    """Something that is no scenario, a part that would ask something else, a file that is not there."""
+    """They are wrong types, parts that would change the prompt, and missing files."""
     made = imported("""\
         prompts: ['{{q}}']
         scenarios:
@@ -230,7 +230,7 @@ def test_parts_of_scenarios_that_cannot_be_imported_are_listed() -> None:
           - {config: [{vars: {q: fine}}, {provider: openai:x, vars: {q: x}}]}
           - {config: [{vars: {q: x}}], tests: nothing.yaml}
     """)
-    assert asked(made)[0] == "fine"
+    assert prompts_sent(made)[0] == "fine"
     assert [reason.partition(" ")[2] for reason in reasons(made)] == [
         "this is not a scenario",
         "a test with `provider` is not taken",
@@ -257,11 +257,14 @@ def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
           - {vars: {q: 6}, prompts: [Casual]}
           - {vars: {q: 7}, prompts: 7}
     """)
-    assert asked(made) == ["A 1", "A 2", "B 3", "C 3", "D 3", "B 4", "C 4", "E 5", "F 5"]
-    assert whats(made) == ["no prompt that was taken is called `Casual`", "`prompts` of a test is not a list of labels"]
+    assert prompts_sent(made) == ["A 1", "A 2", "B 3", "C 3", "D 3", "B 4", "C 4", "E 5", "F 5"]
+    assert skipped_parts(made) == [
+        "no prompt that was taken is called `Casual`",
+        "`prompts` of a test is not a list of labels",
+    ]
 
 
 def test_prompts_of_a_target_are_listed() -> None:
     """A suite sends every case to every target."""
     made = imported("prompts: [{label: a, raw: Hi}]\nproviders: [{id: 'openai:m', prompts: [a]}]\n")
-    assert whats(made) == ["`prompts` of a target has no counterpart"]
+    assert skipped_parts(made) == ["`prompts` of a target has no counterpart"]

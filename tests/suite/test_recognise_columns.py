@@ -1,4 +1,4 @@
-"""Rows of other tools' data sets: the same cases by `cases_from` and by the import, with their reference answers."""
+"""Rows in the formats of known data sets: `cases_from` and the import give the same cases and reference answers."""
 
 import json
 import subprocess
@@ -135,10 +135,10 @@ FORMS: list[tuple[str, dict[str, Json], tuple[Any, ...], str | None]] = [
 
 @pytest.mark.parametrize("form", [".jsonl", ".json", ".yaml"])
 @pytest.mark.parametrize(("row", "case", "expected"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS])
-def test_a_usual_row_is_the_same_case_however_it_is_read(
+def test_a_row_of_a_known_format_is_the_same_case_by_cases_from_and_import(
     row: dict[str, Json], case: tuple[Any, ...], expected: str | None, form: str
 ) -> None:
-    """What is asked is the same by `cases_from` and by the import, braces are literal, and the answer is kept."""
+    """Braces are literal, and the reference answer is kept."""
     text = json.dumps(row) if form == ".jsonl" else json.dumps([row])
     Path(f"rows{form}").write_text(text + "\n")
     assert asked(named(f"rows{form}")) == [case]
@@ -148,7 +148,7 @@ def test_a_usual_row_is_the_same_case_however_it_is_read(
 
 @pytest.mark.parametrize("form", [".json", ".yaml"])
 def test_rows_on_one_line_have_ids_of_their_own(form: str) -> None:
-    """A list without line breaks, as programs write it, is read whole; a fault names the column of its row."""
+    """A JSON list without line breaks is read completely; an error names the column of its row."""
     rows: list[Json] = [{"question": "One?"}, {"id": "own", "question": "Two?"}, {"question": "Three?"}]
     Path(f"rows{form}").write_text(json.dumps(rows))
     ids = ["line-1", "own", "line-1-2"]
@@ -168,8 +168,8 @@ def test_a_reference_answer_of_an_unknown_form_is_listed() -> None:
 
 
 @pytest.mark.parametrize("form", [".csv", ".tsv"])
-def test_a_usual_table_needs_no_ids(form: str) -> None:
-    """Columns go by their usual names; cells are no templates; the line is the id."""
+def test_a_table_with_known_columns_needs_no_ids(form: str) -> None:
+    """Columns have their usual names; cells are no templates; the line is the id."""
     mark = "," if form == ".csv" else "\t"
     rows = [["question", "A", "B", "answer", "level"], ["Why {{x}}?", "red", "blue", "A", "hard"]]
     Path(f"t{form}").write_text("".join(mark.join(row) + "\n" for row in rows))
@@ -238,8 +238,8 @@ def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
         ([1], "this is not an object in braces", "Write one object for each case"),
     ],
 )
-def test_a_row_that_cannot_be_asked_is_named_with_what_is_there(row: Json, what: str, hint: str) -> None:
-    """The problem has the file, the line, what the row holds and what to do; nothing is guessed."""
+def test_a_row_without_a_prompt_is_refused_with_its_columns(row: Json, what: str, hint: str) -> None:
+    """The problem has the file, the line, the row's columns and what to do; nothing is guessed."""
     Path("r.jsonl").write_text('{"question": "fine"}\n' + json.dumps(row) + "\n")
     with pytest.raises(InvalidFile) as caught:
         named("r.jsonl")
@@ -249,7 +249,7 @@ def test_a_row_that_cannot_be_asked_is_named_with_what_is_there(row: Json, what:
     assert hint in problem.hint
 
 
-def test_a_misspelt_column_is_named_with_those_that_are_there() -> None:
+def test_a_misspelt_column_is_named_with_the_existing_ones() -> None:
     """Both misspelt names are reported at once, with a suggestion."""
     Path("t.csv").write_text("question,answer\nWhy?,So\n")
     with pytest.raises(InvalidFile) as caught:

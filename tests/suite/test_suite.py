@@ -251,7 +251,7 @@ def test_texts_of_checks_are_templates(load_text: Load, tmp_path: Path) -> None:
 
 
 def test_plain_expectations_have_line_and_turns_and_leave_out_cases_without(load_text: Load) -> None:
-    """They have the line and the number of turns; a case without expectations is left out."""
+    """Their values have the line and the number of turns; a case without expectations is left out."""
     suite = load_text(
         "cases:\n  - {id: a, turns: [x, y], checks: {json: {type: object}}, pass: 1 of 2}\n"
         "  - {id: b, prompt: hi}\n  - {id: c, prompt: hi, match: exact}\n"
@@ -280,13 +280,13 @@ def test_a_function_check_is_validated_without_running_it(
 
 
 def test_digest_ignores_expectations(load_text: Load) -> None:
-    """A check changes nothing that is sent, so runs before and after it can be compared."""
+    """A check changes no request, so that runs before and after it can be compared."""
     demanding = SUITE.replace("tags: [x]", "tags: [x], checks: {contains: x}, match: exact, pass: 1 of 2")
     assert load_text(demanding).digest == load_text(SUITE).digest
 
 
 def test_digest_is_that_of_one_json_text(load_text: Load) -> None:
-    """The text is made case by case, and its digest is that of the runs before: they can still be compared."""
+    """It is computed case by case, and equals the digest of earlier versions, so that runs stay comparable."""
     suite = load_text(
         "cases: [{id: a, prompt: hi, tags: [x]}, {id: b, turns: [1, 'é']}]\ndefaults: {repeat: 2, seed: 1}"
     )
@@ -308,7 +308,7 @@ def test_a_target_may_be_written_as_on_the_command_line(load_text: Load) -> None
 
 
 def test_a_provider_may_be_an_alias_or_a_row_of_the_suite(load_text: Load) -> None:
-    """The given names are known, in any case, and the suite's own rows with their aliases."""
+    """Known names are accepted in any case, and the suite's own rows with their aliases."""
     suite = load_text(
         "providers: {acme: {base_url: 'https://a.example/v1', aliases: [ac]}}\n"
         "targets: [{provider: DeepSeek}, {provider: acme, models: [m]}, {provider: ac, models: [n]}]\n"
@@ -379,7 +379,7 @@ SUITE = "targets: [{provider: openai, seed: 1}]\ndefaults: {temperature: 1}\ncas
     ids=["comment", "name", "defaults-written-out", "other-way-of-writing"],
 )
 def test_digest_ignores_how_a_suite_is_written(same: str, load_text: Load) -> None:
-    """Comments, names, order, quotes and written-out defaults do not change the digest."""
+    """Comments, names, order, quotes and explicit defaults do not change the digest."""
     assert load_text(same).digest == load_text(SUITE).digest
 
 
@@ -534,7 +534,7 @@ def test_a_generated_suite_is_read_back(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_a_damaged_suite_is_read_or_refused(load_text: Load, tmp_path: Path, data: st.DataObject) -> None:
-    """However a valid suite is cut and changed, no other error is raised."""
+    """For any cut or change of a valid suite, no other error is raised."""
     for name in ("letter.txt", "more.csv"):
         (tmp_path / name).write_text(BLOCKS[name], encoding="utf-8")
     lines = BLOCKS["everything.yaml"].splitlines()
@@ -580,7 +580,7 @@ def test_jinja2_is_loaded_only_for_templates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("written", "size"), [("500kB", 500_000), ("32 MiB", 2**25), ("1000", 1000), ("64mib", 2**26)])
 def test_a_reply_limit_is_a_size(written: str, size: int, load_text: Load) -> None:
-    """The limit of replies is written with or without a unit; it changes no digest, since nothing of it is sent."""
+    """It is written with or without a unit, and is not part of the digest, because it is not sent."""
     suite = load_text(f"defaults: {{reply_limit: {written}}}\ncases: [{{id: a, prompt: hi}}]")
     assert suite.parameters.reply_limit == size
     assert suite.digest == load_text("cases: [{id: a, prompt: hi}]").digest
@@ -588,6 +588,6 @@ def test_a_reply_limit_is_a_size(written: str, size: int, load_text: Load) -> No
 
 @pytest.mark.parametrize("written", ["0", "65MiB", "-1", "1.5MiB", "much", "1e9", "9999999999"])
 def test_a_reply_limit_out_of_range_is_refused(written: str, load_text: Load) -> None:
-    """A limit of nothing, of more than the highest, or in other words is refused with what to write."""
+    """Zero, more than the maximum and other words are refused with a hint."""
     with pytest.raises(InvalidFile, match="Write a size up to 64MiB"):
         load_text(f"defaults: {{reply_limit: {written}}}\ncases: [{{id: a, prompt: hi}}]")

@@ -40,7 +40,7 @@ def case(**keys: Any) -> dict[str, Any]:
 
 
 def problems_of(load_suite: LoadSuite, *cases: dict[str, Any], **keys: Any) -> list[str]:
-    """Return what is wrong with a suite."""
+    """Return the problems of a suite."""
     with pytest.raises(InvalidFile) as caught:
         load_suite(list(cases), **keys)
     return [f"{problem.what}. {problem.hint}" for problem in caught.value.problems]
@@ -102,7 +102,7 @@ def test_results_of_the_defaults_are_those_of_every_case_without_its_own(load_su
 
 
 def test_results_of_the_defaults_are_for_the_tools_that_a_case_has(load_suite: LoadSuite) -> None:
-    """A case without tools, or with others, takes none of those that it cannot use."""
+    """A case without tools, or with others, ignores those that it cannot use."""
     defaults = {"tools": [SHORT], "tool_choice": "auto", "tool_results": {"get_weather": "cold", "other": "x"}}
     without = {"id": "b", "prompt": "x", "tools": []}
     other = {"id": "c", "prompt": "x", "tools": [{"name": "other"}, SHORT]}
@@ -139,7 +139,7 @@ FORMAT = {"type": "json_schema", "json_schema": {"name": "person_1", "schema": S
 
 
 def test_a_schema_in_a_file_is_a_response_format_everywhere(load_suite: LoadSuite) -> None:
-    """The schema has the file's name; the members beside it are kept."""
+    """The schema is named after the file; the members beside it are kept."""
     Path("person-1.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     short = {"json_schema": "person-1.json"}
     suite = load_suite(
@@ -189,7 +189,7 @@ def test_a_conversation_may_end_with_the_results_of_tools(load_suite: LoadSuite)
 
 
 def test_checks_of_calls_are_templates_in_their_values(load_suite: LoadSuite) -> None:
-    """A matrix fills the arguments that are wanted; those of a schema are left as they are."""
+    """A matrix fills the expected arguments; those of a schema are unchanged."""
     wanted = [
         {"name": "get_weather", "arguments": {"city": "{{city}}", "deep": [{"x": "{{city}}"}]}},
         {"name": "get_weather", "arguments": {"type": "object", "properties": {"city": {"const": "{{city}}"}}}},
@@ -247,7 +247,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_what_is_wrong_with_tools_is_said_before_anything_is_sent(name: str, load_suite: LoadSuite) -> None:
+def test_wrong_tools_are_refused_with_their_place(name: str, load_suite: LoadSuite) -> None:
     """Each message has the place, the cause and what to do."""
     Path("object.json").write_text("{}", encoding="utf-8")
     Path("bad.json").write_text('{"type": "objekt"}', encoding="utf-8")
@@ -279,15 +279,15 @@ HISTORY_FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
 
 
 @pytest.mark.parametrize("name", HISTORY_FAULTS)
-def test_what_is_wrong_with_a_given_history(name: str, load_suite: LoadSuite) -> None:
+def test_a_history_with_unmatched_calls_or_results_is_refused(name: str, load_suite: LoadSuite) -> None:
     """Providers refuse results without calls, and calls without results."""
     given, message = HISTORY_FAULTS[name]
     asked = [{"role": "user", "content": "x"}, *given, {"role": "user", "content": "y"}]
     assert any(message in problem for problem in problems_of(load_suite, {"id": "a", "messages": asked}))
 
 
-def test_all_problems_of_all_places_are_told_at_once(load_suite: LoadSuite) -> None:
-    """Problems in files, targets, variants and cases are reported together."""
+def test_problems_of_tools_in_all_places_are_reported_together(load_suite: LoadSuite) -> None:
+    """The places are files, targets, variants and cases."""
     problems = problems_of(
         load_suite,
         case(tools="a.json"),
@@ -310,7 +310,7 @@ def cases_from(name: str, text: str) -> list[Case]:
 
 
 def test_rows_of_training_data_keep_their_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The reply to learn is left out, be it a call or a text behind results."""
+    """The target reply is left out, whether it is a call or a text after results."""
     monkeypatch.chdir(tmp_path)
     user = {"role": "user", "content": "Oslo?"}
     called = {"role": "assistant", "tool_calls": [CALL]}

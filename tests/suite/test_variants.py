@@ -88,7 +88,7 @@ def test_a_variant_may_set_everything_that_a_target_may(load_suite: Load) -> Non
 
 
 def test_variants_of_the_suite_cross_every_target(load_suite: Load) -> None:
-    """They are joined to a target's own, override them, and hold for targets that the suite does not list."""
+    """They are joined to a target's own, override them, and apply to targets that the suite does not list."""
     suite = load_suite(
         variants={"cold": {"temperature": 0, "max_tokens": 9}, "warm": {"temperature": 1}},
         targets=[target(variants={"deep": {"thinking": "high", "max_tokens": 4000}}), "deepseek/deepseek-flash"],
@@ -108,7 +108,7 @@ def test_variants_of_the_suite_cross_every_target(load_suite: Load) -> None:
 
 
 def test_a_target_of_the_suite_may_name_one_of_its_variants(load_suite: Load) -> None:
-    """`provider/model#variant` is that one where it exists, and else a model whose name holds a `#`."""
+    """`provider/model#variant` is that variant if it exists, and otherwise a model whose name holds a `#`."""
     suite = load_suite(
         variants={"cold": {"temperature": 0}, "warm": {"temperature": 1}},
         targets=["zhipu/glm-5.3#cold", "deepseek/ft#2"],
@@ -116,8 +116,8 @@ def test_a_target_of_the_suite_may_name_one_of_its_variants(load_suite: Load) ->
     assert names(suite) == ["zhipu/glm-5.3#cold", "deepseek/ft#2#cold", "deepseek/ft#2#warm"]
 
 
-def test_a_variant_with_an_equal_name_is_another_target_s(load_suite: Load) -> None:
-    """A model may be listed twice if the names differ, and not if a model's own name is that of a variant."""
+def test_equal_names_of_variants_and_models_are_refused(load_suite: Load) -> None:
+    """A model may be listed twice with different names, but no variant may have a model's own name."""
     assert names(load_suite(targets=["zhipu/glm-5.3", target(variants={"a": {}})])) == [
         "zhipu/glm-5.3",
         "zhipu/glm-5.3#a",
@@ -152,16 +152,14 @@ def test_a_variant_with_an_equal_name_is_another_target_s(load_suite: Load) -> N
         ),
     ],
 )
-def test_what_is_wrong_with_a_variant_is_said_with_its_place(
-    load_suite: Load, keys: dict[str, object], message: str
-) -> None:
+def test_a_wrong_variant_is_refused_with_its_place(load_suite: Load, keys: dict[str, object], message: str) -> None:
     """The error names file, line and column, the cause and the remedy."""
     with pytest.raises(InvalidFile, match=rf"suite\.yaml:\d+:\d+: .*{message}"):
         load_suite(**keys)
 
 
 def test_a_suite_without_variants_keeps_its_digest(load_suite: Load) -> None:
-    """What is new in the format changes nothing for a suite that does not use it, and variants change the digest."""
+    """Only the use of variants changes the digest."""
     plain, varied = load_suite(targets=["zhipu/glm-5.3"]), load_suite(targets=[target(variants={"a": {"top_p": 0.5}})])
     other = load_suite(targets=[target(variants={"renamed": {"top_p": 0.5}})])
     assert plain.digest == "825c5fb131c4ae2f196adf75582a02951bb1db20022a9faaa15088b2a05d3c7d"
@@ -186,14 +184,14 @@ def test_a_suite_without_variants_keeps_its_digest(load_suite: Load) -> None:
         ("max_tokens=null,10", ("max_tokens", (None, 10))),
     ],
 )
-def test_values_are_those_of_a_yaml_list(text: str, parsed: tuple[str, tuple[object, ...]]) -> None:
-    """Numbers, truth values, mappings and quoted texts are what they are in a suite."""
+def test_vary_values_are_read_as_a_yaml_list(text: str, parsed: tuple[str, tuple[object, ...]]) -> None:
+    """Numbers, truth values, mappings and quoted texts mean the same as in a suite."""
     assert parse_vary(text) == parsed
 
 
 @pytest.mark.parametrize("text", ["thinking", "=off", "thinking=", 'system="half', "system=a]b", "stop=[a"])
-def test_what_is_no_list_is_refused(text: str) -> None:
-    """The message shows how to write it."""
+def test_a_vary_option_that_is_no_list_is_refused(text: str) -> None:
+    """The message shows the form."""
     with pytest.raises(CompareError, match=r"write thinking=off,low,high|quote texts"):
         parse_vary(text)
 
@@ -228,14 +226,14 @@ def test_options_multiply_every_target(load_suite: Load) -> None:
 def test_values_that_are_no_names_are_numbered(
     load_suite: Load, parameter: str, values: tuple[object, ...], expected: list[str]
 ) -> None:
-    """A number is never that of another value."""
+    """No number is the name of another value."""
     suite = vary_targets(load_suite(targets=["zhipu/glm-5.3"]), {parameter: values})
     assert [variant.name for variant in suite.targets[0].variants] == expected
 
 
 @given(st.lists(st.one_of(st.text(min_size=1), st.sampled_from(["1", "2", "3"])), min_size=1, max_size=6, unique=True))
 def test_every_value_has_a_name_of_its_own(texts: list[str]) -> None:
-    """Names are distinct and allowed, whatever the values are."""
+    """Names are distinct and valid for any values."""
     written = [text for text in texts if not any(mark in text for mark in ("{{", "{%", "{#"))] or ["a"]
     suite = Suite("s", (), "", parameters=Parameters())
     varied = vary_targets(suite, {"suffix": written})

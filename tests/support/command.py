@@ -201,7 +201,7 @@ def _variables(environment: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _exit_if_stuck() -> Iterator[None]:
-    """Print all stacks and end the process if a block never ends."""
+    """Print all stacks and end the process if a block does not end."""
     faulthandler.dump_traceback_later(TIMEOUT_S, exit=True, file=2)
     try:
         yield

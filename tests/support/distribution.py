@@ -20,7 +20,7 @@ def install_project(project: Path, place: Path) -> None:
     """Install a project of single modules into a folder by pip, as its pyproject.toml describes it."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     modules = {path.name: path.read_text(encoding="utf-8") for path in project.glob("*.py")}
-    # The wheel is built here, since a build backend would have to be downloaded.
+    # The wheel is built here, because a build backend would have to be downloaded.
     wheel = place.parent / f"{_stem(about['name'], about['version'])}-py3-none-any.whl"
     with ZipFile(wheel, "w") as archive:
         for path, text in distribution_files(about["name"], about["version"], about["entry-points"], modules).items():

@@ -1,4 +1,4 @@
-"""The simulator that runs start in tests: its personas answer in the same manner, in a fraction of their time.
+"""The simulator of runs in tests: its personas behave as usual, in a fraction of their time.
 
 Otherwise the tests would wait for them for minutes. Numbers in a model's name, such as `sim/exact?ttft_ms=20`, are
 kept.

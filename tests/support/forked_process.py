@@ -1,4 +1,4 @@
-"""Start a module of this project in a fork of the tests' process, where a new interpreter would prove no more.
+"""Start a module of this project in a fork of the tests' process, instead of a new interpreter.
 
 Most of the time of a small run is an interpreter that imports pandas and the SDK; the tests' process has them. Its fork
 has its own process id, signals, streams, exit code and descriptors, on which tests of interruptions and exit codes
@@ -69,7 +69,7 @@ def _become(module: str, arguments: Sequence[str], environment: Mapping[str, str
 
 
 def _forget_the_tests(environment: Mapping[str, str]) -> None:
-    """Give the process the environment, streams, signals and hooks that a new interpreter has."""
+    """Give the process the environment, streams, signals and hooks of a new interpreter."""
     gc.freeze()
     gc.enable()  # `subprocess` disables it
     gc.set_threshold(700, 10, 10)

@@ -8,14 +8,14 @@ from runner.planning.request import Request
 
 
 def first_requests(plan: Plan) -> Iterator[Request]:
-    """Yield every conversation's first request in the run's order, level after level."""
+    """Yield the first request of every conversation in the run's order, level after level."""
     names = {target.name for target in plan.targets}
     for level in range(plan.levels):
         yield from plan.openings_at(level, names)
 
 
 def requests_of(plan: Plan, load: LoadProfile) -> list[Request]:
-    """Return every conversation's first request at the first level, in the order of a run with this load."""
+    """Return the first request of every conversation at the first level, in the order of a run with this load."""
     if load.release(plan.order) == "together":
         return [request for group in plan.groups_at(0) for request in group]
     return list(first_requests(plan))

@@ -1,4 +1,4 @@
-"""A command on a terminal of its own: what is typed reaches it as from a keyboard, and its screen can be read."""
+"""A command on its own terminal: typed text reaches it as from a keyboard, and its screen can be read."""
 
 import sys
 import time
@@ -41,7 +41,7 @@ class PseudoTerminal:
         return [line.rstrip() for line in (*scrolled, *self._screen.display)]
 
     def wait_for(self, text: str, times: int = 1) -> list[str]:
-        """Read until a text is on the screen so many times; return the lines."""
+        """Read until a text is on the screen this many times; return the lines."""
         deadline = time.monotonic() + TIMEOUT_S
         while "\n".join(self.lines).count(text) < times:
             assert self._read(), f"the program ended without {text!r}:\n" + "\n".join(self.lines)
@@ -57,7 +57,7 @@ class PseudoTerminal:
         return int(self._child.exitstatus)
 
     def _read(self) -> bool:
-        """Show what was printed; return False at the end."""
+        """Show the printed text; return False at the end."""
         try:
             piece = self._child.read_nonblocking(65536, timeout=READ_S)
         except pexpect.TIMEOUT:

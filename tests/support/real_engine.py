@@ -1,4 +1,4 @@
-"""An inference engine of another project: xllamacpp, a build of llama.cpp, which serves a tiny model of random weights.
+"""An independent inference engine: xllamacpp, a build of llama.cpp, serves a tiny model of random weights.
 
 As a program it prints its address, and serves a model file until it is killed.
 """

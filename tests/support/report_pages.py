@@ -1,4 +1,4 @@
-"""Pages of crafted runs in many shapes: targets, cases, rounds, failures, prices, checks; made without a request."""
+"""Pages of crafted runs in many shapes (targets, cases, rounds, failures, prices, checks), made without a request."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

@@ -138,7 +138,7 @@ class ScriptedServer:
         return reply.ending == "keep"
 
     def _wait(self, pause: Pause) -> bool:
-        """Wait; return whether to go on."""
+        """Wait; return whether to continue."""
         if isinstance(pause, threading.Event):
             return pause.wait(PATIENCE_S)
         return pause == 0 or not self._stopping.wait(pause)
@@ -156,7 +156,7 @@ def _wait_for_close(connection: socket.socket, seconds: float) -> None:
 
 
 def _read_request(connection: socket.socket) -> bytes | None:
-    """Return a whole request, or None when the client has closed the connection, be it in the middle of a request."""
+    """Return a whole request, or None if the client has closed the connection, even within a request."""
     raw = b""
     while b"\r\n\r\n" not in raw:
         data = connection.recv(65536)
@@ -251,3 +251,10 @@ def json_reply(status: str, body: object, **headers: str) -> ScriptedReply:
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     head = http_head(status, content_type="application/json", content_length=str(len(text)), **headers)
     return ScriptedReply([(0.0, head + text)])
+
+
+def unused_port() -> int:
+    """Return a port without a listener."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

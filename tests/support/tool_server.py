@@ -25,7 +25,7 @@ WEATHER: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ToolReply:
     """A reply: its text and its calls."""
 
     text: str = ""
@@ -37,8 +37,8 @@ def call(city: str, id_: str | None = "c1", name: str = "get_weather") -> ToolCa
     return ToolCall(name, f'{{"city": "{city}"}}', id_)
 
 
-def answered_by(script: Callable[[str, int], Said]) -> Callable[[ReceivedRequest], ScriptedReply]:
-    """Return the answer function of a server; the script gets the user's last words and the number of results since."""
+def answered_by(script: Callable[[str, int], ToolReply]) -> Callable[[ReceivedRequest], ScriptedReply]:
+    """Return the answer function of a server; the script gets the last user message and the number of results since."""
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         api = next(api for api, path in PATHS.items() if asked.target.endswith(path))
@@ -59,7 +59,7 @@ def results_in(api: Api, body: Mapping[str, Any]) -> list[str]:
 
 
 def _state(api: Api, body: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the user's last words, and the number of messages with results after them."""
+    """Return the last user message, and the number of messages with results after it."""
     prompt, results = "", 0
     for message in body["input" if api == "responses" else "messages"]:
         content = message.get("content")
@@ -74,7 +74,7 @@ def _state(api: Api, body: Mapping[str, Any]) -> tuple[str, int]:
     return prompt, results
 
 
-def chat_reply(said: Said, **members: str) -> dict[str, Any]:
+def chat_reply(said: ToolReply, **members: str) -> dict[str, Any]:
     """Return a reply of the chat completions dialect, with further members of its message."""
     calls = [
         {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
@@ -86,7 +86,7 @@ def chat_reply(said: Said, **members: str) -> dict[str, Any]:
     return {"id": "x", "object": "chat.completion", "model": "m-1", "choices": [choice], "usage": usage}
 
 
-def _responses(said: Said) -> dict[str, Any]:
+def _responses(said: ToolReply) -> dict[str, Any]:
     part = {"type": "output_text", "text": said.text, "annotations": []}
     text = [{"type": "message", "role": "assistant", "status": "completed", "content": [part]}] if said.text else []
     calls = [
@@ -105,7 +105,7 @@ def _responses(said: Said) -> dict[str, Any]:
     }
 
 
-def _messages(said: Said) -> dict[str, Any]:
+def _messages(said: ToolReply) -> dict[str, Any]:
     text = [{"type": "text", "text": said.text}] if said.text else []
     calls = [
         {"type": "tool_use", "id": each.id, "name": each.name, "input": each.canonical.values or {}}
@@ -122,7 +122,7 @@ def _messages(said: Said) -> dict[str, Any]:
     }
 
 
-_WRITERS: Mapping[Api, Callable[[Said], dict[str, Any]]] = {
+_WRITERS: Mapping[Api, Callable[[ToolReply], dict[str, Any]]] = {
     "chat_completions": chat_reply,
     "responses": _responses,
     "messages": _messages,

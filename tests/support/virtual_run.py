@@ -105,11 +105,11 @@ class VirtualRun:
 
     def _start_conversations(self, now_ns: int) -> None:
         """Start conversations in all lanes until no lane starts another one."""
-        stirred = True
-        while stirred:
+        changed = True
+        while changed:
             before = self._milestones()
-            stirred = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
-            stirred |= self._milestones() != before
+            changed = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
+            changed |= self._milestones() != before
         self.after_moment(self, now_ns)
 
     def _milestones(self) -> list[float]:

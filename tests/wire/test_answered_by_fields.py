@@ -1,4 +1,4 @@
-"""Who answered: which of several names counts, and which values are not names."""
+"""Who answered: precedence among several names, and values that are not names."""
 
 import json
 
@@ -18,7 +18,7 @@ from runner.wire.response_decoder import ResponseDecoder
 
 
 def fold_of(*values: object, reads: bool = True) -> Fold:
-    """Return the fold of a stream of JSON values, each in a read of its own or all in one."""
+    """Return the fold of a stream of JSON values, each in its own read or all in one."""
     frames = [b"data: " + json.dumps(value).encode() + b"\n\n" for value in values]
     decoder, fold = ResponseDecoder(200, {}), Fold()
     for read in frames if reads else [b"".join(frames)]:
@@ -36,14 +36,14 @@ def chunk(text: str, **names: object) -> dict[str, object]:
 
 @pytest.mark.parametrize("reads", [True, False], ids=["read by read", "in one read"])
 def test_a_vendor_that_takes_over_among_plain_chunks_is_noticed(reads: bool) -> None:
-    """The fast path of chunks with text alone does not pass over a new name."""
+    """The fast path for chunks with text alone does not miss a new name."""
     chunks = [chunk(letter, provider="Fireworks") for letter in "abc"] + [chunk("d", provider="Together")]
     fold = fold_of(*chunks, reads=reads)
     assert (fold.answered_by.served_by, fold.notes) == ("Fireworks", ("answered_by_differs",))
 
 
-def test_a_chunk_without_names_is_no_news() -> None:
-    """Servers name the vendor in some chunks only."""
+def test_a_chunk_without_names_changes_no_name() -> None:
+    """Some servers name the vendor in a few chunks only."""
     chunks = [chunk("a", provider="P", system_fingerprint="f"), chunk("b", provider="P"), chunk("c"), chunk("d")]
     fold = fold_of(*chunks, chunk("e", system_fingerprint="f"))
     assert fold.notes == ()
@@ -67,18 +67,18 @@ def test_a_plain_chunk_is_plain_until_it_names_somebody_else() -> None:
     ],
 )
 def test_the_tier_is_read_where_each_dialect_has_it(value: object, tier: str) -> None:
-    """Responses has it in its response, Messages among the counts, chat completions in the chunk."""
+    """It is in the response of Responses, among the counts of Messages, and in the chunk of chat completions."""
     assert answered_by(value, 3) == AnsweredBy(3, service_tier=tier)
 
 
 @pytest.mark.parametrize("value", [None, 7, [], {}, {"provider": ""}, {"provider": " \n"}, {"provider": ["P"]}])
-def test_what_is_no_name_names_nobody(value: object) -> None:
-    """Nothing is made up if a response names nobody."""
+def test_values_that_are_no_names_are_ignored(value: object) -> None:
+    """A response without a name gives none."""
     assert answered_by(value, 3) is None
 
 
 def test_a_name_without_end_is_cut() -> None:
-    """A row holds no megabytes of a name."""
+    """A name of megabytes does not reach a row."""
     found = answered_by({"provider": "x" * 10_000}, 3)
     assert found is not None
     assert found.served_by == "x" * LONGEST_NAME

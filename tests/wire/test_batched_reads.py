@@ -20,7 +20,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
     return "asyncio", {"use_uvloop": request.param}
 
 
-class Connection:
+class BatchedConnection:
     """A connection whose one end is read in batches, `size` bytes at a time."""
 
     def __init__(self, reads_of_loop: BatchedReads, size: int = 1024) -> None:
@@ -42,18 +42,18 @@ class Connection:
 
 
 @pytest.fixture
-def connections() -> Iterator[list[Connection]]:
+def connections() -> Iterator[list[BatchedConnection]]:
     """Close all connections that a test has opened."""
-    opened: list[Connection] = []
+    opened: list[BatchedConnection] = []
     yield opened
     for connection in opened:
         connection.far.close()
         connection.near.close()
 
 
-async def test_reader_is_called_again_while_something_is_left_to_read(connections: list[Connection]) -> None:
+async def test_reader_is_called_again_while_something_is_left_to_read(connections: list[BatchedConnection]) -> None:
     """A reader that takes one byte at a time is called until nothing is left, then for the end."""
-    connection = Connection(batched_reads.batched_reads(), size=1)
+    connection = BatchedConnection(batched_reads.batched_reads(), size=1)
     connections.append(connection)
     connection.far.send(b"abc")
     connection.far.close()
@@ -64,13 +64,13 @@ async def test_reader_is_called_again_while_something_is_left_to_read(connection
 
 
 async def test_many_connections_are_read_at_intervals(
-    connections: list[Connection], monkeypatch: pytest.MonkeyPatch
+    connections: list[BatchedConnection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pieces that arrive between two batches are read together; with fewer connections each is read at once."""
     monkeypatch.setattr(batched_reads, "MANY_CONNECTIONS", 2)
     monkeypatch.setattr(batched_reads, "BATCH_INTERVAL_NS", 50_000_000)
     reads_of_loop = batched_reads.batched_reads()
-    connection = Connection(reads_of_loop)
+    connection = BatchedConnection(reads_of_loop)
     connections.append(connection)
 
     async def send(count: int) -> None:
@@ -82,7 +82,7 @@ async def test_many_connections_are_read_at_intervals(
     await send(3)
     assert connection.reads == [b"a"] * 3
 
-    connections.append(Connection(reads_of_loop))
+    connections.append(BatchedConnection(reads_of_loop))
     assert reads_of_loop.max_delay_ns == 50_000_000
     await send(3)
     with anyio.fail_after(10):
@@ -97,10 +97,10 @@ async def test_many_connections_are_read_at_intervals(
         each.close()
 
 
-async def test_connection_closed_by_another_of_its_batch_is_not_read(connections: list[Connection]) -> None:
+async def test_connection_closed_by_another_of_its_batch_is_not_read(connections: list[BatchedConnection]) -> None:
     """A read may close another connection that is ready in the same batch."""
     reads_of_loop = batched_reads.batched_reads()
-    first, second = Connection(reads_of_loop), Connection(reads_of_loop)
+    first, second = BatchedConnection(reads_of_loop), BatchedConnection(reads_of_loop)
     connections += [first, second]
     for one, other in ((first, second), (second, first)):
         reads_of_loop.remove(one.near.fileno())
@@ -114,23 +114,23 @@ async def test_connection_closed_by_another_of_its_batch_is_not_read(connections
     left[0].close()
 
 
-async def test_epoll_is_closed_with_the_last_connection(connections: list[Connection]) -> None:
+async def test_epoll_is_closed_with_the_last_connection(connections: list[BatchedConnection]) -> None:
     """The epoll of a loop is closed with its last connection, and the next connection opens a new one."""
     before = batched_reads.batched_reads()
-    connections.append(Connection(before))
+    connections.append(BatchedConnection(before))
     connections[0].close()
     after = batched_reads.batched_reads()
-    connections.append(Connection(after))
+    connections.append(BatchedConnection(after))
     assert after is not before
     assert before._epoll.closed
     connections[1].close()
     assert not batched_reads._OPEN
 
 
-async def test_a_paused_descriptor_is_not_read_until_it_is_resumed(connections: list[Connection]) -> None:
+async def test_a_paused_descriptor_is_not_read_until_it_is_resumed(connections: list[BatchedConnection]) -> None:
     """Pausing holds for one descriptor and may be repeated; a paused one can be removed, and the last closes all."""
     reads = batched_reads.batched_reads()
-    paused, other = Connection(reads), Connection(reads)
+    paused, other = BatchedConnection(reads), BatchedConnection(reads)
     connections += [paused, other]
     reads.pause(paused.near.fileno())
     reads.pause(paused.near.fileno())

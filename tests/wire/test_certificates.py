@@ -7,14 +7,8 @@ import pytest
 
 from runner.core.events import Outcome
 from tests.support.certificate import make_certificate, server_context
+from tests.support.client_requests import ask_once, failure
 from tests.support.scripted_server import serve, streamed_reply
-from tests.wire.test_client import ask_once, failure
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture

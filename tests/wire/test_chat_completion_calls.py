@@ -1,7 +1,7 @@
-"""Tool calls on the wire: in every server's way of sending them, and at any cuts, the calls come out whole."""
+"""Tool calls on the wire: complete in every server's form, and at any cuts."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -9,17 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import CallPiece, Channel, Event
-from runner.core.suite import Api
+from runner.core.events import CallPiece, Event
 from runner.core.tool_call import ToolCall
 from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.dialects import DIALECTS
-from runner.wire.responses_calls import CALL_STREAMS
-from tests.wire.test_response_decoder import decode, fold_of, sample_of, split
-
-Entry = dict[str, object]
-Chunks = list[list[Entry]]
-"""The entries of tool calls in each chunk of a stream."""
+from tests.support.tool_call_streams import (
+    Chunks,
+    Entry,
+    cumulative,
+    entry,
+    events_of,
+    item_events,
+    item_of,
+    one_by_one,
+    read_calls,
+    split_units,
+    stream_of,
+)
 
 NAMES = st.sampled_from(["add", "get_weather", "now", "查"])
 VALUES = st.recursive(
@@ -36,13 +41,8 @@ CALLS = st.lists(st.builds(ToolCall, NAMES, ARGUMENTS), min_size=1, max_size=3).
 CUTS = st.lists(st.integers(0, 40), max_size=3)
 
 
-def entry(name: str | None, arguments: object, **more: object) -> Entry:
-    """Return one entry of a delta's tool calls."""
-    return {**more, "function": {"name": name, "arguments": arguments}}
-
-
 def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """Give each piece an index, and the first one id and name, as the API is published."""
+    """Give each piece an index, and the first one id and name, as OpenAI documents it."""
     return [entry(call.name, "", index=place, id=call.id), *(entry(None, piece, index=place) for piece in pieces)]
 
 
@@ -51,24 +51,18 @@ def name_resent(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry
     return [entry(call.name, piece, index=place, id=call.id) for piece in pieces or [""]]
 
 
-def cumulative(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """All arguments so far with each piece, and the name."""
-    so_far = ["".join(pieces[: end + 1]) for end in range(len(pieces))]
-    return [entry(call.name, text, index=place, id=call.id) for text in so_far or [""]]
-
-
 def by_id(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """No index, and the id with each piece."""
+    """Return pieces without an index, each with the id."""
     return [entry(call.name, "", id=call.id), *(entry(None, piece, id=call.id) for piece in pieces)]
 
 
 def index_0(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """Index 0 for every call, the id in the first piece."""
+    """Return pieces of index 0 for every call, the first one with the id."""
     return [entry(call.name, "", index=0, id=call.id), *(entry(None, piece, index=0) for piece in pieces)]
 
 
 def unnumbered(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """No index at all, and the id in the first piece."""
+    """Return pieces without an index, the first one with the id."""
     return [entry(call.name, "", id=call.id), *(entry(None, piece) for piece in pieces)]
 
 
@@ -76,11 +70,6 @@ Style = Callable[[int, ToolCall, Sequence[str]], list[Entry]]
 ANY_ORDER: list[Style] = [indexed, name_resent, cumulative, by_id]
 IN_SUCCESSION: list[Style] = [index_0, unnumbered]
 """Ways in which nothing but the order says to which call a piece belongs."""
-
-
-def one_by_one(queues: list[list[Entry]]) -> Chunks:
-    """Each call to its end before the next, one piece in a chunk."""
-    return [[each] for queue in queues for each in queue]
 
 
 def alternating(queues: list[list[Entry]]) -> Chunks:
@@ -97,55 +86,33 @@ Order = Callable[[list[list[Entry]]], Chunks]
 ORDERS: st.SearchStrategy[Order] = st.sampled_from([one_by_one, alternating])
 
 
-def stream_of(chunks: Chunks) -> bytes:
-    """Return a stream of chat completions with tool calls."""
-    deltas: Iterable[Mapping[str, object]] = ({"tool_calls": entries} for entries in chunks)
-    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
-    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
-
-
-def read_calls(body: bytes, cuts: Sequence[int], api: Api = "chat_completions") -> list[ToolCall]:
-    """Return the calls of a stream, in the order of their ids, read at any cuts; their text is in one event each."""
-    sample, decoder = sample_of(body), DIALECTS[api].decoder
-    events = decode(sample, split(body, cuts), None, decoder)
-    assert events == decode(sample, [body], None, decoder)
-    fold = fold_of(sample, events)
-    pieces = [event for event in events if isinstance(event, CallPiece)]
-    assert all(piece.text.text for piece in pieces)
-    assert (fold.text(Channel.TOOL) or "") == "".join(call.name + call.arguments for call in fold.calls.values)
-    return sorted(fold.calls.values, key=lambda call: call.id or "")
-
-
 READS = st.lists(st.integers(0, 4000), max_size=6)
 
 
 @given(st.data(), CALLS, st.sampled_from(ANY_ORDER), st.sampled_from([one_by_one, alternating, at_once]), READS)
 @settings(deadline=None)
-def test_calls_that_are_numbered_or_named_come_out_whole_in_any_order(
+def test_calls_with_indexes_or_ids_are_complete_in_any_order(
     data: st.DataObject, calls: list[ToolCall], style: Style, order: Order, reads: Any
 ) -> None:
-    """Several servers' ways, with the pieces of several calls one by one, alternating, or in one chunk."""
+    """Pieces of several calls come one by one, alternating, or in one chunk, in the forms of several servers."""
     queues = [style(place, call, cut(call, data)) for place, call in enumerate(calls)]
     assert read_calls(stream_of(order(queues)), reads) == calls
 
 
 @given(st.data(), CALLS, st.sampled_from(IN_SUCCESSION), READS)
 @settings(deadline=None)
-def test_calls_that_are_neither_come_out_whole_in_succession(
+def test_calls_without_indexes_and_ids_are_complete_in_succession(
     data: st.DataObject, calls: list[ToolCall], style: Style, reads: Any
 ) -> None:
-    """One index for all calls, or none."""
+    """All calls have the same index, or none."""
     queues = [style(place, call, cut(call, data)) for place, call in enumerate(calls)]
     assert read_calls(stream_of(one_by_one(queues)), reads) == calls
 
 
 @given(CALLS, st.sampled_from([True, False]), READS)
 @settings(deadline=None)
-def test_whole_calls_with_an_object_for_their_arguments_come_out_as_json(
-    calls: list[ToolCall], in_one_chunk: object, reads: Any
-) -> None:
-    """An object becomes its compact JSON; an empty one stands for no arguments yet."""
+def test_arguments_that_are_an_object_become_json(calls: list[ToolCall], in_one_chunk: object, reads: Any) -> None:
+    """An object becomes its compact JSON; an empty one means no arguments yet."""
     entries = [entry(call.name, json.loads(call.arguments), id=call.id) for call in calls]
     found = read_calls(stream_of([entries] if in_one_chunk else [[each] for each in entries]), reads)
     assert [(call.name, json.loads(call.arguments or "{}"), call.id) for call in found] == [
@@ -158,18 +125,12 @@ def cut(call: ToolCall, data: st.DataObject) -> list[str]:
     return [piece.decode("utf-16-le", "surrogatepass") for piece in split_units(call.arguments, data.draw(CUTS))]
 
 
-def split_units(text: str, cuts: Sequence[int]) -> list[bytes]:
-    """Return a text in pieces of UTF-16 units, so that characters are cut in halves, too."""
-    units = text.encode("utf-16-le")
-    return [piece for piece in split(units, [2 * (place % (len(units) // 2 + 1)) for place in cuts]) if piece]
-
-
 @given(st.data(), CALLS, ORDERS, READS)
 @settings(deadline=None)
-def test_calls_of_the_messages_dialect_come_out_whole(
+def test_calls_of_the_messages_dialect_are_complete(
     data: st.DataObject, calls: list[ToolCall], order: Order, reads: Any
 ) -> None:
-    """Blocks one after the other, or with their deltas in turn."""
+    """Blocks come one after another, or with their deltas in turn."""
     queues = [
         [
             {"type": "content_block_start", "index": place, "content_block": block_of(call)},
@@ -198,41 +159,19 @@ def block_delta(place: int, piece: str) -> Entry:
 
 @given(st.data(), CALLS, ORDERS, st.sets(st.sampled_from(["delta", "done", "item", "output"]), min_size=1), READS)
 @settings(deadline=None)
-def test_calls_of_the_responses_dialect_come_out_whole(
+def test_calls_of_the_responses_dialect_are_complete(
     data: st.DataObject, calls: list[ToolCall], order: Order, sent: set[str], reads: Any
 ) -> None:
-    """Items one after the other or in turn; their arguments in deltas, at an end or at several."""
+    """Items come one after another or in turn, with arguments in deltas, at one end or at several."""
     queues = [item_events(place, call, cut(call, data), sent) for place, call in enumerate(calls)]
     output = [item_of(call) for call in calls] if "output" in sent else []
     ending = {"type": "response.completed", "response": {"status": "completed", "output": output}}
     assert read_calls(events_of([*joined(order(queues)), ending]), reads, "responses") == calls
 
 
-def item_of(call: ToolCall) -> Entry:
-    """Return a function call as an item of the output."""
-    item_id = f"fc_{call.id}"
-    return {"type": "function_call", "id": item_id, "call_id": call.id, "name": call.name, "arguments": call.arguments}
-
-
-def item_events(place: int, call: ToolCall, pieces: Sequence[str], sent: set[str]) -> list[Entry]:
-    """Return the events of a function call."""
-    here = {"item_id": f"fc_{call.id}", "output_index": place}
-    stem = f"response.{next(iter(CALL_STREAMS))}"
-    begun = {"type": "response.output_item.added", "output_index": place, "item": {**item_of(call), "arguments": ""}}
-    deltas = [{"type": f"{stem}.delta", **here, "delta": piece} for piece in pieces] if "delta" in sent else []
-    done = [{"type": f"{stem}.done", **here, "arguments": call.arguments}] if "done" in sent else []
-    ended = {"type": "response.output_item.done", "output_index": place, "item": item_of(call)}
-    return [begun, *deltas, *done, *([ended] if "item" in sent else [])]
-
-
 def joined(chunks: Chunks) -> list[Entry]:
     """Return the events of all chunks."""
     return [each for chunk in chunks for each in chunk]
-
-
-def events_of(events: Sequence[Mapping[str, object]]) -> bytes:
-    """Return an event stream."""
-    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
 
 
 def chat_events(*entries: Entry) -> list[Event]:
@@ -243,7 +182,7 @@ def chat_events(*entries: Entry) -> list[Event]:
 
 
 def test_each_piece_is_one_event() -> None:
-    """More than one event in a read would count as several pieces that share a timestamp."""
+    """Several events of a read would count as pieces that share a timestamp."""
     events = chat_events(entry("add", '{"a"', index=0, id="c1"), entry(None, ": 1}", index=0))
     assert events == [
         CallPiece(0, events[0].call, "add", '{"a"', "c1"),  # type: ignore[union-attr]
@@ -253,7 +192,7 @@ def test_each_piece_is_one_event() -> None:
 
 @pytest.mark.parametrize("text", ["{", "{{ x }}", "{ x }"])
 def test_free_text_of_a_custom_tool_is_never_cumulative(text: str) -> None:
-    """Pieces of free text may repeat each other: only JSON cannot hold the same beginning twice."""
+    """Pieces of free text may repeat each other: only JSON cannot have the same beginning twice."""
     pieces = [{"index": 0, "id": "c1", "custom": {"name": "run", "input": ""}}]
     pieces += [{"index": 0, "custom": {"input": each}} for each in ("{", text)]
     said = "".join(event.arguments for event in chat_events(*pieces) if isinstance(event, CallPiece))

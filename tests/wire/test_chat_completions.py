@@ -79,7 +79,7 @@ def test_texts_of_a_delta_are_found_on_their_channels(delta: object, expected: l
     "chunk", [{}, {"choices": None}, {"choices": []}, {"choices": [None, 1]}, {"choices": {}}, {"choices": "x"}]
 )
 def test_chunk_without_choices_is_an_empty_chunk(chunk: dict[str, object]) -> None:
-    """A chunk without content is also an event."""
+    """It is an event without content."""
     assert decode_chunk({**chunk, "model": "m"}, 1) == [EmptyChunk(1, "m")]
 
 
@@ -93,7 +93,7 @@ def test_whole_messages_and_legacy_texts_are_decoded() -> None:
 
 
 def test_text_carries_the_senders_clock_and_model() -> None:
-    """`sent_ns` is kept where it is a whole number that fits; the model where it is a name."""
+    """`sent_ns` is kept if it is a whole number in range, and the model if it is a name."""
     text = {"choices": [{"delta": {"content": "a"}}]}
     assert decode_chunk({**text, "sent_ns": 5, "model": "m"}, 1) == [Text(1, ANSWER, "a", 5, "m")]
     for odd in (True, 5.0, "5", None, 2**63):
@@ -105,7 +105,7 @@ def test_text_carries_the_senders_clock_and_model() -> None:
     [("stop", "stop"), ("", None), ("null", None), (None, None), (0, None), (True, None), ([], None), (3, "3")],
 )
 def test_only_a_named_finish_reason_finishes(reason: object, named: str | None) -> None:
-    """A finish_reason that is empty or null is ignored; a number is a reason, though an unknown one."""
+    """An empty or null finish_reason is ignored; a number counts as an unknown reason."""
     events = decode_chunk(chunk_of({}, finish_reason=reason), 1)
     assert events == ([EmptyChunk(1)] if named is None else [Finished(1, named)])
 
@@ -224,13 +224,13 @@ def test_two_chunks_have_the_same_events_whether_or_not_they_are_common(first: d
 def test_a_stream_has_the_same_events_whichever_of_its_chunks_are_common(
     chunks: list[dict[str, object]], has_id: bool, in_one_read: bool
 ) -> None:
-    """The same is true of streams of any length, in one read or in several."""
+    """This holds for streams of any length, in one read or in several."""
     how = {"has_id": has_id, "in_one_read": in_one_read}
     assert events_of(chunks, ChatCompletionsDecoder, **how) == events_of(chunks, ChunkByChunkDecoder, **how)
 
 
 def test_the_chunks_that_open_end_and_count_a_common_reply_are_common() -> None:
-    """OpenAI's own stream is read by the declared shape from its first chunk to its last."""
+    """Every chunk of OpenAI's stream has the declared shape."""
     deltas: list[dict[str, object]] = [{"role": "assistant", "content": "", "refusal": None}, {"content": "a"}, {}]
     head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "system_fingerprint": "f"}
     chunks = [

@@ -3,7 +3,7 @@
 import gc
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,12 @@ from openai import AsyncOpenAI
 
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Timeouts
-from runner.providers.endpoint import Endpoint
-from runner.providers.key import Key
-from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.dialects import DIALECTS
 from runner.wire.event_loop_time_slices import TimeSlices
 from tests.support.certificate import make_certificate, server_context
+from tests.support.client_requests import KEY, QUESTION, ask, ask_once, endpoint_at, failure
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -35,20 +33,14 @@ from tests.support.scripted_server import (
     serve,
     sse_event,
     streamed_reply,
+    unused_port,
 )
 from tests.support.wait_until import until
-from tests.wire.test_response_decoder import ALL, SAMPLES, Sample, expectation, observe
+from tests.support.wire_samples import SAMPLES, Sample, expectation, observe, reply_of
 
 pytestmark = pytest.mark.anyio
 
-KEY = "sk-" + "0123456789abcdef" * 2
 COMMENT = http_chunk(b": keep-alive\n\n")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)
@@ -59,55 +51,13 @@ def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def endpoint_at(url: str, key: str | None = KEY, **row: object) -> Endpoint:
-    """Return an endpoint, as the registry would."""
-    return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, Row.model_validate(row))
-
-
-QUESTION: Sequence[Mapping[str, object]] = [{"role": "user", "content": "你好"}]
-
-
-async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int = 1) -> list[Attempt]:
-    """Send requests one after the other with one client; return the attempts."""
-    attempts = [Attempt() for _ in range(times)]
-    client = Client(endpoint)
-    try:
-        with anyio.fail_after(15):
-            for attempt in attempts:
-                await client.ask(AttemptRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
-    finally:
-        await client.aclose()
-    return attempts
-
-
-async def ask_once(url: str, timeouts: Timeouts | None = None) -> Attempt:
-    """Send one request; return the attempt."""
-    return (await ask(endpoint_at(url), timeouts))[0]
-
-
-def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
-    """Return an attempt's outcome and error type."""
-    failed = attempt.fold.failed
-    return attempt.fold.outcome(), failed.error_type if failed else None
-
-
-def reply_of(sample: Sample) -> ScriptedReply:
-    """Return the scripted reply of a sample, its behaviour included."""
-    folder = SAMPLES / sample.name
-    behaviour = sample.about.get("behaviour", {})
-    pieces: list[tuple[float, bytes]] = [(0, (folder / "response.http").read_bytes())]
-    if "repeat" in behaviour:
-        pieces += [(behaviour["every_ms"] / 1000, behaviour["repeat"].encode())] * 100
-    return ScriptedReply(pieces, "close", linger_s=behaviour.get("linger_ms", 0) / 1000)
-
-
-@pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
     """What providers really send gives the same fold over a socket as from its bytes alone."""
     with serve(reply_of(sample)) as server:
         attempt = await ask_once(server.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
-    if expected["outcome"] == "connection":  # the message is the library's
+    if expected["outcome"] == "connection":  # the text of the message is that of a library
         assert observed.pop("error")
         assert observed.pop("worth_repeating")
     assert observed == expected
@@ -123,7 +73,7 @@ async def test_request_body_holds_the_model_the_messages_and_the_parameters() ->
 
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
-    """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
+    """If an upgrade of the SDK makes its headers vary, this test fails."""
     send = DIALECTS["chat_completions"].send
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
@@ -146,7 +96,7 @@ DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-time
     "reply", [streamed_reply("Hello"), json_reply("500 Oops", {"error": "x"}), ScriptedReply([(0, b"")], "reset")]
 )
 async def test_request_leaves_no_work_for_the_garbage_collector(reply: ScriptedReply) -> None:
-    """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
+    """A run pauses the collector, so no request may leave reference cycles, however it ends."""
     with serve(reply) as server:
         client = Client(endpoint_at(server.url))
         await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
@@ -169,8 +119,8 @@ ENDLESS_TEXT = ScriptedReply([(0, STREAM_HEAD), *[(0.05, http_chunk(delta_event(
 UNFINISHED_ERROR = ScriptedReply([(0, http_head("401 Unauthorized") + b'{"error":')], linger_s=20)
 
 
-async def test_no_timeout_runs_while_a_request_waits_for_this_machine() -> None:
-    """A request that other work of the loop delays is sent, and not reported as one without a connection."""
+async def test_no_timeout_runs_while_a_request_waits_for_its_time_slice() -> None:
+    """A request that other work of the loop delays is sent, and is no connect timeout."""
     slices, attempts = TimeSlices(), [Attempt(), Attempt()]
     request = AttemptRequest("m-1", QUESTION, {}, Timeouts(connect=0.2))
     with serve(streamed_reply("Hello")) as server:
@@ -225,8 +175,8 @@ PINGED_BEHIND = ScriptedReply(
 )
 
 
-async def test_json_pings_feed_no_timeout_and_are_no_events_of_the_reply() -> None:
-    """A reply that falls silent is idle, whatever keeps its connection alive; after its finish it is complete."""
+async def test_json_pings_reset_no_timeout_and_are_no_events() -> None:
+    """A reply that falls silent is idle even if pings continue; after its finish it is complete."""
     with serve(PINGED) as server:
         silent = await ask_once(server.url, Timeouts(idle=0.3))
     assert failure(silent) == (Outcome.TIMEOUT, "idle")
@@ -245,7 +195,7 @@ async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None
 
 
 async def test_slow_connection_is_a_connect_timeout() -> None:
-    """A TLS handshake without an answer counts as connecting: nothing was sent."""
+    """A TLS handshake without an answer counts as connecting, because nothing was sent."""
     with serve(SILENCE) as server:
         attempt = await ask_once(server.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
     assert failure(attempt) == (Outcome.TIMEOUT, "connect")
@@ -267,8 +217,8 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
 
 
 @pytest.mark.parametrize("last", [DONE_EVENT, sse_event({"error": {"message": "gone"}})], ids=["done", "error"])
-async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) -> None:
-    """Reading ends at [DONE] or an error, though the server keeps the connection open."""
+async def test_reading_ends_at_done_or_an_error(last: bytes) -> None:
+    """The server may keep the connection open."""
     with serve(
         ScriptedReply(
             [(0, STREAM_HEAD + http_chunk(delta_event("Hello"))), (0.05, http_chunk(FINISH_EVENT + last))], linger_s=30
@@ -281,7 +231,7 @@ async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) ->
 
 
 async def test_connection_of_a_complete_reply_is_reused() -> None:
-    """Replies and refusals one after the other share a connection."""
+    """Consecutive replies and refusals share a connection."""
     with serve([streamed_reply("a"), json_reply("429 Slow", {"error": "slow"}), streamed_reply("b")]) as server:
         attempts = await ask(endpoint_at(server.url), times=3)
     assert [attempt.body.phases.reused for attempt in attempts] == [False, True, True]
@@ -322,7 +272,7 @@ async def test_redirect_is_reported_and_not_followed() -> None:
 
 @pytest.mark.parametrize("status", ["408 Timeout", "409 Conflict", "429 Slow down", "500 Oops", "503 Busy"])
 async def test_sdk_does_not_retry(status: str) -> None:
-    """The engine retries, counts and times; one call of the client is one request."""
+    """Retries, counts and times belong to the engine; one call of the client is one request."""
     with serve(json_reply(status, {"error": {"message": "no"}}, retry_after="0")) as server:
         attempt = await ask_once(server.url)
     assert attempt.fold.failed is not None
@@ -353,7 +303,7 @@ AMBIENT = {
 async def test_only_the_headers_of_the_endpoint_are_sent(
     row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key is sent in the header that its row names and nowhere else; values of OPENAI_* variables are not sent."""
+    """A key is only in the header that its row names; values of OPENAI_* variables are not sent."""
     with serve(streamed_reply("never")) as elsewhere, serve(answer_any) as server:
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
@@ -370,7 +320,7 @@ async def test_only_the_headers_of_the_endpoint_are_sent(
 
 
 def answer_any(asked: ReceivedRequest) -> ScriptedReply:
-    """Answer a prompt with text, anything else with a list of models."""
+    """Answer a prompt with text, and any other request with a list of models."""
     return streamed_reply("Hello") if asked.method == "POST" else json_reply("200 OK", {"data": [{"id": "m-1"}]})
 
 
@@ -415,20 +365,13 @@ async def test_failed_list_of_models_is_a_provider_refusal(reply: ScriptedReply,
 
 
 async def test_list_of_models_has_a_timeout() -> None:
-    """An endpoint that does not respond is given up after the timeout of the first token."""
+    """An endpoint that does not respond is abandoned after the timeout of the first token."""
     with serve(SILENCE) as server:
         client = Client(endpoint_at(server.url))
         with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:
             await client.list_models(Timeouts(first_token=0.2))
         await client.aclose()
     assert refusal.value.failed.outcome is Outcome.TIMEOUT
-
-
-def closed_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -484,7 +427,7 @@ async def test_broken_connection_is_classified_by_its_stage(reply: ScriptedReply
 
 async def test_unreachable_host_is_classified_by_its_stage() -> None:
     """A closed port, an unknown name, and a port without TLS are three different failures."""
-    assert failure(await ask_once(f"http://127.0.0.1:{closed_port()}/v1")) == (Outcome.CONNECTION, "refused")
+    assert failure(await ask_once(f"http://127.0.0.1:{unused_port()}/v1")) == (Outcome.CONNECTION, "refused")
     assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
     with answer_in_the_clear() as port:
         assert failure(await ask_once(f"https://127.0.0.1:{port}/v1")) == (Outcome.CONNECTION, "tls")
@@ -505,7 +448,7 @@ async def test_failing_proxy_is_reported_without_its_password(
 ) -> None:
     """A proxy that fails and one that cannot be used have different error types."""
     with serve(json_reply("407 Proxy Authentication Required", "")) as server:
-        address = proxy.format(closed=closed_port(), refusing=server.port)
+        address = proxy.format(closed=unused_port(), refusing=server.port)
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         attempt = await ask_once(url)
@@ -521,8 +464,3 @@ async def test_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         assert (await ask_once("http://fake.test/v1")).fold.text(Channel.ANSWER) == "Hello"
     assert server.requests[0].target == "http://fake.test/v1/chat/completions"
-
-
-def test_every_sample_is_tested() -> None:
-    """Every folder of samples is loaded."""
-    assert len(ALL) == sum(folder.is_dir() for folder in Path(SAMPLES).iterdir())

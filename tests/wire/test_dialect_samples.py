@@ -1,95 +1,61 @@
-"""The other dialects than chat completions: what servers really send gives the expected events, however it is cut."""
+"""Samples of the other dialects than chat completions: recorded responses give the expected events at any cuts."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import Event, Failed
 from runner.core.suite import DEFAULT_API, Api, Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.dialects import DIALECTS
+from tests.support.client_requests import QUESTION, endpoint_at
 from tests.support.scripted_server import ScriptedReply, serve
-from tests.wire.test_client import QUESTION, endpoint_at
-from tests.wire.test_response_decoder import (
+from tests.support.wire_samples import (
+    DIALECT_SAMPLES,
     FROM_TEXTS,
-    Sample,
+    DialectSample,
     decode,
     expectation,
     flags_from_texts,
     fold_of,
-    load_sample,
     observe,
     sample_of,
     split,
 )
 
-SAMPLES = Path(__file__).parents[1] / "samples"
 FEWEST = 20
 """Samples that each dialect has at least."""
 
 
-@dataclass(frozen=True)
-class DialectSample:
-    """A sample, and the dialect of its bytes."""
-
-    api: Api
-    folder: Path
-    sample: Sample
-
-    def __str__(self) -> str:
-        return f"{self.api}/{self.sample.name}"
-
-    def decode(self, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
-        """Return the events of the sample in the given reads."""
-        return decode(self.sample, reads, ended_by, DIALECTS[self.api].decoder)
-
-
-ALL = [
-    DialectSample(api, folder, load_sample(folder))
-    for api in DIALECTS
-    if api != DEFAULT_API
-    for folder in sorted((SAMPLES / api).iterdir())
-]
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.mark.parametrize("api", [api for api in DIALECTS if api != DEFAULT_API])
 def test_every_dialect_has_samples(api: Api) -> None:
-    """Each dialect is tested by what its servers send, not by what its decoder expects."""
-    assert len([each for each in ALL if each.api == api]) >= FEWEST
+    """Each dialect is tested with recorded responses, not only with what its decoder expects."""
+    assert len([each for each in DIALECT_SAMPLES if each.api == api]) >= FEWEST
 
 
-@pytest.mark.parametrize("each", ALL, ids=str)
+@pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 def test_sample_is_decoded_as_expected_in_one_read(each: DialectSample) -> None:
     """A response in one read gives the fields that its sample expects, and no others."""
     assert observe(fold_of(each.sample, each.decode([each.sample.body]))) == expectation(each.sample)
 
 
-@pytest.mark.parametrize("each", ALL, ids=str)
+@pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(each: DialectSample) -> None:
-    """A summary of reasoning, no answer at all, counts that cannot be: a record derives them when it is read."""
+    """Examples: a summary of reasoning, no answer at all, impossible counts."""
     found = flags_from_texts(fold_of(each.sample, each.decode([each.sample.body])))
     assert found == FROM_TEXTS.intersection(each.sample.expected.get("derived_flags", ()))
 
 
-@pytest.mark.parametrize("each", ALL, ids=str)
+@pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 def test_sample_is_decoded_the_same_byte_by_byte(each: DialectSample) -> None:
     """Reads of one byte give the same events as one read."""
     body = each.sample.body
     assert each.decode(body[place : place + 1] for place in range(len(body))) == each.decode([body])
 
 
-@given(st.sampled_from(ALL), st.lists(st.integers(0, 12_000), max_size=12))
+@given(st.sampled_from(DIALECT_SAMPLES), st.lists(st.integers(0, 12_000), max_size=12))
 @settings(deadline=None)
 def test_sample_is_decoded_the_same_at_random_cuts(each: DialectSample, cuts: list[int]) -> None:
     """Wherever reads cut a response, the events are the same."""
@@ -97,7 +63,7 @@ def test_sample_is_decoded_the_same_at_random_cuts(each: DialectSample, cuts: li
 
 
 @given(
-    st.sampled_from(ALL),
+    st.sampled_from(DIALECT_SAMPLES),
     st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 255)), min_size=1, max_size=5),
     st.lists(st.integers(0, 12_000), max_size=5),
 )
@@ -112,9 +78,9 @@ def test_damaged_samples_raise_nothing(each: DialectSample, damage: list[tuple[i
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("each", ALL, ids=str)
+@pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSample) -> None:
-    """What servers really send gives the same fold over a socket as from its bytes alone."""
+    """A socket gives the same fold as the bytes alone."""
     attempt = Attempt()
     with serve(ScriptedReply([(0, (each.folder / "response.http").read_bytes())], "close")) as server:
         client = Client(endpoint_at(server.url))
@@ -130,7 +96,7 @@ async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSamp
     cuts=st.lists(st.integers(0, 300), max_size=4),
 )
 def test_arbitrary_bytes_have_an_outcome_other_than_ok(api: Api, body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends."""
+    """No response raises an exception."""
     sample = sample_of(body, status)
     events = decode(sample, split(body, cuts), None, DIALECTS[api].decoder)
     assert fold_of(sample, events).outcome().value != "ok"

@@ -1,4 +1,4 @@
-"""Dialects: a builder and a decoder in the two tables are all that another API needs."""
+"""Dialects: another API needs a builder and a decoder in two tables, and nothing else."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -19,9 +19,9 @@ from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.response_recording import decode_recording
+from tests.support.client_requests import KEY, QUESTION, endpoint_at
+from tests.support.echo_dialect import EchoDialect
 from tests.support.scripted_server import ScriptedReply, http_chunk, http_head, serve
-from tests.wire.test_client import KEY, QUESTION, endpoint_at
-from tests.wire.test_response_decoder import EchoDialect
 
 pytestmark = pytest.mark.anyio
 
@@ -34,16 +34,10 @@ async def _send_echo(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
     await sdk.post("/echo", cast_to=object, body={}, options={"headers": headers})
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @pytest.fixture(autouse=True)
 def echo_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register a third API in both tables."""
-    builder = BodyBuilder(lambda _, model, __: ({"model": model}, ()), lambda body, told: {**body, "hear": told})
+    builder = BodyBuilder(lambda _, model, __: ({"model": model}, ()), lambda body, told: {**body, "input": told})
     dialect = Dialect(_send_echo, EchoDialect, auth="x-api-key", headers={"x-version": "1", "x-own": "no"})
     monkeypatch.setitem(BUILDERS, ECHO, builder)
     monkeypatch.setitem(DIALECTS, ECHO, dialect)
@@ -63,7 +57,7 @@ async def test_a_request_goes_to_the_path_of_its_api_with_its_headers_and_is_rea
         await client.aclose()
     echoed, chat = server.requests
     assert (echoed.target, chat.target) == ("/v1/echo", "/v1/chat/completions")
-    assert echoed.json == {"model": "m-1", "hear": QUESTION}
+    assert echoed.json == {"model": "m-1", "input": QUESTION}
     assert {name: echoed.headers.get(name) for name in ("x-api-key", "x-version", "x-own", "authorization")} == {
         "x-api-key": KEY,
         "x-version": "1",
@@ -152,8 +146,8 @@ LAST_EVENTS: list[tuple[Api, Outcome, list[bytes]]] = [
 
 
 @pytest.mark.parametrize(("api", "outcome", "pieces"), LAST_EVENTS)
-async def test_nothing_is_waited_for_behind_the_last_event(api: Api, outcome: Outcome, pieces: list[bytes]) -> None:
-    """A server that leaves the connection open behind it delays nothing, though its last event came in two reads."""
+async def test_reading_ends_at_the_last_event_of_a_dialect(api: Api, outcome: Outcome, pieces: list[bytes]) -> None:
+    """A server that keeps the connection open delays nothing, even if its last event came in two reads."""
     first, *rest = [http_chunk(piece) for piece in pieces]
     head = http_head(content_type="text/event-stream", transfer_encoding="chunked")
     attempt = Attempt()

@@ -10,7 +10,7 @@ from runner.wire.event_loop_time_slices import CATCH_UP_NS, SEND_INTERVAL_NS, Ti
 
 
 def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that became due while the loop was blocked do not leave in a burst and wait for each other."""
+    """Requests that became due while the loop was blocked do not leave in a burst."""
     readings: list[int] = []
 
     def read_clock() -> int:
@@ -38,7 +38,7 @@ def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monk
 
 
 def test_requests_leave_one_after_the_other_after_idle_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time in which no request was wanted is not caught up on: the next ones do not leave together."""
+    """Idle time gives no credit: the next requests do not leave together."""
     readings: list[int] = []
 
     def read_clock() -> int:

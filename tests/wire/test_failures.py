@@ -48,7 +48,7 @@ def refusal(status: int, body: object = "", headers: dict[str, str] | None = Non
     ],
 )
 def test_status_decides_where_the_body_is_empty(status: int, outcome: Outcome, again: bool) -> None:
-    """Every status has an outcome, and may be repeated or not."""
+    """Every status has an outcome, and is worth repeating or not."""
     failed = refusal(status)
     assert (failed.outcome, failed.worth_repeating, failed.http_status) == (outcome, again, status)
     assert str(status) in failed.message or status == 302
@@ -166,7 +166,7 @@ def test_message_is_bounded() -> None:
 
 
 def test_code_is_the_most_specific_one() -> None:
-    """A code that only repeats an HTTP status is taken if there is no other."""
+    """A code that only repeats the HTTP status is taken if there is no other."""
     assert refusal(429, nested(429, status="RESOURCE_EXHAUSTED")).code == "RESOURCE_EXHAUSTED"
     assert refusal(402, nested(402)).code == "402"
     assert refusal(429, nested("1113")).code == "1113"
@@ -238,7 +238,7 @@ def test_retry_after_is_parsed_in_every_spelling(headers: dict[str, str], expect
 
 
 def test_headers_on_rate_limits_are_kept_as_they_were_sent() -> None:
-    """Those of every family are, and no others; a response without any has None, and a flood of them is cut."""
+    """Headers of all known families are kept, up to a bound, and no others; without any the value is None."""
     limits = {
         "x-ratelimit-limit-requests": "5000",
         "x-ratelimit-remaining-tokens": "900",
@@ -332,7 +332,7 @@ def test_page_of_unclosed_titles_is_searched_in_one_pass() -> None:
     ],
 )
 def test_wait_is_parsed_from_the_message(message: str, seconds: float | None) -> None:
-    """A duration behind words that ask to wait, in units of any spelling."""
+    """It is a duration after words that ask to wait, in any unit."""
     assert retry_in_message_s(message) == seconds
 
 
@@ -356,7 +356,7 @@ def test_wait_is_parsed_from_the_message(message: str, seconds: float | None) ->
         (403, "You may not use this model", "permission"),
     ],
 )
-def test_spent_money_and_caps_of_days_are_never_repeated(status: int, message: str, cause: str) -> None:
-    """In many words and under any status; a limit of minutes stays one."""
+def test_exhausted_balances_and_daily_limits_are_not_retried(status: int, message: str, cause: str) -> None:
+    """This holds for many messages and any status; a limit per minute is retried."""
     failed = classify_response(status, {}, json.dumps({"error": {"message": message}}).encode(), at_ns=1)
     assert (failed.error_type, failed.worth_repeating) == (cause, cause == "rate")

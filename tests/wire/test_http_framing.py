@@ -156,7 +156,7 @@ def test_unusable_compression_is_a_bad_compression_error(coding: bytes, packed: 
 
 @pytest.mark.parametrize("codings", [1, 2])
 def test_a_small_body_that_expands_beyond_the_limit_is_too_large(codings: int) -> None:
-    """What fits into the limit is kept, of one coding or of several, and no more is ever decompressed."""
+    """The part within the limit is kept, for one coding or several, and no more is decompressed."""
     packed = bytes(2**25)
     for _ in range(codings):
         packed = gzip.compress(packed)
@@ -182,7 +182,7 @@ def test_a_thousand_members_in_one_read_are_joined_in_linear_time() -> None:
     ids=["chunk-extension", "trailer"],
 )
 def test_framing_without_end_is_no_http(endless: bytes) -> None:
-    """An extension of a chunk or a trailer that does not end is refused before it fills the memory."""
+    """An endless chunk extension or trailer is refused before it fills the memory."""
     reader, body = ResponseReader(), ResponseBody()
     reader.begin(body)
     reader.feed(1, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -19,12 +19,12 @@ from runner.wire.json_value import read_json
     ],
 )
 def test_json_is_decoded_leniently(data: bytes, expected: tuple[object, bool]) -> None:
-    """Values survive bad characters, and it is returned whether any were replaced."""
+    """Bad characters are replaced, and the result states whether there were any."""
     assert read_json(data) == expected
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 100_000, b"1" * 10_000, b"{} {}", b"[DONE]", b"{'a':1}"])
 def test_bytes_that_are_not_json_raise_value_error(data: bytes) -> None:
-    """Whatever the bytes are, no other exception is raised."""
+    """No bytes raise another exception."""
     with pytest.raises(ValueError, match=r"."):
         read_json(data)

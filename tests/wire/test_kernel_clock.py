@@ -1,4 +1,4 @@
-"""The kernel's timestamps of what arrived and what left, converted to our clock, and whether a read is one segment."""
+"""The kernel's timestamps of received and sent bytes, converted to our clock, and reads of a single segment."""
 
 import socket
 import sys
@@ -36,7 +36,7 @@ def timespec(at_ns: int) -> bytes:
 
 
 def compared(*readings: tuple[int, int], ahead_ns: int = AHEAD_NS) -> WallClock:
-    """Return a clock that was compared with the wall clock between each pair of our own timestamps."""
+    """Return a clock that was compared with the wall clock between each pair of our timestamps."""
     clock = WallClock()
     for before_ns, after_ns in readings:
         clock.add(before_ns, (before_ns + after_ns) // 2 + ahead_ns, after_ns)
@@ -45,7 +45,7 @@ def compared(*readings: tuple[int, int], ahead_ns: int = AHEAD_NS) -> WallClock:
 
 @given(st.integers(-2 * LONGEST_WAIT_NS, 2 * LONGEST_WAIT_NS))
 def test_arrival_is_converted_unless_a_clock_was_set(waited_ns: int) -> None:
-    """A timestamp in the future, or long ago, means that the clock was set meanwhile: then there is none."""
+    """A timestamp in the future, or long ago, means that the clock was set, and there is none."""
     clock = compared((NOW_NS - 100, NOW_NS))
     messages = [
         (socket.SOL_SOCKET, 1, b""),
@@ -66,7 +66,7 @@ def test_read_without_a_kernel_timestamp_has_none() -> None:
 
 @given(st.integers(0, 30 * MS), st.integers(0, 30 * MS))
 def test_an_interruption_between_the_two_clocks_falsifies_no_timestamp(before_ns: int, after_ns: int) -> None:
-    """Once one comparison was quick, a process that loses the CPU during another keeps the exact difference."""
+    """After one quick comparison, a process that loses the CPU during another keeps the exact difference."""
     clock = compared((NOW_NS - 200, NOW_NS))
     clock.add(NOW_NS + MS, NOW_NS + MS + before_ns + AHEAD_NS, NOW_NS + MS + before_ns + after_ns)
     late_ns = NOW_NS + 100 * MS
@@ -103,7 +103,7 @@ def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 @on_linux
 def test_a_read_is_one_segment_only_if_nothing_was_merged(pair: tuple[socket.socket, socket.socket]) -> None:
-    """One write read alone is; two writes read together, or one write read in two parts, are not; then it is again."""
+    """Two writes read together, or one write read in two parts, are not; the next single write is again."""
     ours, theirs = pair
     counter = SegmentCounter(ours)
     found = []
@@ -128,7 +128,7 @@ def test_a_read_is_one_segment_only_if_nothing_was_merged(pair: tuple[socket.soc
 def test_reads_that_were_not_asked_about_count(
     pair: tuple[socket.socket, socket.socket], before: list[bytes], expected: bool
 ) -> None:
-    """A read is one segment only if all reads since the last question were: in doubt nothing is claimed of it."""
+    """A read is one segment only if all reads since the last question were."""
     ours, theirs = pair
     counter = SegmentCounter(ours)
     for pieces in ([b"first"], before, [b"last"]):
@@ -141,7 +141,7 @@ def test_reads_that_were_not_asked_about_count(
 
 
 def test_a_socket_that_is_not_tcp_has_no_segments() -> None:
-    """Nothing is claimed of it."""
+    """The answer is unknown."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"one")
@@ -151,6 +151,6 @@ def test_a_socket_that_is_not_tcp_has_no_segments() -> None:
 
 
 def test_the_clocks_of_this_machine_can_be_compared() -> None:
-    """The time of a comparison lies between two of our own."""
+    """The time of a comparison lies between two of our own timestamps."""
     clock, before_ns = WallClock(), perf_counter_ns()
     assert before_ns <= clock.compare() <= perf_counter_ns()

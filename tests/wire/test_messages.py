@@ -1,4 +1,4 @@
-"""The Messages dialect: values of any shape, what its plain path has to agree with, and its requests."""
+"""The Messages dialect: values of any shape, its fast path compared with the full one, and its requests."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,10 @@ from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.messages import MessagesDecoder
+from tests.support.arbitrary_json import FRAMES, JSON
+from tests.support.client_requests import KEY, QUESTION, endpoint_at
 from tests.support.scripted_server import ScriptedReply, serve
-from tests.wire.test_client import KEY, QUESTION, endpoint_at
-from tests.wire.test_response_decoder import (
-    FRAMES,
-    JSON,
-    Sample,
-    decode,
-    fold_of,
-    load_sample,
-    sample_of,
-)
+from tests.support.wire_samples import Sample, decode, fold_of, load_sample, sample_of
 
 HELLO = Path(__file__).parents[1] / "samples" / "messages" / "01-text"
 """The sample of an ordinary stream."""
@@ -118,7 +111,7 @@ def test_ordinary_event_is_plain_once_text_has_come() -> None:
 
 
 def test_ordinary_thinking_is_plain_within_a_block_that_has_begun() -> None:
-    """A piece of a thought is decoded by `decode_plain`, and is given back with the others."""
+    """A piece of thinking is decoded by `decode_plain`, and is sent back with the others."""
     begun = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}}
     piece = b'{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"%s"}}'
     signature = {"type": "signature_delta", "signature": "EqQB"}
@@ -144,7 +137,7 @@ CUT = Failed(9, Outcome.CONNECTION, "reset")
 
 
 def test_cut_before_and_behind_the_stop_reason() -> None:
-    """A connection that breaks behind the stop_reason takes nothing back; before it, it is the failure."""
+    """After the stop_reason a broken connection does not matter; before it, it is the failure."""
     body = load_sample(HELLO).body
     before, behind = body.partition(b"event: message_delta")[0], body.partition(b"event: message_stop")[0]
     for part, outcome, notes in ((before, Outcome.CONNECTION, ()), (behind, Outcome.OK, ("cut_after_finish",))):
@@ -153,12 +146,6 @@ def test_cut_before_and_behind_the_stop_reason() -> None:
 
 
 # Over a connection
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:
@@ -189,8 +176,8 @@ async def test_request_has_the_headers_and_the_body_of_the_dialect() -> None:
 
 
 @pytest.mark.anyio
-async def test_nothing_is_waited_for_behind_message_stop() -> None:
-    """A body that stays open behind the last event does not hold up the attempt."""
+async def test_reading_ends_at_message_stop() -> None:
+    """A body that stays open does not delay the attempt."""
     response = (HELLO / "response.http").read_bytes()
     with anyio.fail_after(5):
         attempt, _ = await ask(ScriptedReply([(0, response)], "close", linger_s=10))

@@ -36,8 +36,8 @@ from runner.wire.proxy import (
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
-from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply
-from tests.wire.test_client import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
+from tests.support.client_requests import QUESTION, ask, ask_once, endpoint_at, failure
+from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply, unused_port
 
 WORD = "pass" + "word-of-proxy"
 
@@ -93,7 +93,7 @@ def test_repr_of_a_proxy_holds_no_password() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_environment_names_a_proxy_or_raises_unusable_proxy(address: str, exceptions: str) -> None:
-    """No other exception is raised, whatever the variables hold."""
+    """No value of the variables raises another exception."""
     with suppress(UnusableProxy):
         proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address, "NO_PROXY": exceptions})
         assert proxy is None or proxy.url.host
@@ -166,12 +166,12 @@ def test_no_proxy_excepts_addresses_and_networks(url: str, exceptions: str, exem
     ],
 )
 def test_loopback_hosts_are_recognised(host: str, here: bool) -> None:
-    """A name that only begins like one is not loopback."""
+    """A name that only starts like a loopback address is none."""
     assert is_loopback(host) is here
 
 
 @dataclass
-class Socks:
+class SocksProxy:
     """A SOCKS5 proxy that connects every client to one server, and keeps the hosts and users that it received."""
 
     server_port: int
@@ -225,7 +225,7 @@ def _relay(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextmanager
-def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
+def socks_to(server: ScriptedServer, **more: object) -> Iterator[SocksProxy]:
     """Run a SOCKS5 proxy while the block lasts."""
 
     def accept() -> None:
@@ -234,7 +234,7 @@ def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
                 threading.Thread(target=socks.serve, args=(listener.accept()[0],), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        socks = Socks(server.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
+        socks = SocksProxy(server.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
         threading.Thread(target=accept, daemon=True).start()
         yield socks
         listener.shutdown(socket.SHUT_RDWR)
@@ -258,7 +258,7 @@ async def test_socks5h_has_the_proxy_resolve_the_name(monkeypatch: pytest.Monkey
 
 @pytest.mark.anyio
 async def test_socks5_resolves_the_name_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy receives an address, as with curl; a name that is unknown here is a `dns` failure."""
+    """The proxy receives an address, as with curl; an unknown name is a `dns` failure."""
     look_up = socket.getaddrinfo
     known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 80))
     monkeypatch.setattr(
@@ -304,7 +304,7 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
 async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
     with serve(streamed_reply("never")) as server, socks_to(server, refusal=4) as socks:
-        for port in (socks.port, closed_port()):
+        for port in (socks.port, unused_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
             attempt = await ask_once("http://fake.test/v1")
             assert failure(attempt) == (Outcome.CONNECTION, "proxy")
@@ -351,7 +351,7 @@ async def test_warm_up_raises_nothing_for_an_unusable_proxy(monkeypatch: pytest.
 
 
 async def ask_all(clients: list[Client], times: int) -> list[Attempt]:
-    """Return attempts of each client, all at the same time, and then once more."""
+    """Send a request with each client at the same time, and then once more; return the attempts."""
     attempts = [Attempt() for _ in range(2 * times * len(clients))]
 
     async def ask_share(share: list[Attempt]) -> None:
@@ -425,8 +425,8 @@ async def test_provider_behind_a_forwarding_proxy_refuses_its_own_key(monkeypatc
 
 
 @pytest.mark.anyio
-async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
-    """A proxy that has accepted the password for one host may want another one for the next."""
+async def test_a_proxy_may_refuse_one_host_and_serve_the_others() -> None:
+    """A proxy that has accepted the password for one host may demand another one for the next."""
     login, asked = ProxyLogin(), list[str]()
 
     def answer(*, refuses: bool) -> None:
@@ -469,7 +469,7 @@ async def test_dead_host_behind_a_proxy_does_not_hold_up_the_others(monkeypatch:
 
 
 @pytest.mark.anyio
-async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_other(
+async def test_connections_after_an_accepted_login_are_opened_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once the proxy has accepted the password, all of them may ask it at the same time."""
@@ -504,7 +504,7 @@ async def test_proxy_without_a_user_is_asked_by_all_at_once(monkeypatch: pytest.
 
 
 def test_logins_keep_no_closed_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that runs many loops, such as a notebook, keeps none of them: a lock refers to its loop."""
+    """A process that runs many loops, such as a notebook, keeps none of them, although a lock refers to its loop."""
     with serve(REFUSALS[0]) as proxy, asyncio.Runner() as runner:
         monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
         loop = weakref.ref(runner.get_loop())
@@ -521,7 +521,7 @@ def test_logins_keep_no_closed_event_loop(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.anyio
 @pytest.mark.parametrize("user", ["m%C3%A9", "m" * 256])
 async def test_user_that_socks_cannot_carry_is_a_failed_row(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The protocol has one byte for its length, and no encoding."""
+    """SOCKS has one byte for its length, and no encoding."""
     monkeypatch.setenv("all_proxy", f"socks5h://{user}:{WORD}@127.0.0.1:1")
     attempt = await ask_once("http://fake.test/v1")
     assert failure(attempt) == (Outcome.CONNECTION, "bad_proxy")
@@ -531,7 +531,7 @@ async def test_user_that_socks_cannot_carry_is_a_failed_row(user: str, monkeypat
 
 @pytest.mark.anyio
 async def test_host_that_socks_cannot_carry_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name's parts have up to 63 characters; a longer one is found before the proxy is asked."""
+    """Labels of a name have up to 63 characters; a longer one is found before the proxy is asked."""
     with serve(streamed_reply("never")) as server, socks_to(server) as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
         assert failure(await ask_once(f"http://{'a' * 64}.test/v1")) == (Outcome.CONNECTION, "bad_url")

@@ -1,4 +1,4 @@
-"""Reads that are decoded together make the same reply as reads decoded one by one."""
+"""Reads that are decoded together give the same reply as reads decoded one by one."""
 
 import json
 from collections.abc import Mapping
@@ -72,14 +72,14 @@ TIMES = st.lists(st.integers(0, 2), min_size=40, max_size=40)
 
 
 def state_of(fold: Fold) -> dict[str, Any]:
-    """Return all that a fold knows."""
+    """Return all state of a fold."""
     texts = {channel: fold.text(channel) for channel in Channel}
     own = {name: value.getvalue() if isinstance(value, StringIO) else value for name, value in vars(fold).items()}
     return {**own, "_texts": texts}
 
 
 def decode_together(reads: Reads, watched: list[Event]) -> Attempt:
-    """Return the attempt of a reply whose reads wait until all have come."""
+    """Return the attempt of a reply whose reads are decoded when all have arrived."""
     attempt = Attempt()
     loop = _ReadLoop(attempt, ResponseDecoder(200, {"x-request-id": "1"}), TimeSlices(), watched.append)
     for at_ns, data in reads:
@@ -110,7 +110,7 @@ def test_reads_decoded_together_make_the_same_reply_as_one_by_one(frames: list[b
 
 
 def test_timestamps_that_several_texts_share_are_noted() -> None:
-    """Whether two pieces have one timestamp, or one piece holds two texts."""
+    """Two pieces may have one timestamp, or one piece may hold two texts."""
     texts = [chunk({"content": f"{number} "}) for number in range(6)]
     reads = [(1, texts[0]), (2, texts[1]), (3, texts[2]), (3, texts[3]), (4, texts[4] + texts[5])]
     assert decode_together(reads, []).shared_ns == {3, 4}
@@ -128,7 +128,7 @@ def test_most_reads_of_an_ordinary_reply_are_decoded_together() -> None:
 
 @pytest.mark.parametrize("end", [chunk({}, "stop"), DONE, b"data: {", b"\n", chunk({"content": "a", "x": 1})])
 def test_reads_are_decoded_together_up_to_the_first_that_is_anything_else(end: bytes) -> None:
-    """What follows it waits, although it is plain text."""
+    """Later reads wait, even if they are plain text."""
     decoder = ResponseDecoder(200, {"x-request-id": "1"})
     text = chunk({"content": "word "})
     decoder.feed(1, text)
@@ -145,7 +145,7 @@ def test_reads_are_decoded_together_up_to_the_first_that_is_anything_else(end: b
     ],
     ids=["tag", "quoted tag", "repetition", "no repetition"],
 )
-def test_what_texts_mean_depends_on_those_before_them_although_decoded_together(texts: list[str], answer: str) -> None:
-    """A closing tag is quoted by the text right before it alone; a last piece that repeats all of them is dropped."""
+def test_texts_decoded_together_depend_on_those_before_them(texts: list[str], answer: str) -> None:
+    """A closing tag is quoted only by the text right before it; a last piece that repeats all of them is dropped."""
     frames = [*(chunk({"content": text}) for text in texts), chunk({}, "stop"), DONE]
     assert decode_together(list(enumerate(frames)), []).fold.text(Channel.ANSWER) == answer

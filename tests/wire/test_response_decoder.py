@@ -1,14 +1,9 @@
-"""The response decoder: every stream that providers really send gives the expected events, however it is cut."""
+"""The response decoder: recorded responses give the expected events at any cuts."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import replace
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,27 +13,28 @@ from runner.core.events import (
     Channel,
     EmptyChunk,
     Ended,
-    Event,
     Failed,
     Finished,
     Flagged,
     Outcome,
-    StreamDone,
     Text,
     Usage,
 )
-from runner.core.record import Record
-from runner.core.record_fields import Identity, Timestamps
-from runner.core.record_from_events import Fold
-from runner.engine.make_record import with_response
-from runner.providers.redaction import Redactor
-from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.dialects import DialectDecoder
-from runner.wire.error_body import find_error
-from runner.wire.response_body import ResponseHead
-from runner.wire.response_decoder import ResponseDecoder, response_started
-
-SAMPLES = Path(__file__).parents[1] / "samples" / "wire"
+from runner.wire.response_decoder import ResponseDecoder
+from tests.support.arbitrary_json import FRAMES, JSON
+from tests.support.echo_dialect import EchoDialect
+from tests.support.wire_samples import (
+    FROM_TEXTS,
+    SAMPLES,
+    Sample,
+    decode,
+    expectation,
+    flags_from_texts,
+    fold_of,
+    observe,
+    sample_of,
+    split,
+)
 
 NEEDS_A_CONNECTION = {
     "16-gzip": "the transport undoes compression",
@@ -53,121 +49,7 @@ NEEDS_A_CONNECTION = {
 }
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One recorded response and its expected fold."""
-
-    name: str
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    about: dict[str, Any]
-    """Its expected.yaml."""
-
-    @property
-    def expected(self) -> dict[str, Any]:
-        """The expected fold."""
-        expected: dict[str, Any] = self.about["expected"]
-        return expected
-
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast in C, where PyYAML has it."""
-
-
-def load_sample(folder: Path) -> Sample:
-    """Return the sample in a folder."""
-    head, _, body = (folder / "response.http").read_bytes().partition(b"\r\n\r\n")
-    status_line, *lines = head.decode("ascii").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)  # of a name that comes twice, the last
-    about = yaml.load((folder / "expected.yaml").read_text(encoding="utf-8"), LOADER)
-    return Sample(folder.name, int(status_line.split()[1]), headers, body, about)
-
-
-ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir()) if folder.is_dir()]
-PURE = [sample for sample in ALL if sample.name not in NEEDS_A_CONNECTION]
-
-
-def head_of(sample: Sample) -> ResponseHead:
-    """Return a sample's head with the names of its headers in lower case, as framing gives it."""
-    return ResponseHead(sample.status, {name.lower(): value for name, value in sample.headers.items()})
-
-
-def decode(
-    sample: Sample,
-    reads: Iterable[bytes],
-    ended_by: Failed | None = None,
-    dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
-) -> list[Event]:
-    """Return the events of a sample in the given reads, all with the same timestamp."""
-    decoder = ResponseDecoder(sample.status, head_of(sample).headers, dialect=dialect)
-    events = [event for read in reads for event in decoder.feed(7, read)]
-    return [*events, *decoder.close(7, ended_by)]
-
-
-def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
-    """Return the fold of a sample's events, as the client makes it."""
-    fold = Fold()
-    fold.add(response_started(head_of(sample), 5))
-    for event in events:
-        fold.add(event)
-    return fold
-
-
-def observe(fold: Fold) -> dict[str, Any]:
-    """Return the fields of a record that would not be blank."""
-    failed = fold.failed
-    observed = {
-        "outcome": fold.outcome().value,
-        "error_type": failed and failed.error_type,
-        "error": failed and failed.message,
-        "code": failed and failed.code,
-        "retry_after_s": failed and failed.retry_after_s,
-        "worth_repeating": failed and failed.worth_repeating,
-        "http_status": fold.response_started and fold.response_started.status,
-        "request_id": fold.response_started and fold.response_started.request_id,
-        "reply": fold.text(Channel.ANSWER),
-        "reasoning": fold.text(Channel.REASONING),
-        "tool_calls": fold.text(Channel.TOOL),
-        "calls": [[call.name, call.arguments, call.id] for call in fold.calls.values],
-        "finish_reason": fold.finish_reason,
-        "response_model": fold.response_model,
-        "served_by": fold.answered_by.served_by,
-        "system_fingerprint": fold.answered_by.system_fingerprint,
-        "service_tier": fold.answered_by.service_tier,
-        "input_tokens": fold.usage and fold.usage.input_tokens,
-        "output_tokens": fold.usage and fold.usage.output_tokens,
-        "reasoning_tokens": fold.usage and fold.usage.reasoning_tokens,
-        "cached_tokens": fold.usage and fold.usage.cached_tokens,
-        "signed_thinking": list(fold.signed_thinking),
-        "notes": list(fold.notes),
-    }
-    return {name: value for name, value in observed.items() if value is not None and value != [] and value is not False}
-
-
-def expectation(sample: Sample) -> dict[str, Any]:
-    """Return the expected fields; flags that follow from timestamps cannot be expected of bytes."""
-    return {name: value for name, value in sample.expected.items() if name != "derived_flags"}
-
-
-FROM_TEXTS = frozenset(
-    {"no_answer", "no_tool_call", "reasoning_is_answer", "summarised_reasoning", "think_tag_in_answer"}
-    | {"tokens_in_doubt", "unseen_tokens"}
-)
-"""Flags that follow from texts and counts, and not from timestamps."""
-
-
-def flags_from_texts(fold: Fold) -> frozenset[str]:
-    """Return the flags of a record that follow from what the attempt received, beside those of the wire."""
-    asked = Record(Identity("k", "c", 1, 1, 1, "p", "m-1", "Hello"), Timestamps(sent=0), Outcome.OK)
-    record = with_response(asked, fold, (), Redactor(()), sent_ns=0, epoch_ns=0)
-    return FROM_TEXTS.intersection(record.flags) - frozenset(fold.notes)
-
-
-def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    """Return bytes cut at the given places."""
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in pairwise(edges)]
+PURE = [sample for sample in SAMPLES if sample.name not in NEEDS_A_CONNECTION]
 
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
@@ -178,7 +60,7 @@ def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
 def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(sample: Sample) -> None:
-    """A record derives them when it is read: a tag amid the answer, no answer at all, counts that cannot be."""
+    """Examples: a tag within the answer, no answer at all, impossible counts."""
     found = flags_from_texts(fold_of(sample, decode(sample, [sample.body])))
     assert found == FROM_TEXTS.intersection(sample.expected.get("derived_flags", ()))
 
@@ -199,14 +81,9 @@ def test_sample_is_decoded_the_same_at_random_cuts(sample: Sample, cuts: list[in
 
 def test_every_case_has_a_sample() -> None:
     """All 81 cases have samples; those that need a connection are listed by name."""
-    cases = {int(sample.name[:2]) for sample in ALL}
+    cases = {int(sample.name[:2]) for sample in SAMPLES}
     assert cases >= set(range(1, 82))
-    assert set(NEEDS_A_CONNECTION) <= {sample.name for sample in ALL}
-
-
-def sample_of(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Sample:
-    """Return a sample that is not on disk."""
-    return Sample("", status, headers or {}, body, {})
+    assert set(NEEDS_A_CONNECTION) <= {sample.name for sample in SAMPLES}
 
 
 @given(
@@ -215,22 +92,11 @@ def sample_of(body: bytes, status: int = 200, headers: dict[str, str] | None = N
     st.lists(st.integers(0, 300), max_size=4),
 )
 def test_arbitrary_bytes_have_an_outcome_other_than_ok(body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends."""
+    """No response raises an exception."""
     fold = fold_of(sample_of(body, status), decode(sample_of(body, status), split(body, cuts)))
     assert fold.outcome() is not Outcome.OK
 
 
-WORDS = """
-    content reasoning reasoning_content reasoning_details tool_calls function name arguments text type thinking
-    prompt_tokens completion_tokens total_tokens completion_tokens_details reasoning_tokens cached_tokens refusal error
-    code status_code status message status_msg detail loc msg metadata raw details retryDelay innererror id
-    index custom input function_call
-"""
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS.split()), inner, max_size=5),
-    max_leaves=12,
-)
 CHOICE = dict.fromkeys(("delta", "message", "index", "finish_reason", "usage", "error", "text"), JSON)
 CHOICES = st.lists(st.fixed_dictionaries({}, optional=CHOICE), max_size=2)
 CHUNK_PARTS = (
@@ -252,7 +118,6 @@ CHUNK_PARTS = (
     "id",
 )
 CHUNKS = st.fixed_dictionaries({}, optional={"choices": CHOICES | JSON, **dict.fromkeys(CHUNK_PARTS, JSON)})
-FRAMES = st.sampled_from([b"data: %s\n\n", b"event: error\ndata: %s\n\n", b"%s", b"error: %s\n"])
 
 
 @given(st.lists(CHUNKS | JSON, max_size=4), FRAMES)
@@ -315,7 +180,7 @@ def test_damaged_samples_raise_nothing(sample: Sample, damage: list[tuple[int, i
     ],
 )
 def test_memory_of_a_body_without_end_is_bounded(piece: bytes) -> None:
-    """The body fails or is dropped: never is more than the limit kept."""
+    """The body fails or is dropped: never more than the limit is kept."""
     decoder = ResponseDecoder(200, {}, limit=10_000)
     events = [event for _ in range(200) for event in decoder.feed(1, piece)]
     kept = len(decoder._body) + (len(decoder._stream._reader._tail) if decoder._stream else 0)
@@ -371,7 +236,7 @@ def test_cut_behind_done_is_ignored() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"choices":[{}', b"data", b"Internal"])
 def test_cut_in_an_undecided_body_is_a_connection_failure(body: bytes) -> None:
-    """Half a body is not the provider's failure."""
+    """Half a body is not a failure of the provider."""
     assert fold_of(sample_of(body), decode(sample_of(body), [body], CUT)).outcome() is Outcome.CONNECTION
 
 
@@ -383,7 +248,7 @@ def test_cut_behind_a_whole_completion_is_ok() -> None:
 
 
 def test_cut_error_body_keeps_the_outcome_of_its_status() -> None:
-    """A refusal remains one when its body is cut."""
+    """The status alone identifies the refusal."""
     sample = sample_of(b'{"error":{"mess', status=401)
     assert fold_of(sample, decode(sample, [sample.body], CUT)).outcome() is Outcome.AUTH
 
@@ -465,49 +330,6 @@ def test_invalid_utf8_is_replaced_and_flagged_once_per_frame() -> None:
     body = CHUNK.replace(b"Hel", b"\xff\xfe")
     events = decode(sample_of(body), [body])
     assert [event.flag for event in events if isinstance(event, Flagged)] == ["invalid_utf8"]
-
-
-class EchoDialect:
-    """The decoder of an invented dialect: `say` adds text, `stop` ends the response."""
-
-    reply_name: ClassVar[str] = "echo"
-    settled = True
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:  # noqa: ARG002
-        """Leave every event to `decode`."""
-        return []
-
-    def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
-        """Leave every event to `decode`."""
-
-    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the text of an event, or the end."""
-        if value.get("stop"):
-            return [Finished(at_ns, "stop"), StreamDone(at_ns)]
-        return [Text(at_ns, Channel.ANSWER, str(value["say"]))] if "say" in value else []
-
-    def find_error(self, value: object) -> Mapping[str, object] | None:
-        """Return an `error` object."""
-        return find_error(value)
-
-    def holds_reply(self, value: object) -> bool:
-        """Return whether a value is a text or the end."""
-        return isinstance(value, dict) and bool(value.keys() & {"say", "stop"})
-
-    def is_ping(self, value: object) -> bool:
-        """Return whether a value is an empty object."""
-        return value == {}
-
-    def is_foreign(self, value: object) -> bool:
-        """Return whether a value is neither a text nor the end."""
-        return not self.holds_reply(value)
-
-    def flush(self) -> list[Event]:
-        """Return nothing: no text is held back."""
-        return []
 
 
 @pytest.mark.parametrize(

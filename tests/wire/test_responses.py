@@ -1,4 +1,4 @@
-"""The Responses dialect: values of any shape, and what its plain path and its last event have to agree with."""
+"""The Responses dialect: values of any shape, and its fast path and last event compared with the other events."""
 
 import json
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from runner.core.suite import Parameters
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
 from runner.wire.responses import ResponsesDecoder
-from tests.wire.test_dialect_samples import ALL
-from tests.wire.test_response_decoder import FRAMES, JSON, decode, fold_of, sample_of
+from tests.support.arbitrary_json import FRAMES, JSON
+from tests.support.wire_samples import DIALECT_SAMPLES, DialectSample, decode, fold_of, sample_of
 
 KINDS = (
     *("output_text", "text", "refusal", "reasoning_text", "reasoning", "reasoning_summary_text", "output_item"),
@@ -78,10 +78,9 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
                 assert event.response_model is None or event.response_model.encode()
 
 
-@pytest.mark.parametrize("each", [each for each in ALL if each.api == "responses"], ids=str)
-def test_the_plain_path_gives_what_the_full_one_gives(each: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("each", [each for each in DIALECT_SAMPLES if each.api == "responses"], ids=str)
+def test_the_plain_path_gives_what_the_full_one_gives(each: DialectSample, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the plain path, every sample gives the same events."""
-    assert isinstance(each, type(ALL[0]))
     with_it = each.decode([each.sample.body])
     monkeypatch.setattr(ResponsesDecoder, "decode_plain", lambda *_: [])
     assert each.decode([each.sample.body]) == with_it
@@ -120,15 +119,15 @@ def fold_events(body: bytes) -> tuple[Fold, list[Event]]:
     return fold_of(sample_of(body), events), events
 
 
-def test_nothing_behind_the_last_event_counts() -> None:
-    """The last event ends the response, though the body goes on."""
+def test_events_after_the_last_one_are_ignored() -> None:
+    """The last event ends the response, even if the body continues."""
     end = {"type": "response.completed", "response": {"status": "completed", "output": []}}
     fold, _ = fold_events(stream(PLAIN, end, {**PLAIN, "delta": " there"}))
     assert (fold.outcome(), fold.text(Channel.ANSWER)) == (Outcome.OK, "Hi")
 
 
 def test_a_reply_without_any_readable_text_is_flagged() -> None:
-    """Deltas of a kind that is not known here are not an empty reply in silence."""
+    """Deltas of an unknown kind do not silently become an empty reply."""
     fold, _ = fold_events(
         stream({"type": "response.audio.delta", "delta": "UklGRg=="}, {"type": "response.completed", "response": {}})
     )
@@ -136,7 +135,7 @@ def test_a_reply_without_any_readable_text_is_flagged() -> None:
 
 
 def test_each_delta_is_one_event() -> None:
-    """More than one event in a read would count as several pieces that share a timestamp."""
+    """Several events of a read would count as pieces that share a timestamp."""
     decoder = ResponsesDecoder(200)
     assert len(decoder.decode(PLAIN, 7)) == 1
     assert len(decoder.decode({"type": "response.in_progress", "response": {"model": "m"}}, 7)) == 1
@@ -181,11 +180,11 @@ ROW = Row(api="responses")
 def test_parameters_become_the_fields_of_this_api(
     parameters: Parameters, body: dict[str, object], notes: tuple[str, ...]
 ) -> None:
-    """What the API does not have is not sent and noted; nothing is stored unless the suite says so."""
+    """Parameters that the API lacks are noted and not sent; nothing is stored unless the suite says so."""
     assert request_body(ROW, "m", parameters) == ({"model": "m", "stream": True, "store": False, **body}, notes)
 
 
 def test_the_whole_conversation_is_the_input() -> None:
-    """No request refers to an earlier response: the histories of all dialects are equal."""
+    """No request refers to an earlier response, so that all dialects have equal histories."""
     told = [{"role": role, "content": role} for role in ("system", "user", "assistant", "user")]
     assert BUILDERS["responses"].with_messages({"model": "m"}, told) == {"model": "m", "input": told}

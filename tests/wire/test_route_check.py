@@ -32,13 +32,13 @@ def fold_of(served_by: str | None) -> Fold:
     ],
 )
 def test_a_vendor_is_known_by_its_letters_and_the_names_of_the_row(route: str, served_by: str, same: bool) -> None:
-    """A name that only begins in the same way is another vendor's."""
+    """A name that only starts the same is another vendor's."""
     names = ("Google",) if route == "google-vertex" else ()
     assert is_same_vendor(route, served_by, names) is same
 
 
 def test_a_reply_of_another_vendor_fails() -> None:
-    """As the provider's error, which is not worth a second request."""
+    """It is a provider error that is not worth a second request."""
     fold = fold_of("Together")
     assert check_route(fold, ("fireworks",), 9) == set()
     assert fold.failed is not None
@@ -51,20 +51,20 @@ def test_a_reply_of_another_vendor_fails() -> None:
 
 
 def test_the_pinned_vendors_reply_is_ok() -> None:
-    """And one of a target that pins nobody is not looked at."""
+    """A target without a pin is not checked."""
     for vendors in (("fireworks",), ()):
         fold = fold_of("Fireworks" if vendors else "Together")
         assert (check_route(fold, vendors, 9), fold.outcome()) == (set(), Outcome.OK)
 
 
-def test_a_reply_that_names_nobody_is_flagged() -> None:
-    """It may be another vendor's, and nothing tells."""
+def test_a_reply_without_a_vendor_is_flagged() -> None:
+    """It may be another vendor's."""
     fold = fold_of(None)
     assert (check_route(fold, ("fireworks",), 9), fold.outcome()) == ({"route_unconfirmed"}, Outcome.OK)
 
 
 def test_an_earlier_failure_stays_the_failure() -> None:
-    """What a router says of its own is not replaced."""
+    """An error of the router is not replaced."""
     fold = fold_of("Together")
     fold.add(Failed(4, Outcome.RATE_LIMITED, "slow down"))
     assert check_route(fold, ("fireworks",), 9) == set()

@@ -90,7 +90,7 @@ def test_empty_read_changes_nothing() -> None:
 
 
 def test_frame_beyond_the_limit_stops_reading() -> None:
-    """A frame beyond the limit is dropped, in one line or in many, and nothing more is read."""
+    """A frame beyond the limit is dropped, in one line or in many, and reading stops."""
     for piece in (b"x" * 60, b"data: " + b"x" * 60 + b"\n"):
         reader = FrameReader(limit=100)
         overflowed = []
@@ -103,7 +103,7 @@ def test_frame_beyond_the_limit_stops_reading() -> None:
 
 
 def test_done_is_recognised_with_and_without_quotes() -> None:
-    """The sentinel is recognised in both spellings, and nothing else is taken for it."""
+    """No other data is taken for the sentinel."""
     assert [is_done(data) for data in (b"[DONE]", b' "[DONE]"', b"[DONE", b"DONE", b'{"a":"[DONE]"}')] == [
         True,
         True,
@@ -164,8 +164,8 @@ LONE = st.sampled_from(
 
 
 @given(st.lists(LONE | BODIES, max_size=5))
-def test_a_lone_object_is_the_frame_that_feeding_gives(pieces: list[bytes]) -> None:
-    """Reads that are one whole frame give it at once; an error's event is never one of them."""
+def test_a_read_of_one_whole_frame_gives_the_same_frame(pieces: list[bytes]) -> None:
+    """The fast path takes such reads; an error event is never one of them."""
     quick, plain, together = FrameReader(), FrameReader(), FrameReader()
     for at_ns, piece in enumerate(pieces, 1):
         frames, lone = plain.feed(piece, at_ns), quick.lone_object(piece)

@@ -1,4 +1,4 @@
-"""Think tags: reasoning at the beginning of an answer gets its own channel, however chunks split the tags."""
+"""Think tags: reasoning at the beginning of an answer gets its own channel, for any cut of the tags."""
 
 from itertools import pairwise
 
@@ -82,7 +82,7 @@ def split_think_tags(pieces: list[str]) -> dict[Channel, str]:
 )
 @given(cuts=st.lists(st.integers(0, 120), max_size=8))
 def test_think_tags_at_the_beginning_mark_reasoning(answer: str, reasoning: str, rest: str, cuts: list[int]) -> None:
-    """However chunks split the tags; everything else stays the answer."""
+    """Chunks may cut the tags anywhere; all other text stays the answer."""
     edges = [0, *sorted(cut % (len(answer) + 1) for cut in cuts), len(answer)]
     pieces = [answer[start:end] for start, end in pairwise(edges) if start < end]
     texts = split_think_tags(pieces)
@@ -91,7 +91,7 @@ def test_think_tags_at_the_beginning_mark_reasoning(answer: str, reasoning: str,
 
 @given(st.lists(st.text("<>/thinko \n[]`", min_size=1, max_size=6), max_size=8))
 def test_think_tags_add_no_text_and_drop_only_tags_and_blanks(pieces: list[str]) -> None:
-    """Each channel's text stands in the answer as it came."""
+    """The text of each channel is a part of the answer, unchanged."""
     texts = split_think_tags(pieces)
     answer = "".join(pieces)
     assert len(texts[REASONING]) + len(texts[ANSWER]) <= len(answer)
@@ -128,8 +128,8 @@ def test_think_tags_are_the_same_however_chunks_cut_the_answer(answer: str, cuts
     assert split_think_tags(pieces) == split_think_tags([answer] if answer else [])
 
 
-def test_answer_begins_behind_a_lone_closing_tag() -> None:
-    """What was answer becomes reasoning, and the blanks behind the tag are not the answer's first text."""
+def test_answer_begins_after_a_lone_closing_tag() -> None:
+    """The text before it becomes reasoning, and blanks after the tag are not the answer's first text."""
     tags, fold = ThinkTags(), Fold()
     for at_ns, piece in enumerate(("Let me add: ", "2+2 is 4.", "\n</think>\n\n", "The answer is 4."), 1):
         for event in tags.feed(Text(at_ns, ANSWER, piece)):
@@ -142,7 +142,7 @@ def test_answer_begins_behind_a_lone_closing_tag() -> None:
 
 
 def test_text_held_back_keeps_its_timestamp_and_model() -> None:
-    """Text that may be part of a tag is returned unchanged when it is not."""
+    """Text that might have been part of a tag is returned unchanged."""
     tags = ThinkTags()
     first, second = Text(1, ANSWER, "<", 10, "m"), Text(2, ANSWER, "b>", 20, "m")
     assert tags.feed(first) == []

@@ -38,6 +38,7 @@ from tests.support.scripted_server import (
     http_chunk,
     http_head,
     serve,
+    unused_port,
 )
 from tests.support.wait_until import until
 
@@ -152,7 +153,7 @@ async def test_timestamps_are_in_order() -> None:
 
 
 async def test_each_read_has_its_own_timestamp(tls: ssl.SSLContext | None) -> None:
-    """Reads that arrive while the loop does something else keep the times of their arrival, and wake no reader."""
+    """Reads that arrive while the loop is busy keep the times of their arrival, and wake no reader."""
     contents = [b"zero", b"one", b"two", b"three", b"[DONE]"]
     permits = [threading.Event() for _ in contents]
     pieces = [(permit, http_chunk(content)) for permit, content in zip(permits, contents, strict=True)]
@@ -189,7 +190,7 @@ async def test_reader_is_woken_by_the_end_or_64_kib_and_not_by_a_token() -> None
 
 
 async def test_closing_does_not_wait_for_the_other_side(tls: ssl.SSLContext | None) -> None:
-    """A connection that is given up is closed at once, though the server never answers TLS's closing message."""
+    """An abandoned connection is closed at once, even if the server never answers TLS's closing message."""
     permit = threading.Event()
     with serve(ScriptedReply([(0, STREAM_HEAD), (permit, b"")]), tls) as server:
         async with open_transport() as transport:
@@ -235,7 +236,7 @@ async def test_sent_is_timestamped_before_the_response(tls: ssl.SSLContext | Non
 async def test_server_that_answers_before_write_returns_shortens_no_time(
     tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch, *, by_kernel: bool
 ) -> None:
-    """The server has the request after `sent`, though this process loses the CPU directly behind the write."""
+    """The server has the request after `sent`, even if this process loses the CPU right after the write."""
     asked_ns: list[int] = []
 
     def answer(_: ReceivedRequest) -> ScriptedReply:
@@ -270,7 +271,7 @@ async def test_server_that_answers_before_write_returns_shortens_no_time(
 
 @contextmanager
 def refuse_half_a_request() -> Iterator[tuple[str, threading.Event]]:
-    """Run a server that reads the beginning of a request and refuses it; yield its URL, and what ends it."""
+    """Run a server that reads the beginning of a request and refuses it; yield its URL and a function that ends it."""
     over = threading.Event()
 
     def answer() -> None:
@@ -288,7 +289,7 @@ def refuse_half_a_request() -> Iterator[tuple[str, threading.Event]]:
 
 
 async def test_answer_before_the_request_was_written_is_not_clamped_to_zero() -> None:
-    """A server that refuses half a request may know it since its first byte: the row admits all of that."""
+    """A server that refuses half a request may have known since its first byte; the row's error includes that time."""
     with refuse_half_a_request() as (url, over):
         async with open_transport() as transport:
             body = ResponseBody()
@@ -339,7 +340,7 @@ async def test_name_look_up_is_timestamped() -> None:
 
 
 async def test_body_is_the_same_wherever_the_network_cuts_the_response() -> None:
-    """The body does not depend on cuts, which may be inside the head and inside chunk sizes."""
+    """Cuts may be inside the head and inside chunk sizes."""
     content = [b"data: \xe4\xbd\xa0\n\n", b"x" * 300, b"\r\n0\r\n\r\n", b"data: [DONE]\n\n"]
     raw = STREAM_HEAD + b"".join(map(http_chunk, content)) + b"0\r\n\r\n"
 
@@ -356,7 +357,7 @@ async def test_body_is_the_same_wherever_the_network_cuts_the_response() -> None
 
 @cache
 def long_content() -> bytes:
-    """Return five megabytes in which every place can be told from every other."""
+    """Return five megabytes in which every offset is distinguishable."""
     return b"".join(b"%07d\n" % place for place in range(5_000_000 // 8))
 
 
@@ -385,7 +386,7 @@ async def test_long_body_arrives_complete(coding: str, slowness_s: float, tls: s
 
 
 async def test_compressed_body_is_decompressed_and_marked() -> None:
-    """A compressed body comes out plain, and is marked as compressed."""
+    """The body is plain, and flagged as compressed."""
     with serve([whole(gzip.compress(b"hello"), content_encoding="gzip"), whole(b"plain")]) as server:
         async with open_transport() as transport:
             zipped, plain = [await fetch(transport, server.url) for _ in range(2)]
@@ -395,7 +396,7 @@ async def test_compressed_body_is_decompressed_and_marked() -> None:
 
 
 async def test_broken_compression_ends_the_body_with_an_error() -> None:
-    """The error is kept in the body, and nothing is raised where the connection is read."""
+    """The error is kept in the body, and not raised in the read callback."""
     with serve(whole(b"this is not gzip at all", content_encoding="gzip")) as server:
         async with open_transport() as transport:
             assert isinstance((await fetch(transport, server.url)).body.error, aiohttp.ClientPayloadError)
@@ -561,13 +562,6 @@ async def test_server_on_this_machine_is_never_reached_through_a_proxy(monkeypat
     assert server.requests[0].target == "/v1"
 
 
-def unused_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 async def test_closed_port_is_refused() -> None:
     """Without a listener there is no connection."""
     async with open_transport() as transport:
@@ -583,7 +577,7 @@ async def test_unknown_name_is_a_dns_error() -> None:
 
 
 async def test_private_parts_of_aiohttp_that_are_overridden_exist() -> None:
-    """The timestamps depend on them: when an upgrade of aiohttp moves one, this test fails first."""
+    """Timestamps depend on them: if an upgrade of aiohttp moves one, this test fails first."""
     connector = aiohttp.TCPConnector()
     assert connector._factory.func is ResponseHandler
     await connector.close()
@@ -650,7 +644,7 @@ def kernel_timestamps() -> Iterator[None]:
 @pytest.mark.usefixtures("kernel_timestamps")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports when a read arrived")
 async def test_blocked_loop_does_not_delay_the_kernels_timestamp(tls: ssl.SSLContext | None) -> None:
-    """The timestamp is when the bytes arrived, though the loop read them later; TLS is decrypted afterwards."""
+    """It is the time of arrival, although the loop read the bytes later; TLS is decrypted afterwards."""
     permit = threading.Event()
     pieces = [(0, STREAM_HEAD), (permit, http_chunk(b"one")), (0.01, b"0\r\n\r\n")]
     with serve(ScriptedReply(pieces), tls) as server:  # type: ignore[arg-type]
@@ -669,7 +663,7 @@ async def test_blocked_loop_does_not_delay_the_kernels_timestamp(tls: ssl.SSLCon
 
 
 async def test_long_request_is_sent_when_the_socket_has_taken_its_last_byte(tls: ssl.SSLContext | None) -> None:
-    """The clock must not start while a part of the request waits for the socket, with TLS or without."""
+    """The clock must not start while a part of the request waits for the socket, with or without TLS."""
     content, waiting = b"x" * 20_000_000, []
     with serve(whole(b"ok"), tls) as server:
         async with open_transport() as transport:

@@ -1,4 +1,4 @@
-"""How long a request takes to be sent: `upload_s`, and what limits it."""
+"""The duration of sending a request: `upload_s`, and its limits."""
 
 import socket
 import threading
@@ -13,6 +13,7 @@ from runner.core.events import Outcome
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
+from tests.support.client_requests import ask_once, endpoint_at, failure
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -23,7 +24,6 @@ from tests.support.scripted_server import (
     serve,
     streamed_reply,
 )
-from tests.wire.test_client import ask_once, endpoint_at, failure
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +104,7 @@ async def ask_at(url: str, text: str, timeouts: Timeouts | None = None) -> Attem
 
 
 async def test_a_slow_reader_makes_the_upload_long_and_not_the_wait_for_the_text() -> None:
-    """The clock of TTFT starts when the last byte left, which is after the server had begun to read again."""
+    """The clock of TTFT starts when the last byte left, after the server had resumed reading."""
     with slow_reader() as server:
         attempt = await ask_at(server.url, LARGE)
     body = attempt.body
@@ -128,7 +128,7 @@ async def test_a_short_request_was_written_before_it_was_sent() -> None:
 
 
 async def test_an_upload_may_take_longer_than_a_connection() -> None:
-    """The limit on connecting ends when the connection is there."""
+    """The connect timeout ends with the connection."""
     connect_s = 1.5  # a busy machine needs part of it to write the request's JSON
     with slow_reader(pause_s=connect_s + 0.2) as server:
         attempt = await ask_at(server.url, LARGE, Timeouts(connect=connect_s))
@@ -136,7 +136,7 @@ async def test_an_upload_may_take_longer_than_a_connection() -> None:
 
 
 async def test_an_upload_has_the_limit_of_the_whole_request() -> None:
-    """A server that never reads does not hold a run forever."""
+    """A server that never reads does not block a run forever."""
     with slow_reader(b"", reads=False) as server:
         attempt = await ask_at(server.url, LARGE, Timeouts(total=0.3))
     assert failure(attempt) == (Outcome.TIMEOUT, "total")
@@ -144,8 +144,8 @@ async def test_an_upload_has_the_limit_of_the_whole_request() -> None:
     assert attempt.fold.failed.message == "not sent after 0.3 s"
 
 
-async def test_an_answer_before_the_request_was_read_says_nothing_of_the_upload() -> None:
-    """Its first byte was written at a known time, and nobody knows when the part that was read had left."""
+async def test_the_upload_is_unknown_if_the_answer_precedes_its_end() -> None:
+    """The time of the first byte is known, but not when the part that was read had left."""
     refusal = http_head("413 Payload Too Large", content_length="0", connection="close")
     with slow_reader(refusal, reads=False) as server:
         attempt = await ask_at(server.url, LARGE)

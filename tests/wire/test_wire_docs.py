@@ -22,11 +22,10 @@ from runner.core.failure_kinds import FAILURE_KINDS
 from runner.core.suite import DEFAULT_API, Api
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.dialects import DIALECTS
-from tests.adversary.behaviours import GROUPS, Behaviour
+from tests.support.misbehaving_server import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
-from tests.wire.test_client import reply_of
-from tests.wire.test_dialect_samples import ALL as OF_DIALECTS
-from tests.wire.test_response_decoder import ALL, Sample
+from tests.support.wire_samples import DIALECT_SAMPLES as OF_DIALECTS
+from tests.support.wire_samples import SAMPLES, Sample, reply_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
 LIMIT_S = 20.0
@@ -55,7 +54,7 @@ class ImpatientOpenAI(AsyncOpenAI):
 
 @dataclass
 class SdkResult:
-    """What a usual loop over the SDK's stream received."""
+    """The result of an ordinary loop over the SDK's stream."""
 
     text: str = ""
     finish_reason: str | None = None
@@ -109,12 +108,12 @@ def count(tokens: tuple[Any, Any] | None) -> str | None:
 
 
 async def ask_sdk(sample: Sample) -> SdkResult:
-    """Return what the SDK makes of a server that plays a sample."""
+    """Return the SDK's result for a server that sends a sample."""
     result, reply = SdkResult(), reply_of(sample)
     limit_s = LIMIT_S if len(reply.pieces) == 1 else ENDLESS_LIMIT_S
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
-        """Play the sample; a followed redirect arrives as a GET, which no provider answers."""
+        """Send the sample; a followed redirect arrives as a GET, which no provider answers."""
         if asked.method == "GET":
             return json_reply("405 Method Not Allowed", {"error": {"message": "POST, please"}})
         here = f"http://{asked.headers['host']}".encode()
@@ -152,15 +151,15 @@ def table(*headings: str) -> list[str]:
 
 
 async def ask_sdk_all() -> list[SdkResult]:
-    """Return what the SDK makes of each sample, several of which are asked at once, since some are waited for."""
-    results, limiter = [SdkResult() for _ in ALL], anyio.CapacityLimiter(AT_ONCE)
+    """Return the SDK's result for each sample; several are requested at once, since some take long."""
+    results, limiter = [SdkResult() for _ in SAMPLES], anyio.CapacityLimiter(AT_ONCE)
 
     async def ask(at: int, sample: Sample) -> None:
         async with limiter:
             results[at] = await ask_sdk(sample)
 
     async with anyio.create_task_group() as tasks:
-        for at, sample in enumerate(ALL):
+        for at, sample in enumerate(SAMPLES):
             tasks.start_soon(ask, at, sample)
     return results
 
@@ -169,7 +168,7 @@ async def cases() -> list[str]:
     """Return the table of the samples: what is on the wire, our record of it, and the SDK's."""
     rows, silent, failed = [], 0, 0
     results = await ask_sdk_all()
-    for sample, result in zip(ALL, results, strict=True):
+    for sample, result in zip(SAMPLES, results, strict=True):
         about = sample.about
         link = f"[{about['case']}](../tests/samples/wire/{sample.name})"
         rows.append(row(link, about["title"], about["sent_by"], describe_expected(sample), str(result)))

@@ -40,7 +40,7 @@ CASES = st.builds(
 
 
 def plan_of(*cases: Case) -> Plan:
-    """Return a plan that asks one target once."""
+    """Return a plan with one target and one round."""
     return Plan(cases, (Target("p", "m", Parameters(max_tokens=LIMIT)),))
 
 
@@ -54,7 +54,7 @@ def size_of(request: Request) -> int:
 
 @given(CASES, st.data())
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
-    """Whatever tools the model calls, neither the requests nor the bytes sent exceed the forecast."""
+    """For any calls of the model, neither the requests nor the bytes sent exceed the forecast."""
     plan = plan_of(case)
     (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))
@@ -71,10 +71,10 @@ def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -
 
 
 @given(CASES, st.lists(st.tuples(CALLS, st.sampled_from([Outcome.OK, Outcome.TIMEOUT])), min_size=15, max_size=15))
-def test_the_rows_of_a_conversation_settle_all_that_was_planned(
+def test_the_rows_of_a_conversation_complete_its_planned_requests(
     case: Case, replies: Sequence[tuple[tuple[ToolCall, ...], Outcome]]
 ) -> None:
-    """So rounds and the progress end correctly, however few steps were needed."""
+    """Rounds and progress end correctly, even if few steps were needed."""
     plan = plan_of(case)
     settled, total = SettledRequests(plan.cases), 0
     request: Request | None = next(first_requests(plan))
@@ -91,7 +91,7 @@ def test_the_rows_of_a_conversation_settle_all_that_was_planned(
 
 
 def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
-    """A conversation that ended in its first step no longer counts as in flight."""
+    """A conversation that ended in its first step is no longer in flight."""
     case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")

@@ -1,4 +1,4 @@
-"""Estimated token rates: marked as such, shown only if requested, and kept out of tables."""
+"""Estimated token rates: marked as estimates, shown only with the option, and never in tables."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server that misbehaves by name: what it does where a request's model has that name, and what the row then says.
+"""A server that misbehaves by name: its behaviour for each name of a model, and the row that results.
 
 docs/wire.md lists all of them; `python -m tests.wire.test_wire_docs --write` writes that table from this one.
 """
@@ -41,10 +41,10 @@ Pieces = Sequence[tuple[float, bytes]]
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What the server does, and what the row says.
+    """A behaviour of the server, and the resulting row.
 
-    `reply` is the text that is kept; a callable judges it where it is long. `at` is the server that is asked, or a
-    base URL at which there is none.
+    `reply` is the text that is kept; a callable judges a long one. `at` is the server that is asked, or a base URL
+    without a server.
     """
 
     does: str
@@ -58,7 +58,7 @@ class Behaviour:
     timeouts: Timeouts = PATIENT
     at: Address | str = "plain"
     retried: bool = False
-    """Whether a run tries it again, so that it takes longer."""
+    """Whether a run retries it, so that it takes longer."""
     settle_s: float = 0.0
     """Seconds until the next request is sent."""
 
@@ -102,7 +102,7 @@ BLOCK = http_chunk(delta_event("x" * 1000) * 30)
 
 
 def usage(value: object) -> ScriptedReply:
-    """Return a whole reply with a usage; a text is sent as it stands."""
+    """Return a whole reply with a usage; a text is sent unchanged."""
     written = value if isinstance(value, str) else json.dumps(value)
     event = f'data: {{"choices": [], "usage": {written}}}\n\n'.encode()
     return chunked(HELLO + FINISH_EVENT + event + DONE_EVENT)
@@ -114,12 +114,12 @@ def date_in(seconds: float) -> str:
 
 
 def nested(depth: int) -> bytes:
-    """Return an object that is nested deeply."""
+    """Return a deeply nested object."""
     return b'{"a":' * depth + b"1" + b"}" * depth
 
 
 def is_long(text: str) -> bool:
-    """Return whether much of a reply that was cut at its limit was kept."""
+    """Return whether most of a reply that was cut at its limit was kept."""
     return LIMIT * 0.8 < len(text) <= LIMIT
 
 
@@ -515,7 +515,7 @@ SIZES: dict[str, Behaviour] = {
 
 
 def nothing() -> ScriptedReply:
-    """Return a reply for servers that never come to it."""
+    """Return a reply for servers that never send it."""
     return sends(b"")
 
 

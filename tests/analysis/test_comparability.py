@@ -1,4 +1,4 @@
-"""The timing of pairs: warnings of comparisons, and the effect of drift on pairs that are sent together or apart."""
+"""The timing of pairs: warnings of comparisons, and the effect of drift on pairs sent together or apart."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ def drifting_run(rounds: int, seed: int, load: LoadProfile, release: str | None)
 
 
 def claims(rounds: int, runs: int, load: LoadProfile, release: str | None) -> int:
-    """Return in how many runs a verdict calls the equal TTFT of the two targets different."""
+    """Return the number of runs in which a verdict calls the equal TTFT of the two targets different."""
     rule = Rule(measures=("ttft",), min_effect=0.0001)
     found = 0
     for seed in range(runs):
@@ -76,13 +76,13 @@ def test_common_drift_is_no_difference_between_lanes_of_different_speed() -> Non
     assert claims(20, 60, LoadProfile(), "together") <= 2
 
 
-def test_common_drift_was_a_difference_where_one_lane_was_ahead() -> None:
+def test_common_drift_is_a_difference_if_one_lane_is_ahead() -> None:
     """With a lead, a target seems faster because its lane was ahead, which is why pairs are sent together."""
     assert claims(20, 10, LoadProfile(lead=2), "lead") >= 5
 
 
 def timing_of(run: Run) -> PairTiming:
-    """Return how the pairs of the two targets lie in time."""
+    """Return the timing of the pairs of the two targets."""
     arms = (arm_of(run.table, MeasuredTarget(name), name) for name in (FAST, SLOW))
     timing = time_pairs(*arms)
     assert timing is not None
@@ -90,7 +90,7 @@ def timing_of(run: Run) -> PairTiming:
 
 
 def warning_of(run: Run) -> str | None:
-    """Return the warning of pairs that lie apart; None where there is none."""
+    """Return the warning of pairs that lie apart, or None."""
     warnings = diff_within(run, FAST, SLOW, with_replies=False).warnings
     return next((each for each in warnings if "rounds apart" in each), None)
 
@@ -106,7 +106,7 @@ def test_pairs_sent_together_are_first_equally_often_and_need_no_warning() -> No
 
 @pytest.mark.parametrize("release", [None, "lead", "mixed"])
 def test_a_run_whose_fast_lane_was_ahead_is_warned_of(release: str | None) -> None:
-    """Old journals do not say how lanes kept together; the times do, and the warning has n."""
+    """Old journals do not state how lanes kept together, but the times show it; the warning has n."""
     run = drifting_run(20, 1, LoadProfile(lead=2), release)
     timing = timing_of(run)
     assert timing.base_first > 0.9
@@ -128,7 +128,7 @@ def pairs_at(*times: tuple[float, float], release: str | None = None) -> Run:
 
 
 def test_timing_follows_its_definition() -> None:
-    """A round is the time from the first request to the last by the number of rounds; a tie counts as half."""
+    """A round lasts the time from first to last request divided by the number of rounds; a tie counts as half."""
     timing = timing_of(pairs_at((0, 1), (10, 13), (20, 20), (31, 30)))
     assert timing == PairTiming(4, 0.625, 1 / (31 / 4))
 
@@ -148,7 +148,7 @@ def test_timing_follows_its_definition() -> None:
 def test_warning_needs_more_than_three_quarters_or_half_a_round(
     times: list[tuple[float, float]], release: str | None, *, warns: bool
 ) -> None:
-    """One side first in more than 75 % of eight pairs or more, or a median lag beyond half a round."""
+    """One side is first in more than 75 % of at least eight pairs, or the median lag exceeds half a round."""
     assert (warning_of(pairs_at(*times, release=release)) is not None) is warns
 
 
@@ -165,7 +165,7 @@ def cached(tokens: Sequence[int | None], other: Sequence[int | None]) -> list[st
 
 
 def test_one_side_from_a_cache_is_warned_of_with_counts() -> None:
-    """Both counts are given, and where a provider reports none it is said that they are not known."""
+    """Both counts are given; if a provider reports none, they are called unknown."""
     (warning,) = cached([512, 0, 512, 512], [0, 0, 0, 0])
     assert "3 of 4 requests of base and 0 of 4 requests of new" in warning
     (warning,) = cached([512, 0, 512, 512], [None] * 4)
@@ -175,11 +175,11 @@ def test_one_side_from_a_cache_is_warned_of_with_counts() -> None:
 
 @pytest.mark.parametrize("both", [[512, 0], [0, 0], [None, None], [9, 9]])
 def test_equal_caches_are_not_warned_of(both: list[int | None]) -> None:
-    """Neither where both sides had some, nor where neither had, nor where nothing is known."""
+    """Both sides had some, neither had any, or nothing is known."""
     assert not cached(both, both)
 
 
 def test_unequal_shares_of_cached_requests_are_warned_of() -> None:
-    """More than ten points apart."""
+    """They differ by more than ten points."""
     assert cached([5] * 10, [5] * 8 + [0] * 2)
     assert not cached([5] * 10, [5] * 9 + [0])

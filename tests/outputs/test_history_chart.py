@@ -1,4 +1,4 @@
-"""The runs of a series that have a dot: all, or of too many those that keep its picture, by a stated rule."""
+"""The dots of a history chart: every run, or a sample that keeps extremes and changes, by a stated rule."""
 
 import re
 from collections.abc import Sequence
@@ -44,15 +44,15 @@ def levels(count: int) -> list[float]:
 
 
 @pytest.mark.parametrize("count", [2, MOST_DRAWN])
-def test_every_run_has_a_dot_where_dots_can_be_told_apart(count: int) -> None:
-    """Up to 1,500 runs nothing is left out, and the caption says nothing of that."""
+def test_up_to_1500_runs_all_have_a_dot(count: int) -> None:
+    """Nothing is left out, and the caption has no rule."""
     drawn = DrawnSeries(series_of(levels(count)))
     assert (len(drawn.over_time), len(drawn.newest)) == (count, count)
     assert "drawn" not in draw_history(drawn, "a", Canvas()).caption
 
 
-def test_of_ten_thousand_runs_the_picture_is_kept() -> None:
-    """The lowest, the highest, both sides of the change; both captions say the rule, and counts are of all runs."""
+def test_a_sample_of_ten_thousand_runs_keeps_extremes_and_changes() -> None:
+    """Both captions state the rule, and counts are of all runs."""
     values = levels(10_000)
     values[7_000] = 3.0
     drawn = DrawnSeries(series_of(values))
@@ -73,7 +73,7 @@ def test_of_ten_thousand_runs_the_picture_is_kept() -> None:
 @settings(max_examples=10)
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.9, 5.0]), min_size=1, max_size=40), st.integers(38, 60))
 def test_any_levels_keep_their_extremes_and_order(pattern: list[float], times: int) -> None:
-    """Runs stay in the order of time, each at most once, whatever their levels."""
+    """Runs stay in the order of time, each at most once, for any levels."""
     drawn = DrawnSeries(series_of(pattern * times))
     shown = [each.at for each in drawn.over_time]
     assert shown == sorted({*shown})
@@ -82,7 +82,7 @@ def test_any_levels_keep_their_extremes_and_order(pattern: list[float], times: i
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_any_span_has_two_dates_at_every_width(width: float) -> None:
-    """One date alone does not tell how far dots are apart."""
+    """A single date would not show the scale of the axis."""
     for days in (3, 20, 100, 167, 250, 400):
         drawn = DrawnSeries(series_of([0.3] * (days * 24)))
         svg = draw_history(drawn, "a", Canvas(width=width)).svg

@@ -1,4 +1,4 @@
-"""The top of a report: headline, rankings, summary, grid at a glance, checks, and the comparison with a baseline."""
+"""The overview of a report: headline, rankings, summary, table at a glance, checks, and changes to a baseline."""
 
 import math
 import re
@@ -21,8 +21,8 @@ from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
 from runner.outputs.text.number_format import rounded_span
-from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered
+from tests.support.parsed_page import ParsedPage, squeezed
 
 PRICES = {
     name: {"currency": "CNY", "source": "list", "date": None, "rates": [{"input": "0", "output": rate}]}
@@ -39,7 +39,7 @@ def run_of(records: Iterable[Record], targets: Sequence[str] = (BASE, NEW), **de
 
 
 def in_time(records: Iterable[Record], seconds_apart: float = 1.0) -> Iterator[Record]:
-    """Yield records that were sent one after the other."""
+    """Yield records that were sent one after another."""
     for at, record in enumerate(records):
         later_ns = round(at * seconds_apart * 1e9)
         timestamps = record.timestamps
@@ -67,7 +67,7 @@ def ranking_of(run: Run, column: str = "ttft_s") -> DurationRanking:
 
 
 def test_a_clear_lead_is_claimed_with_its_factor_and_pairs() -> None:
-    """Twelve rounds at half the time: who answered first, how many times faster, in how many pairs, and no doubt."""
+    """Twelve rounds at half the time: the headline names the fastest, the factor and the pairs, without a doubt."""
     found = headline_of(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]))
     first, whole = found.claims
     assert re.fullmatch(
@@ -81,7 +81,7 @@ def test_a_clear_lead_is_claimed_with_its_factor_and_pairs() -> None:
 
 
 def test_one_round_is_claimed_for_this_run_and_says_what_would_rule_out_drift() -> None:
-    """Thirteen questions asked once, whose times do not overlap: a claim on this run, its span, and more rounds."""
+    """Thirteen questions with separate times in one round: a claim on this run, its span, and more rounds."""
     cases = [f"case-{at}" for at in range(13)]
     records = [*jittered(BASE, 1, cases=cases), *jittered(NEW, 1, slower=3, cases=cases)]
     found = headline_of(run_of(in_time(records), cases=tuple(cases)))
@@ -93,7 +93,7 @@ def test_one_round_is_claimed_for_this_run_and_says_what_would_rule_out_drift() 
 
 
 def test_a_lead_that_may_be_chance_is_too_close_to_call() -> None:
-    """Two targets alike: both medians and the count of pairs, and no winner."""
+    """Two equal targets have both medians and the number of pairs, and no winner."""
     found = headline_of(run_of([*jittered(BASE, 12), *jittered(NEW, 12)]))
     assert re.fullmatch(
         r"Too close to call who answered first: acme/\w+ after \d+ ms, acme/\w+ after \d+ ms "
@@ -102,8 +102,8 @@ def test_a_lead_that_may_be_chance_is_too_close_to_call() -> None:
     )
 
 
-def test_a_tie_at_the_top_still_names_who_is_behind() -> None:
-    """Of three targets two are alike, and the third is slower than they."""
+def test_a_tie_at_the_top_still_names_the_slower_target() -> None:
+    """Two of three targets are equal, and the third is slower."""
     records = [*jittered(BASE, 12), *jittered(NEW, 12), *jittered("acme/third", 12, slower=3)]
     found = headline_of(run_of(records, (BASE, NEW, "acme/third")))
     assert found.claims[0].startswith("Too close to call who answered first: ")
@@ -111,7 +111,7 @@ def test_a_tie_at_the_top_still_names_who_is_behind() -> None:
 
 
 def test_the_headline_names_what_failed() -> None:
-    """Targets with failures, the one with most first, each with its count."""
+    """Targets with failures are listed with their counts, the most first."""
     records = [*jittered(BASE, 3), *(failed(NEW, case, block) for case in ("one", "two") for block in (1, 2, 3))]
     found = headline_of(run_of([*records, failed(BASE, "one", 4)]))
     assert found.failed == (
@@ -120,7 +120,7 @@ def test_the_headline_names_what_failed() -> None:
 
 
 def test_requests_that_were_stopped_or_skipped_are_no_failures() -> None:
-    """The headline, the ranking and the figures count and name only what the target itself failed."""
+    """Headline, ranking and figures count and name only failures of the target itself."""
     stopped = [
         replace(failed(NEW, "one", block), outcome=outcome)
         for block, outcome in ((4, Outcome.CANCELLED), (5, Outcome.SKIPPED))
@@ -138,15 +138,15 @@ def test_requests_that_were_stopped_or_skipped_are_no_failures() -> None:
 
 
 def test_a_cell_at_a_glance_leads_to_a_reply_that_was_cancelled() -> None:
-    """No failure is counted, but the reply so far is in the grid."""
+    """It is no failure, and the reply so far is in the grid."""
     stopped = replace(answered(NEW), outcome=Outcome.CANCELLED)
     (cases,) = glance_of(run_of([answered(BASE), stopped])).groups
     cell = cases.rows[0].cells[1]
     assert (cell.failed, cell.reply) == (0, (0, 1))
 
 
-def test_what_a_cache_probe_sends_again_has_no_row_at_a_glance() -> None:
-    """It is in no figure there; what failed of it is counted."""
+def test_repeated_requests_of_a_cache_probe_have_no_row_at_a_glance() -> None:
+    """They enter no figure there; their failures are counted."""
     first = [answered(target, "one") for target in (BASE, NEW)]
     again = [replace(each, identity=replace(each.identity, turn=turn)) for turn in (2, 3) for each in first]
     (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 0.0, 1.0))).groups
@@ -157,7 +157,7 @@ def test_what_a_cache_probe_sends_again_has_no_row_at_a_glance() -> None:
 
 
 def test_replies_of_a_cache_probe_are_named_as_its_table_names_them() -> None:
-    """What was sent again is no further turn of a conversation; without a probe it is one."""
+    """A repeated request is no further turn of a conversation; without a probe it is one."""
     first = answered(BASE, "one")
     again = [replace(first, identity=replace(first.identity, turn=turn)) for turn in (2, 3)]
     probe = grid_turns(target_columns([run_of([first, *again], cache_probe=(0.0, 0.0, 300.0))]))
@@ -167,7 +167,7 @@ def test_replies_of_a_cache_probe_are_named_as_its_table_names_them() -> None:
 
 
 def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
-    """Three levels have the rounds that are needed together."""
+    """The headline names the rounds that three levels need together."""
     plain = [*jittered(BASE, 3), *jittered(NEW, 3, slower=3)]
     found = [headline_of(run_of(plain, load=load)).scope or "" for load in ({}, {"levels": [1, 2, 4]})]
     once, by_level = (int(re.search(r"--repeat (\d+)", scope)[1]) for scope in found)  # type: ignore[index]
@@ -178,15 +178,15 @@ def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
     ("rounds", "words"), [(1, "One round within 1 s is not enough"), (2, "2 rounds within 1 s are not enough")]
 )
 def test_the_scope_of_an_open_pair_agrees_with_the_number_of_rounds(rounds: int, words: str) -> None:
-    """One round does not settle a pair, two do not."""
+    """The grammar differs for one round and for two."""
     scope = headline_of(run_of([*jittered(BASE, rounds), *jittered(NEW, rounds)])).scope
     assert scope is not None
     assert scope.startswith(words)
 
 
-def test_a_run_without_timed_requests_says_so() -> None:
-    """The page of a run in which everything failed says that nothing was timed."""
-    text = Page(write_report([run_of([failed()])])).text
+def test_the_page_of_a_run_without_timed_requests_has_a_message() -> None:
+    """All requests of the run failed."""
+    text = ParsedPage(write_report([run_of([failed()])])).text
     assert "Nothing was timed." in text
     assert f"{BASE}: 1 × the provider failed" in text
 
@@ -201,7 +201,7 @@ def test_a_span_is_written_as_people_say_it(span_s: float, words: str) -> None:
 
 
 def test_a_target_that_failed_altogether_stands_last_by_name() -> None:
-    """It has no median, and is in each ranking with the reason."""
+    """Without a median, it is in each ranking with the reason."""
     records = [*jittered(BASE, 2), *(failed(NEW, "one", block) for block in (1, 2))]
     found = ranking_of(run_of(records))
     assert [place.label for place in found.places] == [BASE]
@@ -246,7 +246,7 @@ def test_the_lead_counts_pairs_of_one_case_turn_and_round() -> None:
 
 
 def test_targets_from_different_places_are_paired_whatever_node_sent_them() -> None:
-    """They share no node; within one place a pair is of one node, as far nodes answer later."""
+    """Different places share no node; within one place the pair is of one node, because distant nodes answer later."""
     sent = [("north", BASE, 0.1), ("south", BASE, 0.3), ("north", NEW, 0.2), ("south", NEW, 0.6)]
     records = [replace(answered(target, ttft_s=ttft_s), node=node) for node, target, ttft_s in sent]
     run = run_of(records, vantages={"north": None, "south": None}).in_parts
@@ -264,7 +264,7 @@ def test_targets_from_different_places_are_paired_whatever_node_sent_them() -> N
 
 
 def long_reply(target: str, tokens: int, gap_s: float, block: int = 1) -> Record:
-    """Return the record of a reply of so many tokens, two characters each, evenly spaced from 100 ms on."""
+    """Return the record of a reply of this many tokens, two characters each, evenly spaced from 100 ms on."""
     at_us = tuple(round((0.1 + gap_s * at) * 1e6) for at in range(tokens))
     events = TextEvents(at_us, "a" * tokens, (2,) * tokens)
     made = answered(target, "one", block)
@@ -273,7 +273,7 @@ def long_reply(target: str, tokens: int, gap_s: float, block: int = 1) -> Record
 
 
 def test_whole_replies_are_ranked_at_equal_length() -> None:
-    """The shorter reply of a slower target ends first, and its first 100 tokens come last."""
+    """The shorter reply of a slower target ends first, but its first 100 tokens take longer."""
     run = run_of([long_reply(BASE, 400, 0.01), long_reply(NEW, 120, 0.02)])
     assert [place.label for place in ranking_of(run, "total_s").places] == [NEW, BASE]
     equal = ranking_of(run, "to_100_tokens_s")
@@ -283,7 +283,7 @@ def test_whole_replies_are_ranked_at_equal_length() -> None:
 
 @pytest.mark.parametrize("tokens", [3, 99])
 def test_a_reply_of_fewer_tokens_has_no_time_to_the_first_hundred(tokens: int) -> None:
-    """It is left out, not taken for one of a hundred."""
+    """It is left out of that ranking."""
     assert time_to_tokens(long_reply(BASE, tokens, 0.01)) is None
     assert time_to_tokens(failed()) is None
 
@@ -309,13 +309,13 @@ def test_the_summary_has_cost_and_pass_rate() -> None:
     assert cells["pass rate"] == SummaryCell("66.7 %", ("20.8–93.9 %", "2 of 3", "3 cases"))
 
 
-def test_the_summary_leaves_out_what_nobody_has() -> None:
-    """Without prices and checks there are no such columns, and no column repeats another."""
+def test_the_summary_has_no_empty_columns() -> None:
+    """Without prices and checks their columns are left out, and no column repeats another."""
     cells = cells_of(run_of(jittered(BASE, 2), (BASE,)))
     assert not {"cost", "cost per 1,000", "pass rate", "first answer p50", "timed"} & set(cells)
 
 
-def test_a_median_over_different_cases_says_what_it_hides() -> None:
+def test_a_median_over_very_different_cases_has_a_note() -> None:
     """Cases of 0.1 s and 12 s have a median in between that none of them has."""
     run = run_of([answered(BASE, "one", ttft_s=0.1), answered(BASE, "two", ttft_s=12.0)], (BASE,))
     assert cells_of(run)["TTFT p50"].below == ("cases 100\u00a0ms to 12.0\u00a0s",)
@@ -406,14 +406,14 @@ def test_the_grid_at_a_glance_has_a_row_for_each_tag() -> None:
 
 
 @pytest.mark.parametrize(("suite", "rounds", "first"), [("crafted", 1, True), ("crafted", 3, False), ("ask", 3, True)])
-def test_replies_come_first_where_figures_rest_on_little(suite: str, rounds: int, first: bool) -> None:
-    """For one round, and for a prompt typed by hand, replies stand before figures; elsewhere after them."""
+def test_replies_come_first_for_one_round(suite: str, rounds: int, first: bool) -> None:
+    """The same holds for a prompt from the command line; otherwise figures come first."""
     html = write_report([run_of([*jittered(BASE, rounds), *jittered(NEW, rounds)], suite=suite)])
     assert (html.index('id="replies"') < html.index('id="summary"')) == first
 
 
 def test_charts_after_the_first_two_are_folded() -> None:
-    """Two charts are open; the others are one click away, their names beside their number."""
+    """Two charts are open; the others are one click away, with their number and names."""
     html = write_report([run_of([*jittered(BASE, 12), *jittered(NEW, 12)])])
     shown, _, folded = html.partition('<details class="more">')
     assert shown.count('<figure class="chart-figure') == 2
@@ -430,7 +430,7 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
     """The cell names and links the check; the same reason in two cells is in the list once, with its count."""
     records = [answered(BASE, case, reply=reply) for case, reply in (("one", "x"), ("two", "x"), ("three", "Hello"))]
     html = write_report([run_of(records, (BASE,), checks=CHECKS)])
-    text = squeezed(Page(html).text)
+    text = squeezed(ParsedPage(html).text)
     assert "33.3 %6.1–79.2 %1 of 33 cases" in text.replace(" %", " %")
     assert html.count('<a href="#reason-1-1">contains</a>') == 2
     assert html.count('id="reason-1-') == 1
@@ -442,30 +442,30 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
 
 
 def test_a_page_with_a_baseline_has_deltas_beside_the_figures() -> None:
-    """The change against the baseline stands below the figure, and the comparison on top."""
+    """The change against the baseline is below each figure, and the comparison on top."""
     base, new = run_of(jittered(BASE, 12), (BASE,)), run_of(jittered(BASE, 12, slower=2, seed=2), (BASE,))
     html = write_report([new], diff_runs(base, new))
-    text = squeezed(Page(html).text)
+    text = squeezed(ParsedPage(html).text)
     assert "Compared with the baseline" in text
     assert "regressed: " in text
     assert re.search(r"↑ \+\d+ %", text)
     assert '<span class="delta worse">' in html[html.index('id="summary"') :]
 
 
-def test_a_comparison_is_a_page_to_share() -> None:
-    """Figures, changes and the replies that changed, both texts side by side with their differences marked."""
+def test_a_comparison_is_a_page_with_figures_and_changed_replies() -> None:
+    """Both texts of a reply stand side by side with their differences marked."""
     base = run_of([answered(BASE, "one", 1, reply="The capital is Rome, of course, as everybody knows.")], (BASE,))
     new = run_of([answered(BASE, "one", 1, reply="The capital is Paris, of course, as everybody knows.")], (BASE,))
     html = write_diff(diff_runs(base, new))
     assert "<del>Rome</del>" in html
     assert "<ins>Paris</ins>" in html
-    assert html.count("<script") == 2  # what the switch between languages needs
-    assert Page(html).policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert html.count("<script") == 2  # for the switch between languages
+    assert ParsedPage(html).policy.startswith("default-src 'none'; style-src 'sha256-")
 
 
 def test_two_targets_of_one_run_are_slower_or_faster() -> None:
-    """Neither is the earlier one, so neither regressed."""
+    """Neither is the baseline, so neither regressed."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
-    text = squeezed(Page(write_diff(diff_within(run, BASE, NEW))).text)
+    text = squeezed(ParsedPage(write_diff(diff_within(run, BASE, NEW))).text)
     assert "slower" in text
     assert not re.search(r"\b(regressed|improved)\b", text)

@@ -18,6 +18,7 @@ from runner.wire.client import Client, ProviderRefusal
 from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.response_recording import RecordingBuffer
+from tests.support.client_requests import ask, endpoint_at, failure
 from tests.support.scripted_server import (
     STREAM_HEAD,
     ScriptedReply,
@@ -28,7 +29,6 @@ from tests.support.scripted_server import (
     serve,
     streamed_reply,
 )
-from tests.wire.test_client import ask, endpoint_at, failure
 
 pytestmark = pytest.mark.anyio
 
@@ -51,17 +51,17 @@ def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 class PausableSource:
-    """A connection that notes whether it is read."""
+    """A connection that records pauses of its reads."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
 
     def pause_reads(self) -> None:
-        """Note a pause."""
+        """Record a pause."""
         self.calls.append("pause")
 
     def resume_reads(self) -> None:
-        """Note its end."""
+        """Record the end of a pause."""
         self.calls.append("resume")
 
 
@@ -73,7 +73,7 @@ def body_of(limit: int) -> tuple[ResponseBody, PausableSource]:
 
 
 async def test_a_body_keeps_its_bytes_up_to_the_limit() -> None:
-    """The read that passes the limit is cut there, later ones are dropped, and nothing more is read."""
+    """The read that passes the limit is cut there, later ones are dropped, and reading stops."""
     body, source = body_of(10)
     for data in (b"abcdef", b"ghijkl", b"m", b"n"):
         body.receive(1, data)
@@ -87,7 +87,7 @@ async def test_a_body_keeps_its_bytes_up_to_the_limit() -> None:
 
 
 async def test_a_body_of_exactly_the_limit_is_whole() -> None:
-    """The limit is the most that is taken, in one piece or several."""
+    """The limit is inclusive, for one piece or several."""
     body, _ = body_of(10)
     body.receive(1, b"abcde")
     body.take()
@@ -97,7 +97,7 @@ async def test_a_body_of_exactly_the_limit_is_whole() -> None:
 
 
 async def test_a_connection_is_read_again_when_its_bytes_are_taken() -> None:
-    """What waits to be decoded pauses reading at one mark, once, and taking it ends the pause."""
+    """Bytes that wait to be decoded pause reading once at a mark, and taking them ends the pause."""
     body, source = body_of(16 * PAUSE_LIMIT)
     piece = bytes(UNDECODED_LIMIT)
     for _ in range(PAUSE_LIMIT // UNDECODED_LIMIT + 3):
@@ -109,21 +109,21 @@ async def test_a_connection_is_read_again_when_its_bytes_are_taken() -> None:
 
 
 async def test_a_connection_returns_to_the_pool_readable() -> None:
-    """A body that ended while it was paused does not leave its connection deaf."""
+    """A body that ended during a pause does not leave its connection paused."""
     body, source = body_of(16 * PAUSE_LIMIT)
 
-    class Lent:
+    class PooledConnection:
         """A connection of the pool."""
 
         def release(self) -> None:
-            """Note the return."""
+            """Record the return."""
             source.calls.append("release")
 
         def close(self) -> None:
-            """Note the end."""
+            """Record the end."""
             source.calls.append("close")
 
-    body.hold(Lent())
+    body.hold(PooledConnection())
     for _ in range(PAUSE_LIMIT // UNDECODED_LIMIT + 1):
         body.receive(1, bytes(UNDECODED_LIMIT))
     body.finish()
@@ -132,7 +132,7 @@ async def test_a_connection_returns_to_the_pool_readable() -> None:
 
 
 async def test_a_long_piece_is_divided() -> None:
-    """What became long when it was decompressed is decoded in parts, each of them with its timestamp."""
+    """A read that became long by decompression is decoded in parts, each with its timestamp."""
     body, _ = body_of(PAUSE_LIMIT)
     body.receive(7, bytes(3 * UNDECODED_LIMIT + 1))
     assert [(at_ns, len(data)) for at_ns, data in body.take()] == [*[(7, UNDECODED_LIMIT)] * 3, (7, 1)]
@@ -140,7 +140,7 @@ async def test_a_long_piece_is_divided() -> None:
 
 @pytest.mark.usefixtures("clock")
 async def test_a_slow_decoder_makes_the_server_wait() -> None:
-    """However fast a server sends, little waits to be decoded, and every byte comes in the end."""
+    """For any speed of the server, few bytes wait to be decoded, and every byte arrives in the end."""
     content = bytes(range(256)) * 40_000
     waiting: list[int] = []
     with serve(ScriptedReply([(0, http_head(content_length=str(len(content))) + content)])) as server:
@@ -193,8 +193,8 @@ def slowly(decode: Callable[[ResponseDecoder, int, bytes], list[Event]]) -> Call
 
 
 @pytest.mark.parametrize("is_whole", [False, True], ids=["endless", "whole"])
-async def test_the_total_timeout_ends_decoding_itself(is_whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reply that takes longer to decode than `total` ends then, also where all of it has come."""
+async def test_the_total_timeout_ends_decoding(is_whole: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply that takes longer to decode than `total` ends then, even if all of it has arrived."""
     monkeypatch.setattr(ResponseDecoder, "feed", slowly(ResponseDecoder.feed))
     monkeypatch.setattr(read_loop, "OVERTIME_NS", 150_000_000)
     data = gzip.compress(delta_event("x") * 60_000)
@@ -206,7 +206,7 @@ async def test_the_total_timeout_ends_decoding_itself(is_whole: bool, monkeypatc
 
 
 async def test_an_interrupted_reply_is_decoded_for_a_limited_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What has arrived by then is kept, unless that takes too long."""
+    """Received bytes are decoded, unless that takes too long."""
     monkeypatch.setattr(ResponseDecoder, "feed", slowly(ResponseDecoder.feed))
     monkeypatch.setattr(read_loop, "OVERTIME_NS", 150_000_000)
     attempt, client = Attempt(), None
@@ -222,8 +222,8 @@ async def test_an_interrupted_reply_is_decoded_for_a_limited_time(monkeypatch: p
 
 
 @pytest.mark.parametrize("broken", ["feed", "close"])
-async def test_a_bug_in_the_decoder_is_that_rows_failure(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever decoding raises, the run of the others goes on, the row says what was raised, and the bytes are kept."""
+async def test_an_exception_in_the_decoder_fails_its_row_only(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row has the exception, and the bytes are kept."""
 
     def fail(*_: object) -> list[Event]:
         raise LookupError("no such luck")
@@ -243,8 +243,8 @@ async def test_a_bug_in_the_decoder_is_that_rows_failure(broken: str, monkeypatc
     assert b"Hello" in b"".join(data for _, data in unpack_reads(attempt.recording.finish()))
 
 
-async def test_whatever_connecting_raises_is_that_targets_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resolver may raise what no list of exceptions holds; warming up leaves it to the request."""
+async def test_an_exception_while_connecting_fails_its_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolver may raise exceptions that no list holds; warming up leaves them to the request."""
 
     async def resolve(*_: object, **__: object) -> object:
         raise LookupError("unknown encoding: punycode")

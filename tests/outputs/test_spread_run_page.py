@@ -1,4 +1,4 @@
-"""The day of a spread run, in a real browser: nothing clipped, legible, accessible, in both languages."""
+"""The page of a spread run in a real browser: layout, legibility and accessibility, in both languages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,9 @@ pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import expect
 
-from tests.outputs.test_report_browser import Opener, browser, opening
-from tests.outputs.test_report_layout import WIDTHS, faults, unfold
+from tests.support.report_browser import WIDTHS, PageOpener, faults, unfold
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "opening"]
 
 FIRST = datetime(2026, 9, 1, 3, tzinfo=UTC)
 ROUNDS = 24
@@ -29,7 +27,7 @@ ROUNDS = 24
 
 @pytest.fixture(scope="module", params=[1, 12])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the report of a run over a day, with one target and with twelve: slower from noon on."""
+    """Return the report of a run over a day, with one target and with twelve, slower from noon on."""
     random = Random(1)
     records = [
         answered(
@@ -51,9 +49,9 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
-def test_nothing_of_a_day_is_clipped_or_small(opening: Opener, page: Path, language: str) -> None:
-    """At every width; the chart and the sentence on its span are there."""
-    shown = unfold(opening(page, f"#lang={language}"))
+def test_nothing_of_a_day_is_clipped_or_small(open_page: PageOpener, page: Path, language: str) -> None:
+    """This holds at every width; the chart and the sentence on its span are there."""
+    shown = unfold(open_page(page, f"#lang={language}"))
     found = {}
     for width in WIDTHS:
         shown.set_viewport_size({"width": width, "height": 900})
@@ -65,7 +63,7 @@ def test_nothing_of_a_day_is_clipped_or_small(opening: Opener, page: Path, langu
     assert shown.locator("svg").filter(has_text=title).locator("visible=true").count() >= 1
 
 
-def test_a_day_is_accessible(opening: Opener, page: Path) -> None:
+def test_a_day_is_accessible(open_page: PageOpener, page: Path) -> None:
     """axe-core finds no violation."""
-    found = Axe().run(unfold(opening(page, "#lang=en")))
+    found = Axe().run(unfold(open_page(page, "#lang=en")))
     assert found.violations_count == 0, found.generate_report()

@@ -1,4 +1,4 @@
-"""What a stream says in several parts: counts, choices, whole messages and reasoning, merged the same at any cuts."""
+"""Counts, choices, whole messages and reasoning sent in several parts are merged the same at any cuts."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from runner.core.events import Channel, Usage
 from runner.core.record_from_events import Fold
 from runner.wire.reply_text import ReasoningMerge
 from runner.wire.usage_counts import UsageCounts
-from tests.wire.test_response_decoder import decode, fold_of, observe, sample_of, split
+from tests.support.wire_samples import decode, fold_of, observe, sample_of, split
 
 Chunk = dict[str, object]
 
@@ -84,7 +84,7 @@ PIECES = st.one_of(
 @given(st.lists(PIECES, max_size=8), st.lists(st.integers(0, 5000), max_size=8))
 @settings(deadline=None)
 def test_merges_do_not_depend_on_how_reads_cut_a_stream(chunks: list[object], cuts: list[int]) -> None:
-    """Choices, messages, counts, reasoning, pings in any order: the events and the record are the same at any cuts."""
+    """For choices, messages, counts, reasoning and pings in any order, events and record are the same."""
     sample = sample_of(stream_of(chunks))
     whole, cut = decode(sample, [sample.body]), decode(sample, split(sample.body, cuts))
     assert whole == cut
@@ -94,8 +94,8 @@ def test_merges_do_not_depend_on_how_reads_cut_a_stream(chunks: list[object], cu
 
 
 @given(st.text("ab <>/thinko`", max_size=60), st.lists(st.integers(0, 60), max_size=6))
-def test_a_message_behind_its_pieces_adds_nothing(reply: str, cuts: list[int]) -> None:
-    """However a server cuts the reply into deltas, the whole message at the end changes no text."""
+def test_a_whole_message_after_its_pieces_adds_nothing(reply: str, cuts: list[int]) -> None:
+    """For any division into deltas, the message at the end changes no text."""
     edges = [0, *sorted(cut % (len(reply) + 1) for cut in cuts), len(reply)]
     pieces = [delta(reply[start:end]) for start, end in pairwise(edges) if start < end]
     alone, repeated = fold_chunks(*pieces, delta(finish="stop")), fold_chunks(*pieces, message(reply, "stop"))
@@ -108,20 +108,20 @@ PIECES_OF_TEXT = st.lists(st.text("ab cdefgh", min_size=1, max_size=9), min_size
 
 @given(PIECES_OF_TEXT, st.sampled_from(["content", "reasoning_content"]))
 def test_cumulative_chunks_give_the_last_text(pieces: list[str], name: str) -> None:
-    """Chunks that hold all text so far add what is new in each, with the time at which it came."""
+    """Of chunks with all text so far, only the new part counts, with the time at which it came."""
     whole = "".join(pieces)
     so_far = ["".join(pieces[:end]) for end in range(1, len(pieces) + 1)]
     fold = fold_chunks(*({"choices": [{"index": 0, "delta": {name: text}}]} for text in so_far), delta(finish="stop"))
     channel = Channel.ANSWER if name == "content" else Channel.REASONING
     if len(whole) >= 16:
         assert fold.text(channel) == whole
-        if fold.notes != ("repeated_reply",):  # of one letter alone, the last text may equal all others together
+        if fold.notes != ("repeated_reply",):  # with a single letter, the last text may equal all others together
             assert (fold.notes, len(fold.timestamps_ns)) == (("cumulative_chunks",), len(pieces))
 
 
 @given(PIECES_OF_TEXT, st.booleans(), st.booleans())
-def test_a_reply_that_comes_again_at_the_end_counts_once(pieces: list[str], in_last: bool, trimmed: bool) -> None:
-    """Whether the finish_reason is in the same chunk or in the next, and whatever blanks are missing around it."""
+def test_a_reply_that_is_repeated_at_the_end_counts_once(pieces: list[str], in_last: bool, trimmed: bool) -> None:
+    """The finish_reason is in the same chunk or in the next, and blanks around the text may be missing."""
     whole = "".join(pieces)
     again = whole.strip() if trimmed and len(whole.strip()) >= 16 else whole
     ending = [delta(again, finish="stop")] if in_last else [delta(again), delta(finish="stop")]
@@ -131,7 +131,7 @@ def test_a_reply_that_comes_again_at_the_end_counts_once(pieces: list[str], in_l
 
 
 @given(st.lists(st.sampled_from(["ha", " ", "no", "Row, row.", "a", "\n"]), min_size=1, max_size=12))
-def test_a_reply_whose_last_piece_is_new_is_left_alone(pieces: list[str]) -> None:
+def test_a_reply_whose_last_piece_is_new_is_unchanged(pieces: list[str]) -> None:
     """Repeated words within a reply are the model's."""
     fold = fold_chunks(*map(delta, [*pieces, "The end"]), delta(finish="stop"))
     assert (fold.text(Channel.ANSWER), fold.notes) == ("".join(pieces) + "The end", ())
@@ -139,7 +139,7 @@ def test_a_reply_whose_last_piece_is_new_is_left_alone(pieces: list[str]) -> Non
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3]), min_size=1, max_size=4, unique=True).map(sorted), st.integers(0, 9))
 def test_a_growing_choice_number_is_one_reply(numbers: list[int], last: int) -> None:
-    """Numbers that only grow are pieces of one reply, whatever the number of the end."""
+    """Indexes that only grow are pieces of one reply, whatever the last one is."""
     pieces = [delta(chr(97 + place), number) for place, number in enumerate(numbers)]
     fold = fold_chunks(*pieces, delta(index=last, finish="stop"))
     assert fold.text(Channel.ANSWER) == "abcd"[: len(numbers)]
@@ -148,7 +148,7 @@ def test_a_growing_choice_number_is_one_reply(numbers: list[int], last: int) -> 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_a_choice_that_comes_back_is_one_of_several(first: int) -> None:
-    """Number 0 is kept, the other's text is dropped, also what came before anybody could know."""
+    """Choice 0 is kept, and the other's text is dropped, including earlier text."""
     own, other = ("x", "a") if first else ("a", "x")
     fold = fold_chunks(delta(own, first), delta(other, 1 - first), delta(own, first), delta(other, 1 - first))
     assert (fold.text(Channel.ANSWER), fold.notes) == ("aa", ("several_choices",))
@@ -197,7 +197,7 @@ def part(**named: object) -> Chunk:
     ],
 )
 def test_counts_in_parts_are_merged_count_by_count(parts: list[Chunk], expected: tuple[int | None, int | None]) -> None:
-    """A zero replaces nothing, a total counts only with what came beside it, and nothing is added up."""
+    """A zero replaces nothing, a total counts only with the counts beside it, and nothing is summed."""
     assert counts(*parts)[:2] == expected
 
 
@@ -214,14 +214,14 @@ def test_counts_in_parts_are_merged_count_by_count(parts: list[Chunk], expected:
         ([part(prompt=3, completion=2, total=5)], False),
     ],
 )
-def test_counts_that_cannot_be_those_of_all_text_so_far_are_doubted(parts: list[Chunk], *, in_doubt: bool) -> None:
-    """A relay may count each chunk by itself: counts behind ever more text grow, and none shrinks."""
+def test_counts_of_single_chunks_are_doubted(parts: list[Chunk], *, in_doubt: bool) -> None:
+    """A relay may count each chunk separately, while counts of all text so far grow and never shrink."""
     merged = UsageCounts()
     assert [merged.add(each, 1, behind_text=True) for each in parts][-1].in_doubt is in_doubt
 
 
 def test_counts_that_come_again_at_the_end_are_not_doubted() -> None:
-    """Nothing has come between them."""
+    """There is no text between them."""
     merged = UsageCounts()
     for behind_text in (True, False, False, False):
         usage = merged.add(part(prompt=3, completion=2, total=5), 1, behind_text=behind_text)
@@ -230,7 +230,7 @@ def test_counts_that_come_again_at_the_end_are_not_doubted() -> None:
 
 @given(st.lists(st.text("abc", min_size=1, max_size=4), min_size=3, max_size=6, unique=True), st.booleans())
 def test_a_stream_whose_chunks_all_come_twice_counts_once(pieces: list[str], reasoning: bool) -> None:
-    """As behind two relays that both write: three different pieces or more, each twice."""
+    """Two relays may both write the stream: three different pieces or more, each twice."""
     name, channel = ("reasoning_content", Channel.REASONING) if reasoning else ("content", Channel.ANSWER)
     fold = fold_chunks(
         *({"choices": [{"delta": {name: piece}}]} for piece in pieces for _ in range(2)), delta(finish="stop")
@@ -240,7 +240,7 @@ def test_a_stream_whose_chunks_all_come_twice_counts_once(pieces: list[str], rea
 
 
 def test_messages_that_do_not_repeat_each_other_are_pieces() -> None:
-    """As long as no delta has come, and the row says so."""
+    """This holds until the first delta, and the row has a flag."""
     fold = fold_chunks(message("Hello"), message(" there, "), message("you", "stop"))
     assert (fold.text(Channel.ANSWER), fold.notes) == ("Hello there, you", ("message_differs",))
     fold = fold_chunks(delta("Hello"), message(" there, "), message("you", "stop"))
@@ -261,7 +261,7 @@ def test_a_known_count_is_never_lost(parts: list[Chunk]) -> None:
 
 @given(st.text("abc ", max_size=20), st.lists(st.integers(0, 20), max_size=5), st.lists(st.integers(0, 20), max_size=5))
 def test_reasoning_from_two_sources_is_taken_once(thought: str, cuts: list[int], others: list[int]) -> None:
-    """However two sources cut one thought, and whichever runs ahead, it comes out once."""
+    """For any division into pieces, and whichever source is ahead, the reasoning is there once."""
     merge, said = ReasoningMerge(), ""
     queues = [
         [
@@ -277,8 +277,8 @@ def test_reasoning_from_two_sources_is_taken_once(thought: str, cuts: list[int],
     assert said.strip() == thought.strip()
 
 
-def test_two_different_thoughts_are_both_kept() -> None:
-    """What a second source says beyond the first is no repetition."""
+def test_different_reasoning_of_two_sources_is_kept() -> None:
+    """Text of the second source beyond that of the first is no repetition."""
     merge = ReasoningMerge()
     assert [merge.add("a", "one"), merge.add("b", "on"), merge.add("b", "ly"), merge.add("a", "!")] == [
         "one",

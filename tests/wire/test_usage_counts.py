@@ -14,7 +14,7 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
 from runner.wire.response_decoder import ResponseDecoder
-from tests.core.test_failure_kinds import HEADER
+from tests.support.crafted_runs import header
 
 COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 ANY_COUNT = st.integers() | st.integers(2**52, 2**65) | st.floats() | st.booleans() | st.none()
@@ -30,7 +30,7 @@ def decode_usage_chunk(usage: object) -> Usage | None:
 
 @given(st.fixed_dictionaries(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), ANY_COUNT)))
 def test_every_token_count_fits_64_bits(counted: dict[str, object]) -> None:
-    """Whatever a provider sends, a count is a whole number of 64 bits, or absent."""
+    """A count of any provider is a whole number of 64 bits, or absent."""
     usage = decode_usage_chunk(counted)
     counts = [] if usage is None else [getattr(usage, name) for name in COUNTS]
     assert pd.Series(counts, dtype="Int64").dropna().ge(0).all()
@@ -48,7 +48,7 @@ def test_absurd_token_counts_reach_the_journal_and_no_table(tmp_path: Path) -> N
         usage=dict(usage.raw),
     )
     with journal.JournalWriter(tmp_path) as writer:
-        writer.append_header(HEADER)
+        writer.append_header(header(targets=("zhipu/glm-5.3",)))
         writer.append_record(record)
     run = Run.of_journal(journal.read(tmp_path / journal.FILE_NAME))
     assert run.frame[list(COUNTS)].isna().all(axis=None)

@@ -19,7 +19,7 @@ from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.suite import Suite
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, closest_word
 from runner.providers.registry import Registry
 from runner.suite.errors import BadTemplate
 from runner.suite.fill_templates import is_template
@@ -186,7 +186,7 @@ def _case_of_prompt(prompt: object, number: int) -> CaseData:
 def _cases_of_table(table: pd.DataFrame) -> Iterator[CaseData]:
     names = [str(name) for name in table.columns]
     if "prompt" not in names:
-        near = did_you_mean("prompt", names)
+        near = closest_word("prompt", names)
         hint = f"Is it `{near}`? Rename it" if near else f"It has {', '.join(names) or 'none'}; name one `prompt`"
         raise CompareError(f"the table has no column `prompt`. {hint}.")
     if len(set(names)) < len(names):

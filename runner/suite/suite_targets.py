@@ -217,8 +217,8 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
 def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, ParametersSchema]:
     """Return the variants of one parameter by name."""
     if parameter not in ParametersSchema.model_fields:
-        near = did_you_mean(parameter, tuple(ParametersSchema.model_fields))
-        hint = f"Did you mean {near}?" if near else f"It may be {', '.join(ParametersSchema.model_fields)}."
+        known = tuple(ParametersSchema.model_fields)
+        hint = did_you_mean(parameter, known, f"It may be {', '.join(known)}.")
         raise CompareError(f"{OPTION} {parameter}: no target has this parameter. {hint}")
     axis = {}
     for name, value in zip(_names(values), values, strict=True):

@@ -652,9 +652,9 @@ def test_a_claim_of_one_round_does_not_decide_a_gate(tmp_path: Path, slower: flo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("base",), "--between A B"),
+        (("base",), "two of its targets, --between"),
         (("base", "nowhere"), "nowhere"),
-        (("base", "slow", "--between", BASE, NEW), "name one run"),
+        (("base", "slow", "--between", BASE, NEW), "more than two sides are given"),
         (("base", "slow", "--metric", "speed"), "not a measure"),
         (("base", "slow", "--min-effect", "much"), "'much' is not a share"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),

@@ -592,7 +592,7 @@ def test_a_partial_reply_has_tool_calls_apart_from_the_answer() -> None:
     perform_watched(prepared, view)
     (partial,) = view._replies.values()
     assert partial.reply == ""
-    assert partial.calls.startswith("get_weather{")
+    assert partial.calls.startswith("get_weather(")
 
 
 def test_a_stream_can_be_closed_early() -> None:

@@ -181,12 +181,12 @@ def test_a_partial_reply_is_escaped() -> None:
     """Text is also escaped while it streams."""
     seen: list[str] = []
 
-    class Display(NoDisplay):
+    class RecordingDisplay(NoDisplay):
         def show(self, text: str, html: str | None = None) -> None:
             seen.extend([text, html or ""])
 
     target, case = Target("sim", "<i>x</i>", Parameters()), Case("a", ("hi",))
-    view = StreamingReplies(Display(), [])
+    view = StreamingReplies(RecordingDisplay(), [])
     view.planned(Plan((case,), (target,)))
     request = Request(target, case, repeat=1, block=1)
     view.started(request)

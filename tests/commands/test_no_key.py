@@ -50,7 +50,7 @@ def test_unknown_models_of_the_simulator_and_unknown_providers_are_one_error(run
     done = run_cli("run", suite, "-m", "sim/qick", "-m", "nosuch/x", "-m", "sim/quick")
 
     assert done.returncode == 2
-    assert "sim/qick: The model 'qick' does not exist. Did you mean 'sim/quick'?" in done.stderr
+    assert "sim/qick: The model 'qick' does not exist. Did you mean `sim/quick`?" in done.stderr
     assert "-m nosuch/x fits no configured model. No provider is configured. No provider is called" in done.stderr
 
 

@@ -31,7 +31,7 @@ def test_every_output_names_the_requests_that_a_sweep_left_out(tmp_path: Path) -
         assert [(each.concurrency, each.n + each.left_out) for each in points] == [(1, 40), (3, 40)]
         page = (server.out / "results.md").read_text(encoding="utf-8")
         assert "draining" in page
-        assert "as many of the last ones, which may end under another load" in page
+        assert "one of the last requests at its load" in page
 
 
 def test_a_resumed_run_repeats_its_ramp(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from runner.suite.digest import digest_of
 
 
 @dataclass(frozen=True)
-class Sample:
+class SampleValue:
     """A dataclass with each kind of default."""
 
     name: str
@@ -40,12 +40,12 @@ class Sample:
 @pytest.mark.parametrize(
     ("value", "changed"),
     [
-        (Sample("a"), {"name": "a"}),
-        (Sample("a", 2, [3]), {"name": "a", "number": 2, "items": [3]}),
-        (Sample("a", 1, []), {"name": "a"}),
+        (SampleValue("a"), {"name": "a"}),
+        (SampleValue("a", 2, [3]), {"name": "a", "number": 2, "items": [3]}),
+        (SampleValue("a", 1, []), {"name": "a"}),
     ],
 )
-def test_fields_at_their_defaults_are_left_out(value: Sample, changed: dict[str, object]) -> None:
+def test_fields_at_their_defaults_are_left_out(value: SampleValue, changed: dict[str, object]) -> None:
     """A field without a default always differs."""
     assert changed_fields(value) == changed
     assert changed_fields(value, always={"number"}, never={"name"}) == {

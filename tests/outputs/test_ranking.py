@@ -90,7 +90,7 @@ def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any],
 def test_a_run_that_its_budget_ended_needs_a_larger_one() -> None:
     """More repeats of the same budget would end as early."""
     run = run_of(rows(2), path="prompts/basic.yaml", budgets=("1 USD",))
-    assert (describe_first(run) or "").endswith("(--repeat).")
+    assert (describe_first(run) or "").endswith("(--repeat 9).")
     stopped = replace(run, stop_reason="the budget of 1 USD is spent")
     assert (describe_first(stopped) or "").endswith("9 rounds should settle it (a larger --budget).")
 

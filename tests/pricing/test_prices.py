@@ -303,8 +303,8 @@ WITHOUT_PACKAGE = """
 import sys
 sys.modules["genai_prices"] = sys.modules["genai_prices.data"] = None
 from datetime import datetime, UTC
-from runner.planning.plan import Target
-from runner.planning.choose_prices import find_prices
+from runner.planning.request import Target
+from runner.planning.target_prices import find_prices
 from runner.core.suite import Parameters
 target = Target("openai", "gpt-4o-mini", Parameters())
 print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, datetime.now(UTC)).notes())

@@ -29,10 +29,10 @@ from runner.analysis.dataframe import (
 from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
 from runner.analysis.measured_targets import (
-    UNKNOWN,
     WHOLE,
     MeasuredTarget,
     TargetSplit,
+    list_answered_by,
     name_places,
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
@@ -206,7 +206,7 @@ class Run:
         if self.split != WHOLE or split == WHOLE:
             return self
         table = split_table(self.table, split)
-        split = replace(split, answered_by=_list_answered_by(table)) if self.by else split
+        split = replace(split, answered_by=list_answered_by(targets_of(table).unique())) if self.by else split
         return replace(self, split=split, table=table, checked=check_cells(self.header, self.records, split))
 
     @property
@@ -386,15 +386,6 @@ def keep_latest(
 
     update_wrapper(kept, read)
     return kept
-
-
-def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:
-    """Return the names of who answered each target at each place, in order, with UNKNOWN last."""
-    found: dict[MeasuredTarget, set[str]] = {}
-    for target in targets_of(table).unique():
-        if target.answered_by is not None:
-            found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
-    return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
 
 
 def _with_verdicts(header: Header, record: Record, known: Row) -> Row:

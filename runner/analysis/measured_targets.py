@@ -130,3 +130,12 @@ def find_places(header: Header, a: str, b: str) -> tuple[frozenset[str], frozens
     if found[0] & found[1]:
         raise CompareError(f"{a} and {b} are not two places: {', '.join(sorted(found[0] & found[1]))} is in both")
     return found
+
+
+def list_answered_by(targets: Iterable[MeasuredTarget]) -> dict[MeasuredTarget, tuple[str, ...]]:
+    """Return the names of who answered each target at each place, in order, with UNKNOWN last."""
+    found: dict[MeasuredTarget, set[str]] = {}
+    for target in targets:
+        if target.answered_by is not None:
+            found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
+    return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}

@@ -12,7 +12,6 @@ from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, rea
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
-from runner.commands.run.options import spell_keyword
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
 
@@ -66,7 +65,7 @@ def capacity(
     bounds = read_values({"share": share, "first": first, "most": most, "loads": loads})
     search = CapacitySearch(**bounds, by_rate=load == "rate")
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-    steps = search_capacities(prepare_search(Path(suite), each, search, spell=spell_keyword), perform_watched)
+    steps = search_capacities(prepare_search(Path(suite), each, search), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
 
 

@@ -14,7 +14,6 @@ from runner.api.run_in_thread import start_in_thread
 from runner.api.run_table import RunName, pair_rate_table, target_rate_rows
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
-from runner.commands.run.options import spell_keyword
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError
@@ -126,7 +125,7 @@ def judge(
     parameters = Parameters(**read_values({"max_tokens": max_tokens, "temperature": temperature}))
     choice = read_values({"pairs": pairs, "seed": seed})
     options = JudgeOptions(by, text, **choice, parameters=parameters, run=run_options)
-    prepared = prepare_judging(place, options, spell=spell_keyword)
+    prepared = prepare_judging(place, options)
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)
         task.result()

@@ -12,7 +12,7 @@ from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_valu
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import tabulate
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions, spell_keyword
+from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.watch import WatchTimes
@@ -51,7 +51,7 @@ def watch(
 
     given = read_values({"every": every, "until": until})
     times = WatchTimes(given["every"], given.get("until"))
-    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times, spell=spell_keyword):
+    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
         if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.moment.missed

@@ -11,7 +11,7 @@ from runner.analysis.loaded_run import Run
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder, spell_option
+from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder
 from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
@@ -55,7 +55,6 @@ class PreparedSearch:
     """Names of the targets, which are searched one after the other."""
     ask: AskUser | None = None
     """Asks the user about hosts, as for `prepare`."""
-    spell: Spelling = spell_option
     """Returns an option as the user writes it."""
 
 
@@ -64,7 +63,6 @@ def prepare_search(
     options: RunOptions,
     bounds: CapacitySearch,
     ask: AskUser | None = None,
-    spell: Spelling = spell_option,
 ) -> PreparedSearch:
     """Return a search over a suite file. Nothing is sent.
 
@@ -73,18 +71,17 @@ def prepare_search(
         options: options of each run, including the number of requests at each load.
         bounds: the limits of the search.
         ask: asks the user about hosts, as for `prepare`.
-        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: a limit of the search is out of range, its runs could not be started, or the output is not one
             folder.
 
     """
-    _check_bounds(bounds, spell)
+    _check_bounds(bounds, options.spell)
     suite, registry = load_suite(path)
     targets = tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
-    folder = _choose_folder(options, suite, spell)
-    return PreparedSearch(suite, registry, options, bounds, folder, targets, ask, spell)
+    folder = _choose_folder(options, suite)
+    return PreparedSearch(suite, registry, options, bounds, folder, targets, ask)
 
 
 def _check_bounds(search: CapacitySearch, spell: Spelling) -> None:
@@ -100,12 +97,12 @@ def _check_bounds(search: CapacitySearch, spell: Spelling) -> None:
         raise CompareError("; ".join(problems))
 
 
-def _choose_folder(options: RunOptions, suite: Suite, spell: Spelling) -> Path:
+def _choose_folder(options: RunOptions, suite: Suite) -> Path:
     """Return the folder of a search: the named one, else one in results/ that the same search finds again."""
     folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
     if len(folders) > 1 or not is_folder(folders[0]):
         raise CompareError(
-            f"{spell('outputs')} names the folder of the search, one without a suffix, not "
+            f"{options.spell('outputs')} names the folder of the search, one without a suffix, not "
             f"{', '.join(map(str, folders))}"
         )
     return folders[0]
@@ -155,19 +152,19 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
     """
     suite, folder = prepared.suite, prepared.folder
     options = replace(prepared.options, slo=prepared.options.slo or suite.slo)
-    bounds = _within_requests(prepared.bounds, options, prepared.spell)
+    bounds = _within_requests(prepared.bounds, options)
     tried: list[LoadTried] = []
     targets: tuple[str, ...] = ()
     while (load := bounds.next_load(tried)) is not None:
         own = _at_load(options, load, bounds)
         place = folder / f"{'rate' if bounds.by_rate else 'concurrency'}-{load:g}"
-        run, interrupted = _earlier_run(place, suite, own, prepared.spell), False
+        run, interrupted = _earlier_run(place, suite, own), False
         was_there = run is not None
         if run is None:
             own = replace(own, outputs=(NamedFolder(_unused(place)),))
             finished = run_once(prepare(suite, prepared.registry, own, ask=prepared.ask))
             run, interrupted = finished.run, finished.interrupted
-        targets = _one_target(targets, run, prepared.spell)
+        targets = _one_target(targets, run, options.spell)
         found = _read_load(run, load, bounds)
         if not interrupted:
             tried.append(found)
@@ -184,11 +181,11 @@ def _at_load(options: RunOptions, load: float, bounds: CapacitySearch) -> RunOpt
     return replace(options, levels=(int(load),))
 
 
-def _within_requests(search: CapacitySearch, options: RunOptions, spell: Spelling) -> CapacitySearch:
+def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
     """Return the search, limited to concurrencies at which the number of requests allows a steady state."""
     if options.slo is None:
         raise CompareError(
-            f"a capacity search needs an SLO: give {spell('slo', 'ttft=800ms,total=10s')}, or write "
+            f"a capacity search needs an SLO: give {options.spell('slo', 'ttft=800ms,total=10s')}, or write "
             "`slo: ttft=800ms,total=10s` into the suite"
         )
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
@@ -209,7 +206,7 @@ def _within_requests(search: CapacitySearch, options: RunOptions, spell: Spellin
     return replace(search, most=min(search.most, enough))
 
 
-def _earlier_run(place: Path, suite: Suite, options: RunOptions, spell: Spelling) -> Run | None:
+def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
     """Return the complete run of a load in the folder; None if there is none.
 
     Raises:
@@ -227,7 +224,7 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions, spell: Spelling
         if (header.digest, load, run.slo) != (suite.digest, options.load, slo):
             raise CompareError(
                 f"{folder} is of another search: its suite, SLO or number of requests differ. Name another folder with "
-                f"{spell('outputs')}"
+                f"{options.spell('outputs')}"
             )
         return run
     return None

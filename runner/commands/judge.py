@@ -24,7 +24,7 @@ from runner.commands.run.judge_requests import (
     judging_run,
 )
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions, Spelling, spell_option
+from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.conversation_state import Conversation, conversation_of
@@ -114,7 +114,6 @@ def prepare_judging(
     *,
     sends: bool = True,
     ask: AskUser | None = None,
-    spell: Spelling = spell_option,
 ) -> PreparedJudging:
     """Return a judging of a run that is ready to start.
 
@@ -123,13 +122,12 @@ def prepare_judging(
         options: the options of the judging.
         sends: whether requests will follow.
         ask: asks the user about hosts that are not allowed, and raises the refusal if the answer is no.
-        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: there is no such run, it has no pairs to compare, or the judge cannot be asked.
 
     """
-    target = _parse_judge(options, spell)
+    target = _parse_judge(options)
     folder = find_folder(name)
     log = journal.read(folder)
     pairs, of_pairs = _choose_pairs(log, options)
@@ -157,10 +155,10 @@ def prepare_judging(
     )
 
 
-def _parse_judge(options: JudgeOptions, spell: Spelling) -> SuiteTarget:
+def _parse_judge(options: JudgeOptions) -> SuiteTarget:
     provider, slash, model = options.by.partition("/")
     if not (provider and slash and model):
-        example = spell("by", "deepseek/deepseek-flash")
+        example = options.run.spell("by", "deepseek/deepseek-flash")
         raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as {example}")
     return SuiteTarget(provider, (model,), options.parameters)
 

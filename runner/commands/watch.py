@@ -9,7 +9,7 @@ from math import ceil
 from os import SEEK_END
 from pathlib import Path
 
-from runner.commands.run.options import RunOptions, Spelling, spell_option
+from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepared_run import PreparedRun
 from runner.errors import CompareError, JournalError, counted
@@ -114,7 +114,6 @@ def watch(
     times: WatchTimes,
     *,
     spans: Path | None = None,
-    spell: Spelling = spell_option,
 ) -> Iterator[WatchedRun]:
     """Run a suite at each moment; yield the outcome of each.
 
@@ -129,14 +128,13 @@ def watch(
         perform: performs a prepared run.
         times: the moments at which runs are due.
         spans: a file to which the OpenTelemetry spans of each run are appended.
-        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: the options do not fit a watch, another process watches the suite, the first run could not start,
             or the journal of a run cannot be read, so that the rest of a budget is unknown.
 
     """
-    _refuse_impossible(options, times.every_s, spell)
+    _refuse_impossible(options, times.every_s)
     if spans is not None:
         _check_spans(spans)
     with _only_watcher(suite):
@@ -161,11 +159,11 @@ def watch(
                 return
 
 
-def _refuse_impossible(options: RunOptions, every_s: float, spell: Spelling) -> None:
+def _refuse_impossible(options: RunOptions, every_s: float) -> None:
     if every_s < SHORTEST_S:
-        raise CompareError(f"{spell('every_s')} must be {SHORTEST_S:g} s or more, not {every_s:g} s")
+        raise CompareError(f"{options.spell('every_s')} must be {SHORTEST_S:g} s or more, not {every_s:g} s")
     if options.folders:
-        output = spell("outputs", str(options.folders[0]))
+        output = options.spell("outputs", str(options.folders[0]))
         raise CompareError(f"{output}: each run of a watch has a folder of its own in {RESULTS}; name files")
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import dataframe, loaded_run, permutation
+from runner.analysis import dataframe, loaded_run, significance_tests
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.side_by_side import excerpt
@@ -25,7 +25,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs import STREAM_WRITERS, WRITERS, find_writer
 from runner.outputs.markdown import excerpt_of
-from runner.outputs.report import comparison_grid
+from runner.outputs.report import reply_grid
 from runner.outputs.report.render_html import write_report
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically
@@ -94,8 +94,8 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
     """A record has 700 bytes of JSON, 5 KiB as objects, and less than 1.6 kB of memory for all outputs together."""
     monkeypatch.setattr(dataframe, "SEGMENT", 512)
     monkeypatch.setattr(dataframe, "BATCH", 64)
-    monkeypatch.setattr(comparison_grid, "MAX_REPLIES", 100)  # as many on both pages
-    monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
+    monkeypatch.setattr(reply_grid, "MAX_REPLIES", 100)  # as many on both pages
+    monkeypatch.setattr(significance_tests, "_CHUNK", 10_000)  # as large for both runs
     monkeypatch.setattr(loaded_run, "KEPT_BYTES", 0)  # below it all records are kept
     for size in (FEW, MANY):
         write_journal(tmp_path / str(size), size)

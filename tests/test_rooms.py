@@ -91,13 +91,13 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("checks",),
     "referencing": ("checks",),
     "rich": (
-        *("cli", "outputs.diff.terminal", "outputs.split_table", "outputs.wrapped_text", "outputs.history"),
+        *("cli", "outputs.diff.terminal", "outputs.split_table", "outputs.cjk_line_breaks", "outputs.history"),
         *("outputs.judge",),
         *("outputs.runs", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.providers", "outputs.text.markdown_syntax"),
     "uvloop": ("commands.event_loop", "simulator.server"),
-    "wcwidth": ("outputs.charts.svg", "outputs.wrapped_text", "outputs.text.escape"),
+    "wcwidth": ("outputs.charts.svg", "outputs.cjk_line_breaks", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }
@@ -118,7 +118,7 @@ FILES = (
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""
 
-PATHS = (*FILES, "api", "outputs.csv", "outputs.text.language", "providers", "suite")
+PATHS = (*FILES, "api", "outputs.csv", "outputs.text.translation", "providers", "suite")
 """Where it is looked up whether a file exists and what a folder holds."""
 
 FILE_METHODS = frozenset(

@@ -33,8 +33,8 @@ from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choo
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, find_places, name_places
-from runner.analysis.permutation import draws_for
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, compare_replies
+from runner.analysis.significance_tests import draws_for
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

@@ -43,17 +43,6 @@ from runner.analysis.diff_measures import (
 from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
 from runner.analysis.pass_rate_diff import cases_needed, compare_passes, pair_passes, rounds_needed
-from runner.analysis.permutation import (
-    FINE,
-    IndependentResult,
-    PermutationResult,
-    Relabellings,
-    SignFlips,
-    fewest_of_two_samples,
-    fewest_pairs,
-    sign_flip_test,
-    two_sample_test,
-)
 from runner.analysis.proportions import (
     CountsByRound,
     Proportion,
@@ -63,6 +52,17 @@ from runner.analysis.proportions import (
     newcombe_interval,
     requests_needed,
     smallest_fisher_p,
+)
+from runner.analysis.significance_tests import (
+    FINE,
+    IndependentResult,
+    PermutationResult,
+    Relabellings,
+    SignFlips,
+    fewest_of_two_samples,
+    fewest_pairs,
+    sign_flip_test,
+    two_sample_test,
 )
 from runner.analysis.slow_requests import (
     TIMES,

@@ -12,7 +12,7 @@ from runner.analysis.diff_evidence import MeasureEvidence, clock_floor
 from runner.analysis.diff_measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, Measure, Unit
 from runner.analysis.diff_verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.analysis.intervals import Interval
-from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust, sign_flip_test
+from runner.analysis.significance_tests import PermutationResult, draws_for, holm_adjust, sign_flip_test
 
 Row = TypeVar("Row")
 

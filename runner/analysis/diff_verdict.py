@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from runner.analysis.diff_measures import Better
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.permutation import PermutationResult
+from runner.analysis.significance_tests import PermutationResult
 from runner.analysis.student_t import chi_squared_quantile
 from runner.errors import CompareError
 

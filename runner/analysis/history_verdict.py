@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.permutation import holm_adjust
+from runner.analysis.significance_tests import holm_adjust
 from runner.analysis.student_t import quantile_of, two_sided_p
 
 FEWEST_RUNS = 14

@@ -13,6 +13,7 @@ import pandas as pd
 from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cluster_workers import ClusterSummary, summarize_workers
 from runner.analysis.cost import TargetCost, summarize_costs
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     NO_ROWS,
@@ -37,7 +38,6 @@ from runner.analysis.measured_targets import (
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.readable_header import without_damage
 from runner.analysis.result_columns import Row, whole_row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.speed_under_load import (

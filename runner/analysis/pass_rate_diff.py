@@ -18,8 +18,8 @@ from runner.analysis.autocorrelation import ALIKE
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
 from runner.analysis.intervals import Interval
 from runner.analysis.pass_rate import CaseCounts, pass_interval
-from runner.analysis.permutation import IndependentResult, PermutationResult
 from runner.analysis.proportions import CountsByRound, Proportion, count_by_round, design_effect, requests_needed
+from runner.analysis.significance_tests import IndependentResult, PermutationResult
 from runner.checks.check_finding import CheckVerdict
 
 Whole = NDArray[np.int64]

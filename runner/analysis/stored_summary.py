@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import judged_pairs
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit, name_places
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.analysis.readable_header import without_damage
 from runner.analysis.timestamp_errors import ClockError
 from runner.core.answered_by import ANSWERED_BY_COLUMNS
 from runner.core.record import Record

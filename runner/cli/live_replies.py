@@ -16,9 +16,9 @@ from rich.text import Text
 from runner.core.events import Event
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
+from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
-from runner.outputs.wrapped_text import WrappedText
 from runner.planning.request import Request
 
 REFRESH_HZ = 8

@@ -18,7 +18,7 @@ from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.quantities import parse_duration, parse_share
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
-from runner.outputs.text.language import languages
+from runner.outputs.text.translation import languages
 
 if TYPE_CHECKING:
     from runner.pricing.money import Money

@@ -9,18 +9,11 @@ from rich.text import Text
 
 from runner.cli.live_replies import arrange, fits, print_plainly
 from runner.core.tool_call import list_calls
-from runner.outputs.report.comparison_grid import (
-    GridTurn,
-    Replies,
-    TargetColumn,
-    grid_turns,
-    read_replies,
-    target_columns,
-)
+from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.report.reply import describe_ending
+from runner.outputs.report.reply_grid import GridTurn, Replies, TargetColumn, grid_turns, read_replies, target_columns
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
-from runner.outputs.wrapped_text import WrappedText
 
 if TYPE_CHECKING:
     from runner.analysis.loaded_run import Run

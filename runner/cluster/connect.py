@@ -50,7 +50,7 @@ async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
 
     """
     async with _joined(options.address):
-        from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
+        from runner.cluster.node_names import list_vantages  # noqa: PLC0415 -- few runs need it
         from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
 
         vantages = tuple(list_vantages(await list_nodes()).values())

@@ -12,7 +12,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from runner.cluster.nodes import list_vantages, name_nodes
+from runner.cluster.node_names import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.cluster.worker_messages import WorkerIntroduction
 from runner.cluster.worker_pool import START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor

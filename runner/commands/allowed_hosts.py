@@ -11,7 +11,7 @@ from runner.errors import CompareError
 from runner.providers.allowed_hosts import HostNotAllowed, UnallowedHost, unallowed_hosts
 from runner.providers.config_files import user_config
 from runner.providers.endpoint import Endpoint
-from runner.providers.owned_files import user_folder
+from runner.providers.find_config_files import user_folder
 from runner.providers.registry import Registry
 
 AskUser = Callable[[HostNotAllowed], None]

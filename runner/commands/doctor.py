@@ -26,7 +26,7 @@ from runner.providers.allowed_hosts import UnallowedHost
 from runner.providers.config_files import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import Environment, is_ci, read_environment
-from runner.providers.owned_files import find_own_file
+from runner.providers.find_config_files import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
 from runner.storage.run_folder import RESULTS

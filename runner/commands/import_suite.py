@@ -11,7 +11,7 @@ from runner.providers.registry import builtin
 from runner.storage.atomic_write import write_atomically
 from runner.storage.run_folder import check_outputs
 from runner.suite.imports.data_set import draft_of_rows, rows_of_draft
-from runner.suite.imports.imported_suite import Draft
+from runner.suite.imports.draft_suite import Draft
 from runner.suite.imports.promptfoo.config import TYPICAL_KEYS, draft_of_config
 from runner.suite.load import load_document
 from runner.suite.recognise_columns import ColumnNames

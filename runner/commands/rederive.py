@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.loaded_run import Run
-from runner.analysis.readable_header import without_damage
 from runner.commands.load_stored_run import find_journal
 from runner.commands.run.options import is_folder
 from runner.core.events import Failed

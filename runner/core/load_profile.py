@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, Literal, Self, get_args
 
-from runner.core.changed_fields import changed_fields
+from runner.core.non_default_fields import non_default_fields
 from runner.errors import CompareError
 
 Arrivals = Literal["constant", "poisson"]
@@ -149,7 +149,7 @@ class LoadProfile:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the values that differ from their defaults as plain data, for a journal's header."""
-        changed = changed_fields(self).items()
+        changed = non_default_fields(self).items()
         return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed}
 
     @classmethod

@@ -14,7 +14,7 @@ A model's own validators raise a ValueError with the text `what is wrong. What t
 where the model expects text, so that a model called 1.10 stays 1.10.
 """
 
-from runner.document.nodes import Document, Json, Position, Route, document_of
+from runner.document.document_tree import Document, Json, Position, Route, document_of
 from runner.document.read_files import read, read_bytes, read_lines, read_text
 from runner.document.strict_json import parse_json, strict_json
 from runner.document.validation import validate

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from runner.document.nodes import START, Document, Position, refusal
+from runner.document.document_tree import START, Document, Position, refusal
 from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 

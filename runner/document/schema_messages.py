@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
 
-from runner.document.nodes import Route
+from runner.document.document_tree import Route
 from runner.errors import closest_word, suggest
 
 Schema = Mapping[str, Any]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from runner.document.nodes import START, Json, Position, refusal
+from runner.document.document_tree import START, Json, Position, refusal
 
 
 def parse_json(text: str, path: str, *, if_several: str = "Correct it") -> Json:

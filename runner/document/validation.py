@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from runner.document.nodes import Document, Json, Node, Route, ScalarNode
+from runner.document.document_tree import Document, Json, Node, Route, ScalarNode
 from runner.document.schema_messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.errors import InvalidFile, Problem
 

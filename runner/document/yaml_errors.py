@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from runner.document.nodes import START, Position
+from runner.document.document_tree import START, Position
 from runner.errors import Problem
 
 _QUOTE = "Put the whole value in quotes"

@@ -6,7 +6,7 @@ from math import isfinite
 
 import yaml
 
-from runner.document.nodes import (
+from runner.document.document_tree import (
     MAX_DEPTH,
     START,
     SURROGATE,

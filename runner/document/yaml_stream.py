@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from runner.document.nodes import START, Document, refusal
+from runner.document.document_tree import START, Document, refusal
 from runner.document.read_files import file_errors
 from runner.document.yaml_errors import explain
 from runner.document.yaml_parser import LOADER, Composer, data_of, position_of

@@ -2,7 +2,7 @@
 
 import yaml
 
-from runner.document.nodes import Json
+from runner.document.document_tree import Json
 from runner.document.yaml_parser import reads_as_text
 
 

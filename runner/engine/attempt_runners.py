@@ -12,7 +12,7 @@ from typing import Protocol
 import anyio
 
 from runner.core.cluster import Node
-from runner.engine.lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
+from runner.engine.event_loop_lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
 from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.batched_reads import max_batch_delay_ns

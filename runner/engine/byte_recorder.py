@@ -8,7 +8,7 @@ from runner.core.events import Channel, Failed
 from runner.core.record_from_events import Fold
 from runner.engine.make_record import InFlightRequest
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.recording import (
+from runner.storage.recordings.recording_format import (
     UNKEPT_HEADERS,
     Label,
     PackedReads,

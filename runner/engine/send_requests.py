@@ -19,9 +19,9 @@ from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempt_runners import AttemptRunner
 from runner.engine.byte_recorder import ByteRecorder
+from runner.engine.input_probes_and_cache_warming import InputProbes, PrefixWarmer
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
-from runner.engine.probe_and_warm_requests import InputProbes, PrefixWarmer
 from runner.engine.provider_lane import Lane, LimitChange, Permit
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait

@@ -6,9 +6,9 @@ from typing import Any
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.outputs.text.escape import dump_json
-from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.table import TextTable
+from runner.outputs.text.translation import BilingualText, _, plural
 
 
 def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:

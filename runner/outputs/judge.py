@@ -78,8 +78,8 @@ def render_judged(judged: JudgedPairs) -> "Group":
     from rich.console import Group  # noqa: PLC0415 -- the formats above are written for every run and need no rich
     from rich.text import Text  # noqa: PLC0415
 
+    from runner.outputs.cjk_line_breaks import WrappedText  # noqa: PLC0415
     from runner.outputs.split_table import SplitTable  # noqa: PLC0415
-    from runner.outputs.wrapped_text import WrappedText  # noqa: PLC0415
 
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):

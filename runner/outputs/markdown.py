@@ -16,7 +16,6 @@ from runner.errors import counted
 from runner.outputs.judge import judged_section
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.labels import describe_partial, describe_row
-from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.markdown_syntax import fence, inline, table, write_table
 from runner.outputs.text.number_format import MISSING, rate, seconds
 from runner.outputs.text.ranking import in_suite_order
@@ -26,6 +25,7 @@ from runner.outputs.text.run_remarks import (
     describe_simulated,
     remarks,
 )
+from runner.outputs.text.speed_under_load import tables_beside_summary
 from runner.outputs.text.summary import (
     CHECKS_CAPTION,
     summary_caption,

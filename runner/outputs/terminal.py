@@ -11,11 +11,11 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
 from runner.errors import counted
+from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.split_table import SplitTable
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.ranking import describe_first, fastest_first
 from runner.outputs.text.run_remarks import (
     advise_on,
@@ -25,6 +25,7 @@ from runner.outputs.text.run_remarks import (
     describe_slow,
     how_it_was_made,
 )
+from runner.outputs.text.speed_under_load import tables_beside_summary
 from runner.outputs.text.summary import (
     goodput_caption,
     tabulate_briefly,
@@ -32,7 +33,6 @@ from runner.outputs.text.summary import (
     tabulate_percentiles,
 )
 from runner.outputs.text.table import TextTable
-from runner.outputs.wrapped_text import WrappedText
 
 MAX_FAILURES = 10
 MAX_CELLS = 20

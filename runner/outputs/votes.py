@@ -10,19 +10,19 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.votes import Agreement, JudgeAgreement, VoterFigures, Votes
+from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.split_table import SplitTable
 from runner.outputs.text.escape import dump_json, one_line
-from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.markdown_syntax import inline, write_table
 from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
+from runner.outputs.text.translation import BilingualText, _, plural
 from runner.outputs.text.win_rates import (
     describe_rates,
     signed_interval,
     tabulate_rates,
     tabulate_win_rates,
 )
-from runner.outputs.wrapped_text import WrappedText
 
 
 def tabulate_votes(votes: Votes) -> tuple[TitledTable, ...]:

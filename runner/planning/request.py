@@ -11,9 +11,9 @@ from hashlib import sha256
 from typing import Any
 
 from runner.core.attachment_parts import sent_content, with_text_before
-from runner.core.changed_fields import changed_fields
 from runner.core.cluster import Node
 from runner.core.conversation_state import EarlierReply
+from runner.core.non_default_fields import non_default_fields
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Identity
 from runner.core.sized_input import InputProbe, cut_text
@@ -36,7 +36,7 @@ differs from its default: so a new field changes no key, and older runs can be r
 def _keyed_fields(value: Any) -> dict[str, object]:
     """Return the fields of a dataclass that a request's key digests."""
     # The reply limit is not sent: a run can be resumed with another one.
-    keyed = changed_fields(value, always=_ALWAYS_KEYED, never=("reply_limit",))
+    keyed = non_default_fields(value, always=_ALWAYS_KEYED, never=("reply_limit",))
     if isinstance(value, Message) and keyed.pop("parts", None):
         keyed["content"] = sent_content(value.content, value.parts)
     return keyed

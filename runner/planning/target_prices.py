@@ -6,7 +6,7 @@ from datetime import datetime
 
 from runner.core.target_name import TargetName
 from runner.planning.request import Target
-from runner.pricing.published import NoPublishedPrice, published_price
+from runner.pricing.published_prices import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import find_user_price
 

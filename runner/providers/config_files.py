@@ -11,7 +11,7 @@ from runner.document import read, validate
 from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
-from runner.providers.owned_files import find_own_file, user_folder
+from runner.providers.find_config_files import find_own_file, user_folder
 from runner.providers.provider_row import Rows
 from runner.providers.registry import Registry
 

@@ -8,7 +8,7 @@ from dotenv.parser import parse_stream
 
 from runner.document import read_text
 from runner.errors import InvalidFile, Problem
-from runner.providers.owned_files import find_own_file
+from runner.providers.find_config_files import find_own_file
 
 MAX_BYTES = 1 << 20
 

@@ -26,7 +26,7 @@ from runner.simulator.response_steps import (
 from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
-from runner.storage.recordings.recording import Label, Reads, conversation_digest
+from runner.storage.recordings.recording_format import Label, Reads, conversation_digest
 
 PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?(?P<what>{'|'.join(METHODS)})/?")
 

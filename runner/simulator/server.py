@@ -16,7 +16,7 @@ from runner.simulator import LOOPBACK
 from runner.simulator.connection import Connection, Responder
 from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
-from runner.simulator.service import Service
+from runner.simulator.request_handler import RequestHandler
 
 DEFAULT_PORT = 8765
 PORT_MAX = 65_535
@@ -49,7 +49,9 @@ def serve(
         )
 
     on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(Service(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    answer_with(
+        RequestHandler(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes
+    )
 
 
 def answer_with(

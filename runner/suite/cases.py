@@ -18,10 +18,10 @@ from runner.suite.errors import UnusableFile
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.messages import Content, ContentReader, content_texts, given_messages, last_results, message_faults
-from runner.suite.named_files import NamedFiles
 from runner.suite.read_named_file import read_named_text
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 from runner.suite.schema_parts import DEFAULT_STEPS, OVERRIDES, Prompt, plain_value, tools_of
+from runner.suite.suite_files import SuiteFiles
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
@@ -42,7 +42,7 @@ class CaseLocation:
 
     document: Document
     route: Route
-    files: NamedFiles
+    files: SuiteFiles
     in_suite: bool
     """False for a row of a case file, whose texts are templates only if the case has variables."""
 

@@ -6,7 +6,7 @@ from dataclasses import is_dataclass, replace
 from hashlib import sha256
 
 from runner.core.attachment_parts import sent_content
-from runner.core.changed_fields import changed_fields
+from runner.core.non_default_fields import non_default_fields
 from runner.core.suite import Case, Message, Suite
 
 _IGNORED = frozenset(
@@ -45,7 +45,7 @@ def _json(value: object) -> str:
 def _plain(value: object) -> object:
     """Return plain data without fields at their default, so that a new field leaves old digests unchanged."""
     if is_dataclass(value):
-        plain = {name: _plain(item) for name, item in changed_fields(value, never=_IGNORED).items()}
+        plain = {name: _plain(item) for name, item in non_default_fields(value, never=_IGNORED).items()}
         plain |= _sent_contents(value) if plain.pop("parts", None) else {}
         # A value that differs from the default only in ignored fields is left out, too.
         return {name: item for name, item in plain.items() if item != {} or not is_dataclass(getattr(value, name))}

@@ -12,8 +12,8 @@ from runner.providers.provider_row import Row
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
+from runner.suite.suite_files import SuiteFiles
 from runner.suite.suite_targets import judge_problems, parameter_problems, read_judge
 from runner.suite.tool_references import reference_problems, unused_results
 
@@ -37,7 +37,7 @@ class SuiteReader:
         self.files: dict[str, None] = {}
         self.folder = folder
         self.known_providers = known_providers
-        self.named = NamedFiles(folder)
+        self.named = SuiteFiles(folder)
         self.problems: list[Problem] = []
         self._characters = 0
         self._defaults_document: Document | None = None

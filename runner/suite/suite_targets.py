@@ -12,9 +12,9 @@ from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.document import Document, Json, Route, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, Problem, did_you_mean
 from runner.suite.fill_templates import refuse_template
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.schema_parts import tools_of
+from runner.suite.suite_files import SuiteFiles
 
 RESERVED = frozenset(
     {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
@@ -223,7 +223,7 @@ def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, Para
     axis = {}
     for name, value in zip(_names(values), values, strict=True):
         document = document_of({parameter: value}, OPTION, 1)
-        layer, unusable = NamedFiles(folder).fill_in(validate(document, ParametersSchema), document, ())
+        layer, unusable = SuiteFiles(folder).fill_in(validate(document, ParametersSchema), document, ())
         problems = [*unusable, *parameter_problems(layer, document, ())]
         if problems:
             raise InvalidFile(problems)

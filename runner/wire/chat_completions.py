@@ -38,7 +38,7 @@ from runner.wire.chat_completion_fields import (
 )
 from runner.wire.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
-from runner.wire.json_value import as_object
+from runner.wire.lenient_json import as_object
 from runner.wire.reply_text import ReplyText
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage

@@ -13,7 +13,7 @@ from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
 from runner.core.events import ANSWER, REASONING, EmptyChunk, Event, Finished, Text, Usage
-from runner.wire.json_value import decode_together
+from runner.wire.lenient_json import decode_together
 from runner.wire.usage_counts import counts_something
 
 CHUNK = "chat.completion.chunk"

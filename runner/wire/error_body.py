@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 
-from runner.wire.json_value import as_object, read_json, write_json
+from runner.wire.lenient_json import as_object, read_json, write_json
 from runner.wire.retry_after import EPOCH_S, parse_duration_s, retry_in_message_s
 from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
 

@@ -34,7 +34,7 @@ from runner.core.usage_fields import CACHE_WRITE, CACHED
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
-from runner.wire.json_value import as_object, decode_together, write_json
+from runner.wire.lenient_json import as_object, decode_together, write_json
 from runner.wire.reply_text import ReplyText
 from runner.wire.usage_counts import UsageCounts, counts_something
 

@@ -16,7 +16,7 @@ from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
 from runner.wire.failures import classify_error, classify_response
-from runner.wire.json_value import read_json, read_json_halves, write_json
+from runner.wire.lenient_json import read_json, read_json_halves, write_json
 from runner.wire.response_body import ResponseHead
 from runner.wire.retry_after import rate_limits
 from runner.wire.sse import BYTE_ORDER_MARK, Frame, FrameReader, is_done, is_whole

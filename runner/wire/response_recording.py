@@ -7,7 +7,7 @@ little memory, and a short one little time.
 from runner.core.events import Flagged
 from runner.core.record_from_events import Fold
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.recording import Label, PackedReads, Reads, ReadsPacker, unpack_reads
+from runner.storage.recordings.recording_format import Label, PackedReads, Reads, ReadsPacker, unpack_reads
 from runner.wire.decompression import find_codings
 from runner.wire.dialects import DIALECTS
 from runner.wire.failures import undecodable

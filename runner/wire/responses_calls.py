@@ -11,7 +11,7 @@ from io import StringIO
 from runner.core.events import CallPiece
 from runner.core.surrogates import rest_of
 from runner.wire.answered_by_fields import origin_ns_of
-from runner.wire.json_value import as_object, write_json
+from runner.wire.lenient_json import as_object, write_json
 
 OWN_TYPES = frozenset({"function_call", "custom_tool_call"})
 """Types of the calls that the caller must carry out. The provider runs all others whose type ends in `_call`."""

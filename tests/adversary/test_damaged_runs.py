@@ -11,7 +11,7 @@ from runner.commands.load_stored_run import load_run
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.recordings.reader import read_recordings
-from runner.storage.recordings.recording import SIZES
+from runner.storage.recordings.recording_format import SIZES
 from tests.support.command import compare, read_lines, read_rows
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"

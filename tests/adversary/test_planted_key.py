@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Channel
-from runner.outputs.report.safe_html import safe_html
+from runner.outputs.report.markdown_to_html import safe_html
 from runner.providers.key import Key
 from runner.providers.redaction import IGNORED, MARK, Redactor, proxy_secrets, secrets_of
 from runner.storage.recordings.reader import read_recordings

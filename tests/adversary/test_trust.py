@@ -14,7 +14,7 @@ from runner.api.run import run as run_suite
 from runner.errors import CompareError
 from runner.providers.base_url import is_on_this_machine
 from runner.providers.environment import read_environment
-from runner.providers.owned_files import find_own_file
+from runner.providers.find_config_files import find_own_file
 from tests.support.command import compare, own_environment, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE_EVENT,

@@ -22,7 +22,7 @@ from runner.core.suite import Case, Parameters
 from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.outputs.capacity import describe_capacity, tabulate_curves
-from runner.outputs.text.language import in_language, other_of
+from runner.outputs.text.translation import in_language, other_of
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from tests.benchmarks.capacity import count_kept

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.analysis.diff_measures import Better, choose_measures
 from runner.analysis.diff_verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.analysis.intervals import Interval
-from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, smallest_p
+from runner.analysis.significance_tests import PermutationResult, SignFlips, fewest_pairs, smallest_p
 from runner.analysis.student_t import chi_squared_quantile
 from runner.errors import CompareError
 

@@ -27,8 +27,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.lane_schedule import Begin
 from runner.engine.provider_lane import Lane
-from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.run_remarks import brief_remarks, describe_unsteady, remarks
+from runner.outputs.text.translation import in_language, other_of
 from runner.planning.plan import Plan
 from runner.planning.request import Target
 from tests.support.virtual_run import SECOND_NS, VirtualRun

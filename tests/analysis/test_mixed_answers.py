@@ -13,8 +13,8 @@ from runner.analysis.mixed_answers import AnswerGroup, find_mixed_answers
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError
-from runner.outputs.text.language import in_language
 from runner.outputs.text.run_remarks import describe_mixed
+from runner.outputs.text.translation import in_language
 from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of, write_run
 
 

@@ -23,7 +23,7 @@ from runner.analysis.pass_rate_diff import (
     pair_passes,
     rounds_needed,
 )
-from runner.analysis.permutation import fewest_pairs
+from runner.analysis.significance_tests import fewest_pairs
 from runner.checks.check_finding import CheckVerdict
 from tests.benchmarks.pass_worlds import PairWorld, judge_passes
 

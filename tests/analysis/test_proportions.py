@@ -11,7 +11,6 @@ from scipy import stats
 from runner.analysis.diff_evidence import compare_shares
 from runner.analysis.diff_measures import Better
 from runner.analysis.diff_verdict import Criteria, Rule, Verdict, decide
-from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import (
     Proportion,
     come_together,
@@ -20,6 +19,7 @@ from runner.analysis.proportions import (
     requests_needed,
     wilson_interval,
 )
+from runner.analysis.significance_tests import fewest_of_two_samples
 
 TRIED = np.full(20, 13.0)
 

@@ -19,8 +19,8 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.language import in_language
-from runner.outputs.text.load_tables import load_tables, tabulate_open_loop, tabulate_sweep
+from runner.outputs.text.speed_under_load import load_tables, tabulate_open_loop, tabulate_sweep
+from runner.outputs.text.translation import in_language
 from runner.storage import journal
 from runner.storage.journal import Header
 

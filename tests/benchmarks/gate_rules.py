@@ -14,7 +14,8 @@ from runner.analysis.diff_evidence import compare_shares, compare_slow
 from runner.analysis.diff_measures import Better
 from runner.analysis.diff_verdict import Criteria, Decision, Rule, Verdict, decide
 from runner.analysis.intervals import Interval
-from runner.analysis.permutation import (
+from runner.analysis.proportions import CountsByRound, Proportion, design_effect, requests_needed
+from runner.analysis.significance_tests import (
     PermutationResult,
     Permutations,
     Relabellings,
@@ -26,7 +27,6 @@ from runner.analysis.permutation import (
     p_values,
     smallest_p,
 )
-from runner.analysis.proportions import CountsByRound, Proportion, design_effect, requests_needed
 from runner.analysis.slow_requests import SLOW, SlowRounds, design_effect_of_slow
 from tests.benchmarks.gate_worlds import CASES, Floats
 

@@ -11,8 +11,8 @@ from runner.analysis.diff_verdict import Criteria, Decision, Rule, decide
 from runner.analysis.intervals import LEVEL
 from runner.analysis.pass_rate import CaseCounts, pass_interval
 from runner.analysis.pass_rate_diff import PairedPasses, cases_needed, compare_passes
-from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import design_effect
+from runner.analysis.significance_tests import fewest_pairs
 
 Floats = NDArray[np.float64]
 

@@ -16,9 +16,9 @@ from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError
 from runner.outputs import WRITERS, markdown, prometheus
 from runner.outputs.charts.variants import draw_variants
-from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.pass_ranking import rank_by_passes
 from runner.outputs.report.render_html import write_report
+from runner.outputs.report.reply_grid import target_columns
 from runner.outputs.text.checks import describe_checks
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay import replay_response
 from runner.simulator.response_steps import FOREVER_NS, TIMESTAMP_BYTES, Ending, Framing
-from runner.storage.recordings.recording import Label
+from runner.storage.recordings.recording_format import Label
 from tests.support.command import TIMEOUT_S, compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.recorded_replies import recorded_reply, replaying, write_recordings
 from tests.support.scripted_server import (

@@ -15,11 +15,11 @@ import pytest
 import runner
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
-from runner.engine import lateness
+from runner.engine import event_loop_lateness
 from runner.simulator.child_process import launch_sync
 
 OURS = str(Path(runner.__file__).parent)
-TICKER = lateness.__file__
+TICKER = event_loop_lateness.__file__
 """Its timer ticks however many requests there are: more often where the machine is slow."""
 
 REQUESTS, TOKENS = 40, 100

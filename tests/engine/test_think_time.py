@@ -16,9 +16,9 @@ from runner.core.suite import Case, Parameters
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
+from runner.engine.input_probes_and_cache_warming import PrefixWarmer
 from runner.engine.lane_schedule import Levels, RunRules
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.probe_and_warm_requests import PrefixWarmer
 from runner.engine.provider_lane import Permit
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target

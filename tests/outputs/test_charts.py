@@ -21,7 +21,6 @@ from runner.analysis.loaded_run import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
-from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
 from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
@@ -32,6 +31,7 @@ from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_ag
 from runner.outputs.charts.svg import elide, text_width
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.text_over_time import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
 from runner.outputs.charts.waterfall import RequestSpan, begin_of, draw_waterfall, pack, read_span
 from runner.outputs.text.number_format import seconds

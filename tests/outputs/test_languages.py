@@ -23,7 +23,6 @@ from runner.analysis.reply_diff import ReplySimilarity
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_kinds import FAILURE_KINDS, OUTCOME_HINTS, hint_for
-from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
@@ -32,6 +31,7 @@ from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
+from runner.outputs.charts.text_over_time import CHARACTERS
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.report.render_html import write_diff, write_report
@@ -40,7 +40,8 @@ from runner.outputs.report.run_facts import RELEASES
 from runner.outputs.text.diff_cells import BETWEEN_TARGETS
 from runner.outputs.text.diff_sentences import CAPTION, HISTORY_CAPTION
 from runner.outputs.text.labels import FLAGS, OUTCOMES
-from runner.outputs.text.language import (
+from runner.outputs.text.speed_under_load import OLD_SWEEP_CAPTION, OPEN_LOOP_CAPTION, SWEEP_CAPTION
+from runner.outputs.text.translation import (
     BilingualText,
     Catalogue,
     _,
@@ -51,7 +52,6 @@ from runner.outputs.text.language import (
     plural,
     said,
 )
-from runner.outputs.text.load_tables import OLD_SWEEP_CAPTION, OPEN_LOOP_CAPTION, SWEEP_CAPTION
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
 from tests.support.report_pages import Shape

@@ -13,9 +13,9 @@ from runner.analysis.loaded_run import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents
-from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.headline import write_headline
+from runner.outputs.report.reply_grid import target_columns
 from runner.outputs.report.summary_table import tabulate_targets
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.ranking import describe_first

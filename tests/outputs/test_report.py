@@ -15,11 +15,11 @@ from wcwidth import wcswidth
 
 from runner.analysis.loaded_run import Run
 from runner.core.record import Record
-from runner.outputs.report import comparison_grid
-from runner.outputs.report.comparison_grid import MAX_REPLIES, GridTurn, grid_turns, sample_turns, target_columns
+from runner.outputs.report import reply_grid
 from runner.outputs.report.duration_ranking import rank_targets
+from runner.outputs.report.markdown_to_html import MAX_CHARACTERS, safe_html
 from runner.outputs.report.render_html import write_report
-from runner.outputs.report.safe_html import MAX_CHARACTERS, safe_html
+from runner.outputs.report.reply_grid import MAX_REPLIES, GridTurn, grid_turns, sample_turns, target_columns
 from runner.outputs.text.escape import printable
 from runner.storage import journal
 from tests.conftest import RunCli
@@ -268,7 +268,7 @@ def test_a_sample_keeps_the_repeat_that_is_shown_first() -> None:
 
 def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """If texts do not fit, long ones are cut, and the page says where."""
-    monkeypatch.setattr(comparison_grid, "MAX_BYTES", 3000)
+    monkeypatch.setattr(reply_grid, "MAX_BYTES", 3000)
     run = run_of([answered(BASE, reply="short"), answered(NEW, reply="x" * 10_000)])
     page = write_report([run])
     found = re.search(r"1 text cut at ([\d,]+) characters; whole in the run&#39;s results.csv", page)

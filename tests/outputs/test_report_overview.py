@@ -15,10 +15,10 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents
 from runner.outputs.report.case_heatmap import CaseHeatmap, HeatmapFigure, compose_heatmap
-from runner.outputs.report.comparison_grid import grid_turns, sample_turns, target_columns
 from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.render_html import write_diff, write_report
+from runner.outputs.report.reply_grid import grid_turns, sample_turns, target_columns
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
 from runner.outputs.text.number_format import rounded_span
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered

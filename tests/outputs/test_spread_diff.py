@@ -11,7 +11,7 @@ from runner.analysis.loaded_run import Run
 from runner.commands.load_stored_run import load_run
 from runner.outputs.diff.terminal import write_plain
 from runner.outputs.text.diff_sentences import describe_pairing, describe_sides
-from runner.outputs.text.language import in_language, other_of
+from runner.outputs.text.translation import in_language, other_of
 from tests.support.crafted_runs import answered, write_run
 
 FIRST = datetime(2026, 9, 1, 3, tzinfo=UTC)

@@ -21,8 +21,8 @@ from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.markdown import write as write_markdown
-from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.render_html import write_report
+from runner.outputs.report.reply_grid import target_columns
 from runner.outputs.report.summary_table import tabulate_targets
 from runner.outputs.terminal import render_summary
 from runner.pricing.rates import Price, Rates

@@ -19,9 +19,9 @@ from runner.core.suite import Parameters
 from runner.errors import CompareError, InvalidFile
 from runner.planning.request import Target
 from runner.planning.target_prices import find_prices
-from runner.pricing import published
+from runner.pricing import published_prices
 from runner.pricing.money import Money, add_up, parse_money, write_amount
-from runner.pricing.published import NoPublishedPrice, published_price
+from runner.pricing.published_prices import NoPublishedPrice, published_price
 from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
 from runner.providers.config_files import load_config, load_prices
 from runner.providers.provider_row import Row
@@ -240,7 +240,7 @@ def test_published_prices_match_the_packages_own_calculation(
     written = drawn.draw(st.integers(0, sent - cached))
     tokens = Tokens(sent, received, cached, written, reasoning=0)
     usage = Usage(input_tokens=sent, output_tokens=received, cache_read_tokens=cached, cache_write_tokens=written)
-    provider, info = published._snapshot().find_provider_model(model, None, vendor, None)
+    provider, info = published_prices._snapshot().find_provider_model(model, None, vendor, None)
     wanted = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
     assert cost(published_price(url, model, at), tokens, at) == wanted
 
@@ -281,7 +281,7 @@ def test_prices_by_the_hour_have_a_remark_on_weekends() -> None:
 
 def test_a_price_per_request_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only tokens are priced here."""
-    _, info = published._snapshot().find_provider_model("gpt-4o-mini", None, "openai", None)
+    _, info = published_prices._snapshot().find_provider_model("gpt-4o-mini", None, "openai", None)
     per_request = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1), requests_kcount=Decimal(5))
     monkeypatch.setattr(info, "prices", per_request)
     with pytest.raises(NoPublishedPrice, match="each request costs something"):
@@ -293,7 +293,7 @@ import socket, sys
 def refuse(*_): raise AssertionError("the network was touched")
 socket.socket.connect = socket.getaddrinfo = refuse
 from datetime import datetime, UTC
-from runner.pricing.published import published_price
+from runner.pricing.published_prices import published_price
 import threading
 price = published_price("https://api.openai.com/v1", "gpt-4o-mini", datetime.now(UTC))
 print(price.rates[0].input, threading.active_count())

@@ -11,7 +11,7 @@ from runner.simulator.chat_request import ChatMessage
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
 from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
-from runner.simulator.service import Service
+from runner.simulator.request_handler import RequestHandler
 
 WEEK = PrefixCaching(token_ns=1, lifetime_ns=10**15)
 LONG = "alpha beta gamma " * 600
@@ -61,11 +61,11 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 
 
-def ask(service: Service, path: str, model: str) -> tuple[dict[str, Any], int]:
+def ask(handler: RequestHandler, path: str, model: str) -> tuple[dict[str, Any], int]:
     """Return the usage of a reply that is not streamed, and when it is sent, in nanoseconds."""
     body = json.dumps({**BODIES[path], "model": model}).encode()
     headers = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
-    response = service.respond(HttpRequest("POST", path, headers, body, keep_alive=True, chunked_allowed=True), 0)
+    response = handler.respond(HttpRequest("POST", path, headers, body, keep_alive=True, chunked_allowed=True), 0)
     (step,) = response.steps
     document = step.head if step.tail is None else step.head + b"0" + step.tail
     return json.loads(document)["usage"], step.due_ns
@@ -74,8 +74,8 @@ def ask(service: Service, path: str, model: str) -> tuple[dict[str, Any], int]:
 @pytest.mark.parametrize("path", BODIES)
 def test_a_cached_prefix_is_reported_and_shortens_ttft(path: str) -> None:
     """The usage has the member of its dialect; the Messages API counts it apart from the input."""
-    service = Service()
-    (first, late_ns), (again, soon_ns) = (ask(service, path, "sim/caching") for _ in range(2))
+    handler = RequestHandler()
+    (first, late_ns), (again, soon_ns) = (ask(handler, path, "sim/caching") for _ in range(2))
     cached = [
         usage["prompt_tokens_details"]["cached_tokens"]
         if "prompt_tokens_details" in usage
@@ -94,8 +94,8 @@ def test_a_cached_prefix_is_reported_and_shortens_ttft(path: str) -> None:
 
 def test_one_persona_caches_without_reporting_it() -> None:
     """The answer is as much faster, and the usage has no count of cached tokens."""
-    service = Service()
-    (first, late_ns), (again, soon_ns) = (ask(service, "/v1/chat/completions", "sim/caching-untold") for _ in range(2))
+    handler = RequestHandler()
+    (first, late_ns), (again, soon_ns) = (ask(handler, "/v1/chat/completions", "sim/caching-untold") for _ in range(2))
     assert late_ns - soon_ns >= FEWEST_TOKENS * 50_000
     assert first == again
     assert "prompt_tokens_details" not in again

@@ -7,15 +7,15 @@ import pytest
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import PERSONAS
+from runner.simulator.request_handler import RequestHandler
 from runner.simulator.response_steps import Response
-from runner.simulator.service import Service
 from runner.simulator.vendors import Answerers, Vendor
 
 
 def respond(**fields: object) -> Response:
     """Return the simulator's response to a question."""
     body = json.dumps({"messages": [{"role": "user", "content": "?"}], **fields}).encode()
-    return Service().respond(
+    return RequestHandler().respond(
         HttpRequest("POST", "/v1/chat/completions", {}, body, keep_alive=True, chunked_allowed=True), 0
     )
 

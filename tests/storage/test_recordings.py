@@ -19,7 +19,7 @@ from runner.planning.request import Request, Target
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
-from runner.storage.recordings.recording import (
+from runner.storage.recordings.recording_format import (
     DamagedRecording,
     Label,
     Reads,
@@ -457,7 +457,7 @@ def test_a_small_recording_that_expands_is_refused() -> None:
 
 def test_single_bytes_without_end_are_recorded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number of reads, those of a time slice are joined, with the time of the last."""
-    monkeypatch.setattr("runner.storage.recordings.recording.MOST_SEPARATE_READS", 3)
+    monkeypatch.setattr("runner.storage.recordings.recording_format.MOST_SEPARATE_READS", 3)
     packer = ReadsPacker()
     for start in range(0, 9, 3):
         packer.add([(at_ns, b"%d" % at_ns) for at_ns in range(start, start + 3)])

@@ -19,7 +19,7 @@ from runner.document import Json, parse, write
 from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
 from runner.suite.errors import NotImportable
-from runner.suite.imports.imported_suite import ImportSource
+from runner.suite.imports.draft_suite import ImportSource
 from runner.suite.imports.promptfoo.assertions import checks_of, parse_assertion
 from runner.suite.load import load
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
+from runner.storage.recordings.recording_format import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import finish, start
 

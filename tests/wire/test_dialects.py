@@ -14,7 +14,7 @@ from runner.planning.request import Target
 from runner.providers.body_fields import BodyBuilder, thinking_fields
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
-from runner.storage.recordings.recording import Label, decode_label, encode_label
+from runner.storage.recordings.recording_format import Label, decode_label, encode_label
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.dialects import DIALECTS, Dialect

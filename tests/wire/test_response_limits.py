@@ -11,7 +11,7 @@ import pytest
 from runner.core.events import Channel, Event, Outcome
 from runner.core.suite import Timeouts
 from runner.providers.redaction import Redactor
-from runner.storage.recordings.recording import unpack_reads
+from runner.storage.recordings.recording_format import unpack_reads
 from runner.wire import read_loop
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal

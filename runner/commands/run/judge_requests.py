@@ -17,16 +17,16 @@ from runner.checks.rubric import judged_text
 from runner.commands.run.open_run import start_senders
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
-from runner.core.changed_fields import changed_fields
 from runner.core.conversation_state import Conversation, EarlierReply, conversation_of, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import PROMPT_VERSION, rubric_prompt
+from runner.core.non_default_fields import non_default_fields
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
 from runner.engine.run_observers import CompositeObserver, Observer
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
-from runner.planning.target_selection import SelectedTargets
+from runner.planning.target_patterns import SelectedTargets
 from runner.storage import journal
 from runner.storage.journal import Journal, JournalWriter, encode_record
 from runner.storage.journal.writer import JudgeLog
@@ -90,7 +90,7 @@ def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) 
 
 def settings_of(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from their defaults, as plain data."""
-    changed = changed_fields(parameters).items()
+    changed = non_default_fields(parameters).items()
     return {name: asdict(value) if name == "timeouts" else value for name, value in changed}
 
 

@@ -10,8 +10,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from runner.calibration.stored_calibration import find_clock_error
-from runner.commands.run.check_contents import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.refuse_secrets_and_attachments import plain_attachments
 from runner.core.target_name import SIMULATOR
 from runner.engine.run_observers import Observer
 from runner.providers.endpoint import Endpoint
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
     from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.byte_recorder import ByteRecorder
-    from runner.engine.probe_and_warm_requests import InputProbes
+    from runner.engine.input_probes_and_cache_warming import InputProbes
     from runner.engine.send_requests import RequestSender
     from runner.storage.journal.writer import RecordLog
 
@@ -214,7 +214,7 @@ async def start_senders(
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
     """Return the input probes that the earlier part of a resumed run recorded."""
     from runner.core.sized_input import InputProbe
-    from runner.engine.probe_and_warm_requests import InputProbes
+    from runner.engine.input_probes_and_cache_warming import InputProbes
 
     lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
     return InputProbes(

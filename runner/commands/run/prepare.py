@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.commands.allowed_hosts import AskUser, find_unallowed, refuse_unallowed
-from runner.commands.run.check_contents import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
+from runner.commands.run.refuse_secrets_and_attachments import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source, vary_as_recorded
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_recorded, select_targets, with_options
@@ -20,8 +20,8 @@ from runner.errors import CompareError, MissingKey
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.cache_probe_suite import probe_caches
 from runner.planning.plan import Plan
+from runner.planning.target_patterns import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.planning.target_prices import Prices, find_prices
-from runner.planning.target_selection import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.pricing.rates import Price
 from runner.providers.config_files import find_configs, load_prices
 from runner.providers.environment import Environment, is_ci, read_environment

@@ -19,8 +19,8 @@ from runner.planning.forecast import Forecast, forecast_plan, provider_limit
 from runner.planning.judge_forecast import forecast_judge
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
+from runner.planning.target_patterns import SelectedTargets
 from runner.planning.target_prices import Prices
-from runner.planning.target_selection import SelectedTargets
 from runner.pricing.rates import Price
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.commands.run.check_contents import refuse_unsendable
 from runner.commands.run.options import RunOptions
+from runner.commands.run.refuse_secrets_and_attachments import refuse_unsendable
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite
 from runner.core.target_name import SIMULATOR, TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.planning.request import Target
-from runner.planning.target_selection import (
+from runner.planning.target_patterns import (
     SelectedTargets,
     TargetSelection,
     choose_targets,

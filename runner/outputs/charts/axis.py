@@ -10,7 +10,7 @@ from itertools import count
 from typing import NamedTuple, Self
 
 from runner.outputs.charts.svg import FAINT, SMALL, draw_label, element, number, text_width
-from runner.outputs.text.language import _
+from runner.outputs.text.translation import _
 
 LOGARITHMIC_FROM = 20
 """The ratio of the largest to the smallest value above which a linear scale would press small values together."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from runner.outputs.charts.axis import Scale, can_be_logarithmic, fit_scale
 from runner.outputs.charts.svg import WIDE
-from runner.outputs.text.language import BilingualText, _, other_of, plural
-from runner.outputs.text.language import sentences as sentences_of
+from runner.outputs.text.translation import BilingualText, _, other_of, plural
+from runner.outputs.text.translation import sentences as sentences_of
 
 LOGARITHMIC = "The scale is logarithmic."
 """A sentence of captions; a page whose chart can be switched to a linear scale leaves it out."""

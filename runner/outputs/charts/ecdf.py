@@ -16,8 +16,8 @@ from runner.outputs.charts.layouts import (
     panel_grid,
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
-from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds, whole_percent
+from runner.outputs.text.translation import _, clauses, said
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""

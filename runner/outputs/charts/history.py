@@ -38,7 +38,7 @@ from runner.outputs.charts.svg import (
 )
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import write_size
-from runner.outputs.text.language import BilingualText, _, labelled, plural
+from runner.outputs.text.translation import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 """The height of the drawing area, and the room above it for the axis' title and changes, and below it for ticks."""

@@ -25,7 +25,7 @@ from runner.outputs.charts.svg import (
     text_width,
     widest,
 )
-from runner.outputs.text.language import _
+from runner.outputs.text.translation import _
 
 PANEL_HEIGHT = 132.0
 """The height of a panel's drawing area."""

@@ -30,8 +30,8 @@ from runner.outputs.charts.svg import (
     translated,
     widest,
 )
-from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, clauses, labelled, listed, said
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from runner.analysis.loaded_run import Run
-from runner.outputs.charts.arrivals import ArrivalSamples, draw_arrivals
 from runner.outputs.charts.chart import Canvas, Chart, PageChart, draw_for_page
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
@@ -13,6 +12,7 @@ from runner.outputs.charts.phases import MedianRequest, draw_phases, find_median
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.text_over_time import ArrivalSamples, draw_arrivals
 from runner.outputs.charts.time_of_day import DaySamples, RoundPoint, draw_day
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.variants import draw_variants

@@ -29,8 +29,8 @@ from runner.outputs.charts.layouts import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.labels import name_request
-from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, clauses, said
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""

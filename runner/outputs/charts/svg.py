@@ -13,7 +13,7 @@ from typing import TypeAlias
 from wcwidth import wcwidth
 
 from runner.outputs.text.escape import one_line, xml_text
-from runner.outputs.text.language import BilingualText, _, other_of, said
+from runner.outputs.text.translation import BilingualText, _, other_of, said
 
 WIDE = 600
 """The width of a chart, in units of its viewBox, where there is room; a page may draw it larger."""

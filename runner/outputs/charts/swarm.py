@@ -22,8 +22,8 @@ from runner.outputs.charts.chart_data import (
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
-from runner.outputs.text.language import _, clauses, labelled, said
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, clauses, labelled, said
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0

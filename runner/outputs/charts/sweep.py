@@ -17,8 +17,8 @@ from runner.outputs.charts.layouts import (
     panel_grid,
 )
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, line
-from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import rate, seconds
+from runner.outputs.text.translation import _, clauses, labelled, listed, said
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}

@@ -19,8 +19,8 @@ from runner.outputs.charts.layouts import (
     panel_grid,
 )
 from runner.outputs.charts.svg import dots, element, figure, line
-from runner.outputs.text.language import _, labelled
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, labelled
 
 TITLE = "TTFT over the day, by target"
 DOT = 4.6

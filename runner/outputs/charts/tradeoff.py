@@ -22,8 +22,8 @@ from runner.outputs.charts.axis import (
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
-from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
+from runner.outputs.text.translation import _, clauses, labelled, listed, said
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
 BOTTOM = TOP + HEIGHT

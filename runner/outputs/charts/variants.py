@@ -29,8 +29,8 @@ from runner.outputs.charts.svg import (
     series_colour,
     widest,
 )
-from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
+from runner.outputs.text.translation import BilingualText, _, clauses, labelled, listed, said
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0

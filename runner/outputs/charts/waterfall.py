@@ -13,8 +13,8 @@ from runner.outputs.charts.chart_data import SpacedSample, max_points
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
-from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, clauses, said
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0

@@ -8,8 +8,8 @@ from runner.analysis.word_diff import WordChange, marked_words, whole_texts
 from runner.errors import counted
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.text.language import capitalized
 from runner.outputs.text.markdown_syntax import inline, table
+from runner.outputs.text.translation import capitalized
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_CHARACTERS = 65_536

@@ -12,13 +12,13 @@ from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
 from runner.errors import counted
+from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.split_table import SplitTable
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.table import TextTable
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
-from runner.outputs.wrapped_text import WrappedText
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600

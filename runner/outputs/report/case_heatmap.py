@@ -7,9 +7,9 @@ from itertools import groupby
 from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
-from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
-from runner.outputs.text.language import _
+from runner.outputs.report.reply_grid import GridTurn, TargetColumn
 from runner.outputs.text.number_format import MISSING, amount, interval_ends, percent, seconds
+from runner.outputs.text.translation import _
 
 MAX_CELLS = 3_000
 """Of more cells, the cases that the grid of replies shows are in the table."""

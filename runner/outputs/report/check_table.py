@@ -11,7 +11,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.report.summary_table import SummaryCell, write_passed
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, listed, plural, said
+from runner.outputs.text.translation import _, listed, plural, said
 
 MAX_CASES = 200
 MAX_REASONS = 100

@@ -12,8 +12,8 @@ from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells
-from runner.outputs.text.language import _, plural, said
 from runner.outputs.text.number_format import MISSING
+from runner.outputs.text.translation import _, plural, said
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_REPLIES = 200

@@ -10,12 +10,12 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
 from runner.errors import CompareError
-from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, labelled, listed, said
 from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
 from runner.outputs.text.ranking import is_ahead, is_lead
+from runner.outputs.text.translation import _, labelled, listed, said
 from runner.outputs.text.undecided_reasons import describe_doubt, describe_this_run
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.loaded_run import Run
-from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.duration_ranking import DurationRanking, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
+from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
 from runner.outputs.text.number_format import rounded_span, times
 from runner.outputs.text.ranking import describe_first_answer, has_repeats, repeats_for
+from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, listed, plural
 from runner.storage.journal import Header
 
 MAX_FAILED_NAMED = 3

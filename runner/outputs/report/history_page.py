@@ -10,8 +10,8 @@ from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
 from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_hours
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
-from runner.outputs.text.language import _, labelled, plural
 from runner.outputs.text.number_format import MISSING, interval_ends
+from runner.outputs.text.translation import _, labelled, plural
 from runner.storage.stored_summary import StoredRun
 
 MOST_LISTED = 500

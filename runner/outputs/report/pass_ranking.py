@@ -9,10 +9,10 @@ from runner.analysis.diff_measures import PASSES
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.pass_rate import PassRate
 from runner.errors import CompareError
-from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p, write_points
-from runner.outputs.text.language import BilingualText, _, labelled, plural, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent
+from runner.outputs.text.translation import BilingualText, _, labelled, plural, said
 from runner.outputs.text.undecided_reasons import describe_doubt
 
 

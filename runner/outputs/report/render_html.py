@@ -19,7 +19,7 @@ from runner.outputs.report.diff_section import compose_diff
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.report.report_page import ReportPage, compose_report
 from runner.outputs.text.escape import printable
-from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
+from runner.outputs.text.translation import BilingualText, _, in_language, other_of, plural, sentences
 
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries

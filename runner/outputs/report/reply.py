@@ -13,12 +13,12 @@ from runner.checks.check_finding import CheckVerdict
 from runner.checks.language import is_japanese
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
-from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
-from runner.outputs.report.safe_html import safe_html
+from runner.outputs.report.markdown_to_html import safe_html
+from runner.outputs.report.reply_grid import FAILED_CHECKS, has_failed
 from runner.outputs.text.escape import printable
 from runner.outputs.text.labels import describe_flag, describe_row
-from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 from runner.outputs.text.number_format import amount, rate, seconds
+from runner.outputs.text.translation import BilingualText, _, labelled, listed, plural, said
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 

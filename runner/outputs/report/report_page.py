@@ -13,7 +13,12 @@ from runner.outputs.charts.chart import PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.report.case_heatmap import CaseHeatmap, compose_heatmap
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
-from runner.outputs.report.comparison_grid import (
+from runner.outputs.report.diff_section import DiffSection, compose_diff
+from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
+from runner.outputs.report.headline import Headline, write_headline
+from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
+from runner.outputs.report.reply import PageReply, shorten, show_reply
+from runner.outputs.report.reply_grid import (
     GridTurn,
     PromptImage,
     Replies,
@@ -25,11 +30,6 @@ from runner.outputs.report.comparison_grid import (
     sample_turns,
     target_columns,
 )
-from runner.outputs.report.diff_section import DiffSection, compose_diff
-from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
-from runner.outputs.report.headline import Headline, write_headline
-from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
-from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.run_facts import RunFact, run_facts
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches_and_inputs import cache_table
@@ -37,7 +37,6 @@ from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
@@ -45,6 +44,7 @@ from runner.outputs.text.run_remarks import (
     remarks,
 )
 from runner.outputs.text.table import CaptionedTable, TitledTable
+from runner.outputs.text.translation import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.win_rates import tabulate_win_rates
 from runner.outputs.votes import describe_votes, tabulate_votes
 

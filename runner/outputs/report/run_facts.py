@@ -6,8 +6,8 @@ from typing import NamedTuple
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import describe_vantages
 from runner.analysis.timestamp_errors import ClockError
-from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
-from runner.outputs.text.measurement_notes import describe_clock_error, describe_worker_clocks
+from runner.outputs.text.connections_and_clocks import describe_clock_error, describe_worker_clocks
+from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
 from runner.storage.journal import Header
 
 

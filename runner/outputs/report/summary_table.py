@@ -13,12 +13,12 @@ from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import keep_together, models_of
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
-from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.diff_section import FigureDelta, deltas_of
+from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.labels import name_in_words
-from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.ranking import answers_late, rank_of
+from runner.outputs.text.translation import _, listed, plural
 from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 

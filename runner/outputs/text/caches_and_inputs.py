@@ -7,9 +7,9 @@ from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Statistic
 from runner.core.turns_and_steps import name_repeat
-from runner.outputs.text.language import BilingualText, _, name_some, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable
+from runner.outputs.text.translation import BilingualText, _, name_some, said
 
 
 def cache_table(run: Run) -> CaptionedTable | None:

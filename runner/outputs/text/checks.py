@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.checks.check_finding import CheckVerdict
 from runner.errors import counted
-from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.number_format import MISSING
 from runner.outputs.text.table import TextTable
+from runner.outputs.text.translation import _, listed, plural
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:

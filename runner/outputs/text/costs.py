@@ -3,7 +3,7 @@
 from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.loaded_run import Run
 from runner.outputs.text.judge import describe_judge_cost
-from runner.outputs.text.language import _, clauses, listed, name_some, plural, said
+from runner.outputs.text.translation import _, clauses, listed, name_some, plural, said
 from runner.pricing.money import add_up
 
 

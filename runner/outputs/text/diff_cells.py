@@ -3,8 +3,8 @@
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason, Verdict
-from runner.outputs.text.language import _
 from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds
+from runner.outputs.text.translation import _
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
 WORDY = frozenset({0, 6})

@@ -8,8 +8,8 @@ from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.labels import SIMULATED, name_question
-from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
 from runner.outputs.text.number_format import exact_span
+from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, join, listed, plural
 
 CAPTION = (
     "base and new are geometric means, new/base is their ratio with its 95 % interval; failures, pass rates and slow "

@@ -4,7 +4,7 @@ from runner.analysis.change_points import ChangePoint
 from runner.analysis.diff_measures import Better, Measure
 from runner.analysis.history import RunSeries
 from runner.analysis.intervals import Interval
-from runner.outputs.text.language import BilingualText, _, clauses, plural
+from runner.outputs.text.translation import BilingualText, _, clauses, plural
 
 
 def describe_place(level: float, usual: Interval | None) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from runner.analysis.judge import JudgedPairs, JudgedShare
 from runner.analysis.judge_costs import JudgeCost
-from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.outputs.text.number_format import percent, with_interval
+from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
 from runner.outputs.text.variants import describe_settings
 from runner.outputs.text.win_rates import describe_rates
 

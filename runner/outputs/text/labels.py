@@ -8,7 +8,7 @@ from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import Steps
-from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.translation import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {
     Outcome.OK: "ok",

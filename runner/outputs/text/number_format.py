@@ -4,7 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runner.outputs.text.language import BilingualText, _, other_of
+from runner.outputs.text.translation import BilingualText, _, other_of
 from runner.pricing.money import write_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them

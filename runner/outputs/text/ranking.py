@@ -19,8 +19,8 @@ from runner.analysis.variants import keep_together, models_of
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, counted
 from runner.outputs.text.labels import name_in_words
-from runner.outputs.text.language import BilingualText, _
 from runner.outputs.text.number_format import seconds, times
+from runner.outputs.text.translation import BilingualText, _
 from runner.outputs.text.undecided_reasons import describe_doubt
 from runner.storage.journal import Header
 

@@ -8,11 +8,11 @@ from runner.analysis.summary import Failure, TargetSummary
 from runner.core.failure_kinds import hint_for
 from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
+from runner.outputs.text.connections_and_clocks import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.costs import describe_costs, describe_prices
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
-from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
-from runner.outputs.text.measurement_notes import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.translation import _, labelled, listed, name_some, plural, said
 
 
 def describe_simulated(run: Run) -> str | None:

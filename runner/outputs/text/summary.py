@@ -13,10 +13,10 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.errors import counted
-from runner.outputs.text.language import _
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.table import TextTable, tabulate_items
+from runner.outputs.text.translation import _
 from runner.pricing.money import Money, add_up
 
 _SUMMARY_CAPTION = (

@@ -7,7 +7,7 @@ from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason
 from runner.outputs.text.diff_cells import write_level, write_p, write_ratio
-from runner.outputs.text.language import BilingualText, _, listed, plural
+from runner.outputs.text.translation import BilingualText, _, listed, plural
 
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason

@@ -11,8 +11,8 @@ from runner.analysis.variants import models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.errors import counted
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.language import _
 from runner.outputs.text.table import TextTable
+from runner.outputs.text.translation import _
 
 if TYPE_CHECKING:  # these import pandas; plans use this module without it
     from runner.analysis.summary import TargetSummary

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from runner.analysis.bradley_terry import Separation, Strength
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
-from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
+from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
 
 
 def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:

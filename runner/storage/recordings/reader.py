@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runner.errors import JournalError
-from runner.storage.recordings.recording import SIZES, DamagedRecording, Label, PackedReads, read_label, unpack_reads
+from runner.storage.recordings.recording_format import (
+    SIZES,
+    DamagedRecording,
+    Label,
+    PackedReads,
+    read_label,
+    unpack_reads,
+)
 
 FILE_NAME = "recordings.bin"
 MAGIC = b"compare recordings 1\n"

@@ -11,7 +11,7 @@ from runner.errors import InvalidFile, Problem
 from runner.suite.errors import NotImportable
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import EXPECTED, as_literal, is_template
-from runner.suite.imports.imported_suite import Draft, ImportSource, case_problems, parameter_fault
+from runner.suite.imports.draft_suite import Draft, ImportSource, case_problems, parameter_fault
 from runner.suite.openai_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
 from runner.suite.recognise_columns import OWN_KEYS, ColumnNames
 from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case

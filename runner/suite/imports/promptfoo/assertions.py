@@ -10,7 +10,7 @@ from runner.document import Json
 from runner.suite.checks_schema import ChecksSchema
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.imported_suite import ImportSource, refuse_unfit, text_of
+from runner.suite.imports.draft_suite import ImportSource, refuse_unfit, text_of
 from runner.suite.imports.promptfoo.json_refs import REFERENCE
 
 Checks = dict[str, Json]

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.document import Document, Json
 from runner.errors import InvalidFile
 from runner.suite.errors import NotImportable
-from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault
+from runner.suite.imports.draft_suite import Draft, ImportSource, parameter_fault
 from runner.suite.imports.promptfoo.cases import case_of
 from runner.suite.imports.promptfoo.json_refs import resolve_references
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts

@@ -9,7 +9,7 @@ from runner.document import Document, parse
 from runner.errors import InvalidFile
 from runner.suite.errors import NotImportable, UnusableFile
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.imported_suite import Draft
+from runner.suite.imports.draft_suite import Draft
 from runner.suite.read_named_file import read_named_text
 from runner.suite.row_files import MAX_ROWS_BYTES
 

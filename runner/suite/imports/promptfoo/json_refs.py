@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runner.document import Document, data_of
-from runner.document.nodes import MappingNode, Node, ScalarNode, SequenceNode, refusal
+from runner.document.document_tree import MappingNode, Node, ScalarNode, SequenceNode, refusal
 
 REFERENCE = "$ref"
 MAX_NODES = 1_000_000

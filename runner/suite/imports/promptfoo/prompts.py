@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from runner.document import Json, parse
 from runner.errors import InvalidFile
 from runner.suite.errors import NotImportable
-from runner.suite.imports.imported_suite import Draft, ImportSource, short_name
+from runner.suite.imports.draft_suite import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.files import PROGRAMS, SCHEME, ending_of, named_document, named_text, prompt_files
 from runner.suite.openai_rows import has_reply, read_conversation
 from runner.suite.row_files import table_rows

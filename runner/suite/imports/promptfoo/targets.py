@@ -11,7 +11,7 @@ from runner.document import Json
 from runner.providers.base_url import is_on_this_machine
 from runner.providers.provider_row import Row
 from runner.suite.errors import NotImportable
-from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault, refuse_unfit
+from runner.suite.imports.draft_suite import Draft, ImportSource, parameter_fault, refuse_unfit
 from runner.suite.openai_rows import PARAMETERS
 from runner.suite.schema import TargetSchema
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runner.document import Json, document_of
-from runner.document.nodes import ScalarNode
+from runner.document.document_tree import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.imported_suite import Draft, ImportSource, short_name, text_of
+from runner.suite.imports.draft_suite import Draft, ImportSource, short_name, text_of
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.json_refs import REFERENCE, resolve_references

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.wire.json_value import read_json
+from runner.wire.lenient_json import read_json
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from runner.simulator.faults import FAULTS
 from runner.simulator.http_request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
 from runner.simulator.model_names import model_ids
 from runner.simulator.persona import MS, PERSONAS
-from runner.simulator.service import Service
+from runner.simulator.request_handler import RequestHandler
 from tests.support.simulator_requests import (
     HttpResponse,
     chat_body,
@@ -306,8 +306,8 @@ def test_the_log_counts_the_requests_in_flight() -> None:
 
 def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long-running server drops the oldest entries."""
-    monkeypatch.setattr("runner.simulator.service.LOG_ENTRIES_MAX", 20)
-    service = Service()
+    monkeypatch.setattr("runner.simulator.request_handler.LOG_ENTRIES_MAX", 20)
+    service = RequestHandler()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
     )

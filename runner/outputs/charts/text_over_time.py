@@ -14,8 +14,8 @@ from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.layouts import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, steps
 from runner.outputs.text.labels import name_request
-from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds
+from runner.outputs.text.translation import _, clauses, said
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""

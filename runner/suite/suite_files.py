@@ -21,7 +21,7 @@ SHORT_FORM = frozenset({"type", "json_schema", "name", "description", "strict"})
 
 
 @dataclass(slots=True)
-class NamedFiles:
+class SuiteFiles:
     """The files beside a suite that its prompts, tools, schemas and results are in."""
 
     folder: Path

@@ -6,10 +6,10 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.steady_state import has_steady_state
 from runner.outputs.text.caches_and_inputs import cache_table
-from runner.outputs.text.language import _
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import goodput_columns
 from runner.outputs.text.table import CaptionedTable, TextTable, tabulate_items
+from runner.outputs.text.translation import _
 
 SWEEP_CAPTION = (
     "Concurrency is the number of requests that a target's lane may have in flight, mean in flight how many of this "

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.permutation import (
+from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
+from runner.analysis.significance_tests import (
     COARSE,
     FINE,
     FINE_BELOW,
@@ -26,7 +27,6 @@ from runner.analysis.permutation import (
     smallest_p,
     two_sample_test,
 )
-from runner.analysis.proportions import Proportion, fisher_p, newcombe_interval, smallest_fisher_p
 
 SHIFTS = st.integers(-2048, 2048).map(lambda value: value / 1024)
 """Their sums are exact: whether two permutations are equal does not depend on the order of adding."""

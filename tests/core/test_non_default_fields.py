@@ -8,7 +8,7 @@ import pytest
 from runner.commands.run.judge_requests import judge_line
 from runner.commands.run.prepared_run import PreparedJudge
 from runner.core.attachment_parts import Attachment
-from runner.core.changed_fields import changed_fields
+from runner.core.non_default_fields import non_default_fields
 from runner.core.suite import (
     Case,
     Expectations,
@@ -47,8 +47,8 @@ class SampleValue:
 )
 def test_fields_at_their_defaults_are_left_out(value: SampleValue, changed: dict[str, object]) -> None:
     """A field without a default always differs."""
-    assert changed_fields(value) == changed
-    assert changed_fields(value, always={"number"}, never={"name"}) == {
+    assert non_default_fields(value) == changed
+    assert non_default_fields(value, always={"number"}, never={"name"}) == {
         "number": value.number, **{name: item for name, item in changed.items() if name == "items"},
     }  # fmt: skip
 

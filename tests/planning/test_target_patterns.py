@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget, Variant
 from runner.errors import CompareError, MissingKey, UnknownTarget
-from runner.planning.target_selection import SelectedTargets, TargetSelection, choose_cases, choose_targets
+from runner.planning.target_patterns import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry, builtin
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from runner.core.suite import CacheUse, Case, Parameters
-from runner.engine.probe_and_warm_requests import PrefixWarmer
+from runner.engine.input_probes_and_cache_warming import PrefixWarmer
 from runner.engine.provider_lane import Permit
 from runner.planning.request import Request, Target
 from tests.support.crafted_runs import answered

@@ -8,12 +8,12 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from runner.document import Document, Json, Route, document_of, validate
-from runner.document.nodes import ScalarNode
+from runner.document.document_tree import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.errors import NotImportable
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema
+from runner.suite.suite_files import SuiteFiles
 
 LONGEST_ID = 60
 
@@ -96,7 +96,7 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
     """Return the problems that a case would have in a suite of this folder."""
     try:
         document = document_of(case, "", 1)
-        location = CaseLocation(document, (), NamedFiles(folder), in_suite=True)
+        location = CaseLocation(document, (), SuiteFiles(folder), in_suite=True)
         expand_case(validate(document, CaseSchema), location, 1, DefaultsSchema())
     except InvalidFile as error:
         return error.problems

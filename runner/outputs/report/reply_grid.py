@@ -19,7 +19,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED
 from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
-from runner.outputs.text.language import BilingualText, _, plural
+from runner.outputs.text.translation import BilingualText, _, plural
 
 FAILED_CHECKS = "failed_checks"
 """A cell of the rows that are shown; it is no column of results."""

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 
-def changed_fields(value: Any, *, always: Collection[str] = (), never: Collection[str] = ()) -> dict[str, Any]:
+def non_default_fields(value: Any, *, always: Collection[str] = (), never: Collection[str] = ()) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, by name; a field without a default does.
 
     Args:

@@ -7,7 +7,7 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine.lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
+from runner.engine.event_loop_lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
 
 MS = 1_000_000
 steps = st.lists(st.integers(0, 30 * MS), min_size=1, max_size=30)

@@ -6,8 +6,8 @@ from runner.analysis.cluster_workers import ClusterSummary, LostWorker, WorkerSu
 from runner.analysis.loaded_run import Run
 from runner.analysis.summary import ConnectionSummary
 from runner.analysis.timestamp_errors import ClockError
-from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, plural
 from runner.outputs.text.number_format import milliseconds
+from runner.outputs.text.translation import BilingualText, _, clauses, labelled, listed, plural
 
 MAX_WORKERS_LISTED = 8
 """Maximum number of workers listed with their clock errors; the errors of more workers are given as a range."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.console import Console, Group
 from wcwidth import wcswidth
 
-from runner.outputs.wrapped_text import _UNIT, WrappedText, line_ends
+from runner.outputs.cjk_line_breaks import _UNIT, WrappedText, line_ends
 
 
 def lines_of(text: str, columns: int) -> list[str]:

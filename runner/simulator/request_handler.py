@@ -1,4 +1,4 @@
-"""The simulator's service: it answers requests by path, model and fault, and keeps a log. Opens no socket."""
+"""Answer the simulator's requests by path, model and fault, and keep a log of them. Opens no socket."""
 
 import time
 from collections import OrderedDict, deque
@@ -25,7 +25,7 @@ LOGGED_CHARS = 100
 CONTENTS_REMEMBERED = 10_000
 
 
-class Service:
+class RequestHandler:
     """The simulator's service and its state: requests in flight, number of requests with each content, log."""
 
     def __init__(self, fault: InjectedFault | None = None) -> None:

@@ -14,6 +14,7 @@ from runner.api.options import read_options
 from runner.api.run_table import RunName, interval_columns, run_of
 from runner.commands.diff import DiffSides, compare
 from runner.commands.run.options import spell_keyword
+from runner.core.quantities import parse_share
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
 from runner.outputs.text.diff_cells import name_verdict
@@ -66,8 +67,8 @@ def diff(
     between_regions: tuple[str, str] | None = None,
     metric: str | Sequence[str] = (),
     alpha: float = 0.01,
-    min_effect: float = 0.10,
-    min_pass_change: float = 0.05,
+    min_effect: float | str = 0.10,
+    min_pass_change: float | str = 0.05,
     slo: str | Mapping[str, float] | None = None,
 ) -> TwoRuns:
     """Compare run `new` with run `base`, or the second of two targets or places of one run with the first one.
@@ -83,8 +84,8 @@ def diff(
         between_regions: two regions or nodes that all of `base` was sent from (`compare run --vantage`); as strong.
         metric: measures to compare; all by default. With fewer measures a verdict needs fewer rounds.
         alpha: significance level of the whole comparison, above 0 and below 0.5.
-        min_effect: smallest relative change that matters, as a share.
-        min_pass_change: smallest change of a pass rate that matters, as a difference of shares.
+        min_effect: smallest relative change that matters: a share, or text such as `"10%"`.
+        min_pass_change: smallest change of a pass rate that matters, as a difference of shares, or text such as `"5%"`.
         slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
     Raises:
@@ -92,7 +93,9 @@ def diff(
 
     """
     metrics = (metric,) if isinstance(metric, str) else tuple(metric)
-    rule = Rule(alpha=alpha, min_effect=min_effect, min_pass_change=min_pass_change, measures=metrics)
+    effect = parse_share(min_effect, most=10.0) if isinstance(min_effect, str) else min_effect
+    change = parse_share(min_pass_change) if isinstance(min_pass_change, str) else min_pass_change
+    rule = Rule(alpha=alpha, min_effect=effect, min_pass_change=change, measures=metrics)
     limits = None if slo is None else read_options({"slo": slo}).slo
     sides = DiffSides(
         _as_side(base),

@@ -17,6 +17,7 @@ from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.watch import WatchTimes
 from runner.commands.watch import watch as watch_suite
+from runner.errors import CompareError
 
 
 def watch(
@@ -50,6 +51,8 @@ def watch(
         return prepare(*load_suite(place), options)
 
     given = read_values({"every": every, "until": until})
+    if "every" not in given:
+        raise CompareError("every=None: give the seconds between the starts of two runs")
     times = WatchTimes(given["every"], given.get("until"))
     for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
         if watched.finished is not None:

@@ -92,13 +92,13 @@ class LoadProfile:
         if not _is_positive(self.duration_s):
             yield f"{{duration_s}} must be more than 0 s, not {self.duration_s} s"
         if not _is_ramp(self.ramp):
-            yield f"{{ramp}} must be more than 0 s, auto or none, not {self.ramp}"
+            yield f"{{ramp}} must be more than 0 s, auto or none, not {_without_fields(self.ramp)}"
         if not _is_positive(self.max_requests):
             yield f"{{max_requests}} must be 1 or more, not {self.max_requests}"
         if not _is_positive(self.spread_s):
             yield f"{{spread_s}} must be more than 0 s, not {self.spread_s} s"
         if self.arrivals not in ARRIVALS:
-            yield f"{{arrivals}} must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
+            yield f"{{arrivals}} must be {' or '.join(ARRIVALS)}, not {_without_fields(self.arrivals)}"
         if any(level < 1 for level in self.levels) or len(set(self.levels)) < len(self.levels):
             yield "each level of {levels} is a number of requests in flight: give 1 or more, and each only once"
         yield from self._contradictions()
@@ -158,6 +158,11 @@ class LoadProfile:
         plain = {"ramp": plain[RAMP_S], **plain} if RAMP_S in plain else plain
         known = {spec.name: plain[spec.name] for spec in fields(cls) if spec.name in plain}
         return cls(**{**known, "levels": tuple(known.get("levels", ()))})
+
+
+def _without_fields(value: object) -> str:
+    """Return a value as text for a sentence with fields in braces; a damaged header may hold braces."""
+    return str(value).replace("{", "{{").replace("}", "}}")
 
 
 def _is_ramp(value: RampSetting) -> bool:

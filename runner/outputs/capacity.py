@@ -51,8 +51,8 @@ def describe_capacity(capacity: FoundCapacity) -> BilingualText:
     judged = max((each.goodput.n for each in capacity.tried if each.goodput), default=0)
     if judged < fewest and capacity.lowest_missed is None:
         return _(
-            "{found}. A load keeps it only with {fewest} judged requests or more, and none had more than {n}: raise "
-            "--requests",
+            "{found}. A load keeps it only with {fewest} judged requests or more, and none had more than {n}: give "
+            "more requests at each load",
             found=found,
             fewest=fewest,
             n=judged,
@@ -66,7 +66,7 @@ def _describe_slow(capacity: FoundCapacity, found: str, slow: LoadTried) -> Bili
     assert slow.goodput is not None
     return _(
         "{found}. At {load} the number in flight rose and fell too slowly for {n} requests to show what a longer run "
-        "meets: --requests {needed} or more should be enough",
+        "meets: {needed} requests at each load or more should be enough",
         found=found,
         load=_load(capacity, slow.load),
         n=f"{slow.goodput.n:,}",
@@ -79,8 +79,7 @@ def _describe_undecided(capacity: FoundCapacity, found: BilingualText, undecided
     if needed:
         load = min(needed, key=lambda each: needed[each])
         return _(
-            "{found}. To decide at {load}, {needed} requests should be enough: --requests {needed} with a new folder "
-            "(-o)",
+            "{found}. To decide at {load}, {needed} requests at each load should be enough, in a new folder",
             found=found,
             load=_load(capacity, load),
             needed=needed[load],

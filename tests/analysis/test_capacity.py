@@ -271,8 +271,8 @@ def test_a_rate_that_was_tried_too_shortly_says_how_many_requests_it_needs() -> 
         sentence, table = describe_capacity(found), tabulate_curves([found, found])
     assert "At 2 requests per second the number in flight" in sentence
     assert "500 requests" in sentence
-    assert "--requests 1700" in sentence
-    assert "--requests 1700" in other_of(sentence)
+    assert "1700 requests at each load" in sentence
+    assert "1700" in other_of(sentence)
     assert [row[-1] for row in table.rows[:3]] == [
         "kept", "not decided: needs 1,700 requests", "not decided: needs 2,000 requests",
     ]  # fmt: skip
@@ -287,7 +287,7 @@ def test_an_undecided_load_is_advised_how_many_requests_decide() -> None:
     assert needed == {1: 900, 2: 230, 4: None}
     with in_language("en"):
         sentence, table = describe_capacity(found), tabulate_curves([found])
-    assert "To decide at 2 in flight, 230 requests should be enough: --requests 230" in sentence
+    assert "To decide at 2 in flight, 230 requests at each load should be enough, in a new folder" in sentence
     assert "230" in other_of(sentence)
     assert [row[-1] for row in table.rows][1:] == ["not decided: needs 230 requests", "missed"]
     equal = FoundCapacity("acme/m", CapacitySearch(), "total=1s", (shown(1, 0.92, 0.98),))

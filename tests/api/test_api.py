@@ -676,7 +676,7 @@ def test_a_diff_has_the_claim_of_a_single_run_in_columns(tmp_path: Path) -> None
 def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
     """Both name the same run, and a part of a table is compared as that part."""
     folder = two_targets.attrs["folder"]
-    by_name, by_table = diff(folder, folder), diff(two_targets, two_targets)
+    by_name, by_table = diff(folder, folder, min_effect="10%", min_pass_change="5%"), diff(two_targets, two_targets)
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
     part = two_targets[(two_targets["case"] == "prompt-1") & (two_targets["repeat"] <= 4)]
     assert set(diff(part, part).frame["units"]) >= {4}

@@ -137,7 +137,7 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
     done = run_cli("capacity", suite, "-o", tmp_path / "r", "--slo", "total=60s", "--requests", "20", "--loads", "2")
     assert done.returncode == 0, done.stderr
     assert "only with 73 judged requests or more, and none had more than" in done.stdout
-    assert "raise --requests" in done.stdout
+    assert "give more requests at each load" in done.stdout
 
 
 def test_limits_out_of_range_are_refused_together(tmp_path: Path) -> None:

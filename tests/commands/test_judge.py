@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -162,6 +163,8 @@ def test_a_budget_stops_judging_and_a_larger_one_resumes_it(run: ResumableRun) -
     assert "of the judge's requests are open. Go on with the same command" in done.stderr
     assert judge(run, "--budget", "5USD", "--max-tokens", "90").returncode == 0
     assert len(asked_judges(run)) == 2
+    with chdir(run.place), pytest.raises(CompareError, match=r"^budget is in EUR"):
+        runner.judge(run.out, by="acme/judge", budget="5EUR", temperature=0)
 
 
 def test_many_requests_to_a_real_judge_are_confirmed(run: ResumableRun) -> None:

@@ -145,6 +145,15 @@ def test_wrong_options_of_variants_are_refused(recorded: Path, options: list[str
     assert not (recorded / "never").exists()
 
 
+def test_a_variant_of_a_known_model_is_not_blamed_for_another_name(recorded: Path) -> None:
+    """Only the mistyped name is in the error, whether it is given by -m or by --ab."""
+    done = compare(recorded, "run", "s.yaml", "-m", "sim/quick#off", "-m", "nosuch/x", "-o", "never")
+    assert done.returncode == 2
+    assert "does not exist" not in done.stderr
+    done = compare(recorded, "run", "s.yaml", "--ab", "sim/qick", "nosuch/x", "-o", "never")
+    assert "Did you mean `sim/quick`?" in done.stderr
+
+
 # Replay and resume
 
 

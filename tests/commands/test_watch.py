@@ -321,6 +321,8 @@ def test_times_in_python_are_seconds() -> None:
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match="every='1h': give seconds"):
         next(runner.watch("suite.yaml", every="1h"))  # type: ignore[arg-type]
+    with pytest.raises(CompareError, match="every=None: give the seconds"):
+        next(runner.watch("suite.yaml", every=None))  # type: ignore[arg-type]
     with pytest.raises(CompareError, match="until=-1: give seconds"):
         next(runner.watch("suite.yaml", every=1, until=-1))
     with pytest.raises(CompareError, match=r"^every must be 1 s or more, not 0\.5 s$"):

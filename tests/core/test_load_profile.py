@@ -37,6 +37,8 @@ def test_load_profile_survives_a_header(load: LoadProfile) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"arrivals": "{x}"}, "not {x}"),
+        ({"ramp": "a{"}, "not a{"),
         ({"lead": -1}, "0 or more"),
         ({"rate": 0}, "more than 0"),
         ({"rate": float("inf")}, "more than 0"),

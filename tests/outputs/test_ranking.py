@@ -71,8 +71,8 @@ def test_one_round_names_the_rounds_that_would_decide() -> None:
     ("ended", "option"),
     [
         ({"load": {"duration_s": 8.0}}, "a longer --duration"),
-        ({"load": {"max_requests": 24}}, "more --requests"),
-        ({"until_ci": 0.1}, "a smaller --until-ci"),
+        ({"load": {"max_requests": 24}, "repeat": None}, "more --requests"),
+        ({"until_ci": 0.1, "repeat": None}, "a smaller --until-ci"),
         ({"replay_of": "20260102-030405"}, "in a new recorded run"),
     ],
 )
@@ -91,8 +91,17 @@ def test_a_run_that_its_budget_ended_needs_a_larger_one() -> None:
     """More repeats of the same budget would end as early."""
     run = run_of(rows(2), path="prompts/basic.yaml", budgets=("1 USD",))
     assert (describe_first(run) or "").endswith("(--repeat 9).")
-    stopped = replace(run, stop_reason="the budget of 1 USD is spent")
+    stopped = replace(run, stop_reason="the budget of 1 USD is reached")
     assert (describe_first(stopped) or "").endswith("9 rounds should settle it (a larger --budget).")
+    limited = replace(stopped, header=replace(stopped.header, load={"max_requests": 24}))
+    assert (describe_first(limited) or "").endswith("9 rounds should settle it (a larger --budget).")
+
+
+@pytest.mark.parametrize("cap", [{"load": {"max_requests": 24}}, {"until_ci": 0.1}])
+def test_a_limit_that_was_not_reached_is_no_advice(cap: dict[str, Any]) -> None:
+    """Beside a number of rounds that ended the run, it is only a cap."""
+    run = run_of(rows(2), path="prompts/basic.yaml", repeat=2, **cap)
+    assert (describe_first(run) or "").endswith("9 rounds should settle it (--repeat 9).")
 
 
 @pytest.mark.parametrize("rounds", [4, 8, 9, 10, 12])

@@ -6,7 +6,7 @@ requests are not sent again.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
 from itertools import chain
@@ -109,7 +109,7 @@ def judging_run(
         plan=Plan(tuple(request.case for request in requests), (judge.target,)),
         selected=SelectedTargets((judge.target,), {judge.target.provider: judge.endpoint}, judge.notes),
         folder=folder,
-        options=replace(RunOptions(), concurrency=options.concurrency, budgets=options.budgets),
+        options=RunOptions(concurrency=options.concurrency, budgets=options.budgets, spell=options.spell),
         outputs=(),
         prices=judge.prices,
         started=started,

@@ -8,7 +8,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.refuse_secrets_and_attachments import refuse_unsendable
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite
-from runner.core.target_name import SIMULATOR, TargetName
+from runner.core.target_name import SIMULATOR, VARIANT_MARK, TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.planning.request import Target
 from runner.planning.target_patterns import (
@@ -48,7 +48,8 @@ def select_targets(
     try:
         selected = choose_targets(suite, _selection_of(options), registry, environ)
     except UnknownTarget as error:
-        raise UnknownTarget("\n".join([*_describe_unknown_simulated(options.models), str(error)])) from None
+        names = (name.partition(VARIANT_MARK)[0] for name in options.arms or options.models)
+        raise UnknownTarget("\n".join([*_describe_unknown_simulated(names), str(error)])) from None
     _refuse_lost_variants(selected.targets, earlier, options)
     if selected.targets:
         refuse_unknown_simulated(selected)

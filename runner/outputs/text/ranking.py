@@ -98,9 +98,10 @@ def repeats_for(rounds: int, header: Header) -> int:
 
 
 def has_repeats(header: Header) -> bool:
-    """Return whether --repeat sets a run's number of rounds: it has no other stopping rule and is not a replay."""
+    """Return whether --repeat sets a run's number of rounds, which other limits at most cap; a replay has its own."""
     load = LoadProfile.from_plain(header.load)
-    return not (load.duration_s or load.max_requests or header.until_ci or header.replay_of)
+    ends_otherwise = load.duration_s or (header.repeat is None and (load.max_requests or header.until_ci))
+    return not (ends_otherwise or header.replay_of)
 
 
 # The sentence
@@ -176,16 +177,17 @@ def _describe_scope(tested: DiffFinding, difference: Difference, run: Run) -> st
 
 def _option_of_rounds(run: Run, needed: int) -> str:
     """Return what makes a run longer: --repeat, or the limit that ended it."""
-    header, load = run.header, LoadProfile.from_plain(run.header.load)
+    header, reason = run.header, run.stop_reason or ""
+    load = LoadProfile.from_plain(header.load)
     repeat = f"--repeat {repeats_for(needed, header)}"
-    if header.replay_of:
-        return "in a new recorded run"
-    if header.path is None:
-        return f"in a suite: `compare run SUITE {repeat}`"
-    if load.max_requests:
-        return "more --requests"
-    if load.duration_s:
-        return "a longer --duration"
-    if header.until_ci:
-        return "a smaller --until-ci"
-    return "a larger --budget" if header.budgets and run.stop_reason else repeat
+    is_only_capped = header.repeat is not None and not reason
+    options = (
+        (header.replay_of, "in a new recorded run"),
+        (header.path is None, f"in a suite: `compare run SUITE {repeat}`"),
+        (reason.startswith("the budget "), "a larger --budget"),
+        (is_only_capped and not load.duration_s, repeat),
+        (load.max_requests, "more --requests"),
+        (load.duration_s, "a longer --duration"),
+        (header.until_ci, "a smaller --until-ci"),
+    )
+    return next((option for applies, option in options if applies), repeat)

@@ -38,13 +38,6 @@ from tests.support.wait_until import wait_until
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Start one simulator for this module."""
-    with launch_sync() as url:
-        yield url
-
-
 @pytest.fixture
 def connection(base_url: str) -> Iterator[socket.socket]:
     """Open a connection to it."""

@@ -12,8 +12,9 @@ import pytest
 
 import runner
 from runner.analysis.match_votes import judge_outcomes
+from runner.commands.judge import write_judged
 from runner.commands.load_stored_run import load_run
-from runner.errors import CompareError
+from runner.errors import CompareError, WriteFailed
 from tests.support.command import compare, finish, read_lines, start, write_config, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
@@ -105,6 +106,15 @@ def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> Non
     page = (run.out / "report.html").read_text(encoding="utf-8")
     assert "Judged in pairs" in page
     assert "acme/judge-first" in page
+
+
+def test_an_output_that_cannot_be_written_does_not_affect_the_others(run: ResumableRun) -> None:
+    """Its folder may be removed while the judge answers."""
+    judge(run)
+    lost, kept = run.place / "removed" / "judged.json", run.place / "judged.md"
+    with pytest.raises(WriteFailed, match=r"removed.judged\.json"):
+        write_judged(load_run(run.out), [lost, kept])
+    assert "Judged by acme/judge" in kept.read_text(encoding="utf-8")
 
 
 def test_a_sample_of_pairs_is_named_and_can_grow(run: ResumableRun) -> None:

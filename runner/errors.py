@@ -11,11 +11,16 @@
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
-Functions that build parts of messages follow: a number with its noun, a list of names, the closest known word.
+Functions that build parts of messages follow: a number with its noun, a list of names, the closest known word; and the
+type of the function that spells an option.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+Spelling = Callable[..., str]
+"""Function of a field of a run's options, or of the options of one command, and optionally a value; returns the option
+as the user writes it, on the command line or in Python."""
 
 
 class CompareError(Exception):

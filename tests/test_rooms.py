@@ -111,6 +111,7 @@ FILES = (
     "cli.standard_streams",
     "commands",
     "document",
+    "outputs.csv",
     "outputs.github",
     "providers.environment",
     "simulator.child_process",
@@ -118,11 +119,12 @@ FILES = (
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""
 
-PATHS = (*FILES, "api", "outputs.csv", "outputs.text.translation", "providers", "suite")
+PATHS = (*FILES, "api", "outputs.text.translation", "providers", "suite")
 """Where it is looked up whether a file exists and what a folder holds."""
 
 FILE_METHODS = frozenset(
     {"mkdir", "read_bytes", "read_text", "rmdir", "symlink_to", "touch", "unlink", "write_bytes", "write_text"}
+    | {"hardlink_to", "read_csv", "read_parquet", "to_parquet"}
 )
 FILE_LIBRARIES = frozenset({"fcntl", "fileinput", "mmap", "shutil", "tempfile", "zipfile"})
 FILE_FUNCTIONS_OF_OS = frozenset(
@@ -455,7 +457,29 @@ def touches_file(call: ast.Call, owner: str, function: str) -> bool:
     if function == "open":  # Connections and bodies are opened, too, but without a mode and an encoding.
         named = {keyword.arg for keyword in call.keywords}
         return owner in {"", "io", "os"} or bool(constants_of(call)) or bool(named & {"encoding", "mode"})
+    if function in {"rename", "replace"} and is_method(call):  # A text's `replace` takes two, a date's only named ones.
+        return owner == "os" or (len(call.args) == 1 and not call.keywords)
     return (owner == "os" and function in FILE_FUNCTIONS_OF_OS) or (owner != "" and function in FILE_METHODS)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_file"),
+    [
+        ("pd.read_csv(file, dtype=object)", True),
+        ("temporary.replace(path)", True),
+        ("path.rename(other)", True),
+        ("os.replace(old, new)", True),
+        ("text.replace('a', 'b')", False),
+        ("moment.replace(tzinfo=None)", False),
+        ("replace(record, reply=None)", False),
+        ("frame.rename(columns=names)", False),
+    ],
+)
+def test_calls_that_touch_files_are_recognised(code: str, *, is_file: bool) -> None:
+    """Methods of the same name that take no path are not."""
+    (call,) = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call))
+    owner, _, function = ast.unparse(call.func).rpartition(".")
+    assert touches_file(call, owner, function) is is_file
 
 
 def test_paths_are_looked_up_where_the_table_says() -> None:

@@ -23,6 +23,7 @@ from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.attachment_parts import Attachment
 from runner.core.events import TIMED, CallPiece, Channel, Event, Text
+from runner.core.failure_kinds import NO_MESSAGE
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.errors import CompareError, JournalError
@@ -228,7 +229,7 @@ class _StreamObserver(Observer):
 
     def finished(self, record: Record) -> None:
         if record.outcome not in TIMED:
-            self._put(perf_counter_ns(), "failure", f"{record.outcome.value}: {record.error or 'no reason given'}")
+            self._put(perf_counter_ns(), "failure", f"{record.outcome.value}: {record.error or NO_MESSAGE}")
 
     def _put(self, at_ns: int, channel: Literal["reasoning", "answer", "tool", "failure"], text: str) -> None:
         self.pieces.put(StreamPiece((at_ns - self._started_ns) / 1e9, channel, text))

@@ -177,10 +177,10 @@ class StreamingReplies(View):
     def draw(self) -> None:
         """Show the columns."""
         now_ns = perf_counter_ns()
-        states = {name: growing.describe(now_ns) for name, growing in self._replies.items()}
+        states = {name: reply.describe(now_ns) for name, reply in self._replies.items()}
         articles = (
-            write_partial(name, states[name], growing.reasoning, growing.reply, growing.calls)
-            for name, growing in self._replies.items()
+            write_partial(name, states[name], reply.reasoning, reply.reply, reply.calls)
+            for name, reply in self._replies.items()
         )
         self._display.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
 

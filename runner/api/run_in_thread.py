@@ -110,7 +110,7 @@ def _start_run(prepared: PreparedRun, view: View, work: Work) -> Iterator["_RunI
 
 
 class _RunInThread:
-    """A run in its own thread and the view that shows it, which is redrawn at most once in `DRAW_S`."""
+    """A run in its own thread and the view that shows it, which is redrawn when `RedrawTimer` says so."""
 
     def __init__(
         self, prepared: PreparedRun, task: "ThreadedTask[FinishedRun]", observer: QueuedObserver, view: View

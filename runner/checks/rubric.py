@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from runner.checks.answer_text import answer_of, listed, quote
 from runner.checks.check_finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
+from runner.core.failure_kinds import NO_MESSAGE
 from runner.core.judge_prompt import read_verdict, write_reply
 from runner.core.record import Record
 from runner.core.record_fields import JudgeAnswer
@@ -51,7 +52,7 @@ def find_verdict(answer: JudgeAnswer | None) -> CheckFinding:
     if answer is None:
         return undecided("the judge was not asked")
     if answer.text is None:
-        return undecided(f"{answer.judge}, the judge, did not answer: {answer.error or 'no reason given'}")
+        return undecided(f"{answer.judge}, the judge, did not answer: {answer.error or NO_MESSAGE}")
     found = read_verdict(answer.text)
     if found is None:
         return undecided(f"{answer.judge}, the judge, gave no clear verdict: {quote(answer.text)}")

@@ -114,7 +114,7 @@ def capacity(
     the other. The same command continues an interrupted search. Exit codes: 0 the search is complete, 2 it could not
     start, 130 interrupted.
     """
-    from runner.commands.capacity import prepare_search, search_capacities
+    from runner.commands.capacity import RESULT, prepare_search, search_capacities
     from runner.commands.event_loop import run_async
     from runner.commands.exit_codes import INTERRUPTED
     from runner.commands.run.perform import perform
@@ -140,7 +140,7 @@ def capacity(
     open_console(color).print(SplitTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
-    echo_written([prepared.folder / "capacity.json"])
+    echo_written([prepared.folder / RESULT])
     if step is not None and step.interrupted:
         sys.exit(INTERRUPTED)
 

@@ -11,13 +11,13 @@ from runner.analysis.loaded_run import Run
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder
+from runner.commands.run.options import NamedFolder, RunOptions, is_folder
 from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, Spelling
 from runner.outputs.capacity import write_json
 from runner.providers.registry import Registry
 from runner.storage.atomic_write import write_atomically

@@ -15,11 +15,11 @@ from runner.analysis.history_diff import diff_with_history
 from runner.analysis.loaded_run import Run
 from runner.analysis.stored_summary import summarize_run
 from runner.commands.load_stored_run import load_run
-from runner.commands.run.options import RunOptions, Spelling
+from runner.commands.run.options import RunOptions
 from runner.commands.runs import list_stored_runs
 from runner.core.slo import Slo
 from runner.core.suite import Case
-from runner.errors import CompareError, list_first
+from runner.errors import CompareError, Spelling, list_first
 from runner.outputs import DIFFERENCE_WRITERS
 from runner.storage.atomic_write import write_atomically, write_by_suffix
 from runner.storage.run_folder import DIFFERENCE_FILES, RESULTS

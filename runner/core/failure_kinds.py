@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from runner.core.events import Failed, Outcome
 
+NO_MESSAGE = "without a message"
+"""Shown in place of a failure's message if there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FailureKind:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from runner.core.suite import Parameters, Suite, Variant
-from runner.core.target_name import VARIANT_MARK, TargetName
-from runner.errors import CompareError, MissingKey, UnknownTarget, closest_word, did_you_mean, suggest
+from runner.core.target_name import SIMULATOR, VARIANT_MARK, TargetName
+from runner.errors import CompareError, MissingKey, Spelling, UnknownTarget, closest_word, did_you_mean, suggest
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.environment import is_ci
@@ -21,8 +21,9 @@ from runner.providers.request_body import request_body, retirement, route_proble
 
 @dataclass(frozen=True, slots=True)
 class TargetSelection:
-    """The user's options on targets: -m, -p and --skip-missing."""
+    """The user's options on targets: patterns of models and providers, and whether those without a key are left out."""
 
+    spell: Spelling
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     skip_missing: bool = False
@@ -48,9 +49,10 @@ def choose_targets(
         UnknownTarget: a name or pattern matches nothing.
 
     """
-    for option, patterns in (("-m", selection.models), ("-p", selection.providers)):
+    spell = selection.spell
+    for option, patterns in (("models", selection.models), ("providers", selection.providers)):
         if not all(pattern.strip() for pattern in patterns):
-            raise UnknownTarget(f"{option} is empty. `compare providers` lists the providers and their models.")
+            raise UnknownTarget(f"{spell(option)} is empty. `compare providers` lists the providers and their models.")
     listed, notes = list(_listed_targets(suite, registry)), list[str]()
     names_none = not (selection.models or selection.providers)
     if not suite.targets:
@@ -59,9 +61,10 @@ def choose_targets(
         notes += _note_on_shared_key(configured.endpoints) if names_none else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    wanted = listed if names_none else _PatternMatcher(listed, suite, registry).find(selection)
+    wanted = listed if names_none else _PatternMatcher(listed, suite, registry, spell).find(selection)
     if notes and not wanted:
-        raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
+        hint = f"The built-in simulator needs no key: {spell('providers', SIMULATOR)} asks it."
+        raise CompareError("\n".join([*notes, hint]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
     targets = tuple(
         replace(target, simulated=endpoints[target.provider].row.simulated)
@@ -77,7 +80,7 @@ def choose_targets(
         *general,
         *missing,
         *_notes_on(targets, endpoints, suite),
-        *_notes_on_unknown_variants(targets, listed, suite),
+        *_notes_on_unknown_variants(targets, listed, suite, spell),
     ]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
@@ -138,11 +141,12 @@ def unlisted_targets(name: TargetName, suite: Suite) -> list[Target]:
 
 @dataclass(frozen=True, slots=True)
 class _PatternMatcher:
-    """Finds the targets that -m and -p name: among the listed ones, else among the default models of providers."""
+    """Finds the targets that patterns name: among the listed ones, else among the default models of providers."""
 
     listed: Sequence[Target]
     suite: Suite
     registry: Registry
+    spell: Spelling
 
     def find(self, selection: TargetSelection) -> list[Target]:
         """Return the targets named as provider/model, then those that match the other patterns.
@@ -173,20 +177,22 @@ class _PatternMatcher:
         return bool(slash) and is_known and "*" not in model
 
     def _of_provider(self, pattern: str) -> list[Target]:
-        """Return the targets that a -p matches: listed ones, else the default models of a provider of this name."""
+        """Return the targets of matching providers: listed ones, else the default models of a provider of this name."""
         is_broken = pattern in self.registry.plugin_errors
         id_ = resolve_provider(pattern, self.registry) if is_broken else self.registry.resolve(pattern)
         matches = [each for each in self.listed if each.provider == id_ or fnmatchcase(each.provider, pattern)]
         matches = matches or (_default_targets(id_, self.suite, self.registry) if id_ else [])
         if not matches and id_:
-            raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
+            raise UnknownTarget(f"{id_} has no default model. Name one as {id_}/MODEL.")
         if not matches:
             hint = _hint_of_names(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
-            raise UnknownTarget(f"-p {pattern} fits no provider. {hint} `compare providers` lists all.")
+            raise UnknownTarget(
+                f"{self.spell('providers', pattern)} fits no provider. {hint} `compare providers` lists all."
+            )
         return matches
 
     def _matching(self, pattern: str, among: Sequence[Target] | None = None) -> list[Target]:
-        """Return the targets that a -m matches, among those of the -p patterns, if any, else among the listed ones.
+        """Return the targets whose models match a pattern, among those of the named providers, else the listed ones.
 
         A pattern such as `sim/*` that no listed target matches selects from the default models of its provider.
         """
@@ -206,7 +212,7 @@ class _PatternMatcher:
             other = f"Write the whole name of any other: {prefix}/MODEL."
         if slash and provider is None:
             other = f"No provider is called {prefix!r}; `compare providers` lists all."
-        raise UnknownTarget(f"-m {pattern} fits no configured model. {hint} {other}")
+        raise UnknownTarget(f"{self.spell('models', pattern)} fits no configured model. {hint} {other}")
 
     def _matches(self, target: Target, pattern: str) -> bool:
         provider, _, model = pattern.partition("/")
@@ -215,14 +221,14 @@ class _PatternMatcher:
         return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names(target)))
 
     def _near_target(self, pattern: str) -> str | None:
-        """Return the target or provider that a mistyped -m probably means; None if none is similar."""
+        """Return the target or provider that a mistyped pattern probably means; None if none is similar."""
         provider, slash, model = pattern.partition("/")
         if slash:
             near = closest_word(provider, self.registry.names)
             return f"{near}/{model}" if near and near != provider else None
         targets = [target for name in self.registry.rows for target in default_targets(name, self.registry)]
         meant = {target.model: str(target) for target in targets}
-        meant |= {name: f"-p {name}" for name in self.registry.names}
+        meant |= {name: self.spell("providers", name) for name in self.registry.names}
         found = closest_word(pattern, tuple(meant))
         return meant[found] if found else None
 
@@ -287,19 +293,22 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint], suit
     return list(dict.fromkeys(notes))
 
 
-def _notes_on_unknown_variants(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
+def _notes_on_unknown_variants(
+    targets: Sequence[Target], listed: Sequence[Target], suite: Suite, spell: Spelling
+) -> Iterator[str]:
     """Yield a note on each unlisted model name that ends in `#` and the name of no known variant."""
     known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
     names = {TargetName(target.provider, target.model) for target in listed}
     for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):
         _, mark, end = name.model.rpartition(VARIANT_MARK)
         if mark and name not in names:
-            others = f"There are {', '.join(known)}" if known else "`variants` in the suite, or --vary, makes variants"
+            making = f"`variants` in the suite, or {spell('vary')}, makes variants"
+            others = f"There are {', '.join(known)}" if known else making
             hint = did_you_mean(f"{VARIANT_MARK}{end}", [f"{VARIANT_MARK}{each}" for each in known], others)
             yield f"{name}: no variant is called {end}, so all of it is taken for the model's name. {hint}"
 
 
-def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
+def describe_no_key(registry: Registry, environ: Mapping[str, str], spell: Spelling) -> str:
     """Return why no provider can be used if none is configured, with the variables that are set but empty."""
     rows = [row for row in registry.rows.values() if not (row.keyless or row.only_named)]
     variables = [name for row in rows for name in row.api_key_env]
@@ -317,11 +326,11 @@ def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
     )
     return (
         f"{cause}. Nothing was sent. {hint}; `compare providers` lists the variables. The simulator answers here "
-        "only where it is named: -p sim"
+        f"only where it is named: {spell('providers', SIMULATOR)}"
     )
 
 
-def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
+def choose_cases(suite: Suite, patterns: Sequence[str], spell: Spelling) -> Suite:
     """Return a suite with the cases whose id matches one of the globs; without globs, all of them.
 
     Raises:
@@ -334,7 +343,7 @@ def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
     for pattern in patterns:
         if not any(_matches_case(id_, pattern) for id_ in ids):
             hint = did_you_mean(pattern, ids, f"The suite has: {', '.join(ids[:20])}.")
-            raise CompareError(f"-k {pattern} fits no case. {hint}")
+            raise CompareError(f"{spell('cases', pattern)} fits no case. {hint}")
     kept = tuple(case for case in suite.cases if any(_matches_case(case.id, pattern) for pattern in patterns))
     return replace(suite, cases=kept)
 

@@ -146,9 +146,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
 def _parse_allowed(text: str) -> tuple[str, int | None]:
     found = ALLOWED_HOST.fullmatch(text.strip())
     if found is None:
-        raise CompareError(
-            f"{text!r} is not a host. Write --allow-host llm.example.com, or a port behind it: host:8443."
-        )
+        raise CompareError(f"{text!r} is not a host. Write the host alone, such as llm.example.com or host:8443.")
     return found["host"].strip("[]").lower(), int(found["port"]) if found["port"] else None
 
 

@@ -81,7 +81,7 @@ def find_configured(registry: Registry, environ: Mapping[str, str]) -> Configure
         if row.models:
             endpoints.append(endpoint)
         else:
-            left_out[provider] = f"{provider} has no default model. Name one: -m {provider}/MODEL."
+            left_out[provider] = f"{provider} has no default model. Name one as {provider}/MODEL."
     return Configured(tuple(endpoints), left_out)
 
 

@@ -18,8 +18,8 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class Responder(Protocol):
-    """The source of responses; connections also count their requests in flight in it."""
+class Handler(Protocol):
+    """Answers requests; connections also count their requests in flight in it."""
 
     in_flight: int
 
@@ -30,8 +30,8 @@ class Responder(Protocol):
 class Connection(asyncio.Protocol):
     """A protocol that serves one request after the other; pipelined requests wait."""
 
-    def __init__(self, service: Responder, timer: Timer) -> None:
-        self._service = service
+    def __init__(self, handler: Handler, timer: Timer) -> None:
+        self._handler = handler
         self._timer = timer
         self._reader = RequestReader()
         self._sending: TimedResponse | None = None
@@ -78,19 +78,19 @@ class Connection(asyncio.Protocol):
             return
         if request is not None:
             self._begin()
-            response = _adapt(self._service.respond(request, received_ns), request)
+            response = _adapt(self._handler.respond(request, received_ns), request)
             self._send(response, received_ns, bodiless=request.method == "HEAD")
         elif self._reader.take_expectation():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _begin(self) -> None:
-        self._service.in_flight += 1
+        self._handler.in_flight += 1
         gc.disable()
 
     def _finish(self) -> None:
         self._sending = None
-        self._service.in_flight -= 1
-        if self._service.in_flight == 0:
+        self._handler.in_flight -= 1
+        if self._handler.in_flight == 0:
             gc.enable()
 
     def _send(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:

@@ -47,8 +47,8 @@ RECORDED_TIMESTAMP = re.compile(rb'(?<="sent_ns":) *[0-9]{1,19}')
 """Pattern of the simulator's own timestamp in a recording; a replay replaces it by the current time."""
 
 
-class ReplayService:
-    """A service that answers requests from the recordings of one run."""
+class ReplayHandler:
+    """A handler that answers requests from the recordings of one run."""
 
     def __init__(self, recordings: Recordings, *, fast: bool) -> None:
         self.in_flight = 0
@@ -222,7 +222,7 @@ def serve(
 
     """
     recordings = read_recordings(folder)
-    service = ReplayService(recordings, fast=fast)
+    handler = ReplayHandler(recordings, fast=fast)
 
     def announce_usage(base_url: str) -> None:
         pace = "as fast as possible" if fast else "at the recorded pace"
@@ -230,9 +230,9 @@ def serve(
         if recordings.is_torn:
             announce("The last one was cut off when it was recorded, and is left out.")
         announce("Parameters do not count; a question is known by its model and its messages. Each provider alone:")
-        for provider in service.providers:
-            announce(f"  {provider_url(base_url, provider)}  {', '.join(service.models_of(provider))}")
+        for provider in handler.providers:
+            announce(f"  {provider_url(base_url, provider)}  {', '.join(handler.models_of(provider))}")
         announce(f"Without a server: compare run SUITE --replay {folder}")
 
     on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(service, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    answer_with(handler, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)

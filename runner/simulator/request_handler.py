@@ -26,7 +26,7 @@ CONTENTS_REMEMBERED = 10_000
 
 
 class RequestHandler:
-    """The simulator's service and its state: requests in flight, number of requests with each content, log."""
+    """Answers requests; its state is the requests in flight, the number of requests with each content, and the log."""
 
     def __init__(self, fault: InjectedFault | None = None) -> None:
         self.in_flight = 0

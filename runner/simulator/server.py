@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
 from runner.simulator import LOOPBACK
-from runner.simulator.connection import Connection, Responder
+from runner.simulator.connection import Connection, Handler
 from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.request_handler import RequestHandler
@@ -55,9 +55,9 @@ def serve(
 
 
 def answer_with(
-    service: Responder, host: str, port: int, *, on_ready: Callable[[str], object], until_stdin_closes: bool = False
+    handler: Handler, host: str, port: int, *, on_ready: Callable[[str], object], until_stdin_closes: bool = False
 ) -> None:
-    """Serve the responses of a service until a signal, or until standard input is closed.
+    """Serve the responses of a handler until a signal, or until standard input is closed.
 
     Raises:
         CompareError: the address cannot be used.
@@ -68,7 +68,7 @@ def answer_with(
     loop = _make_loop()
     try:
         timer = make_timer(loop)
-        server = _listen(loop, lambda: Connection(service, timer), host, port)
+        server = _listen(loop, lambda: Connection(handler, timer), host, port)
         _raise_file_limit()
         _stop_on_signals(loop, interruptible=not until_stdin_closes)
         if until_stdin_closes:

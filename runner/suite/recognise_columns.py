@@ -6,7 +6,6 @@ reference answer is, are recognised by their usual names.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from runner.document import Json
 from runner.errors import closest_word, did_you_mean, list_first, suggest
@@ -333,6 +332,6 @@ def _refuse_altered(left_out: Sequence[str], names: ColumnNames, row: Mapping[st
         if names.prompt is None and column.lower() in ALTERING:
             what = f"`{column}` belongs to what is asked, and has no counterpart"
             raise NotImportable(what, "Write it into the prompt; or name the column of the prompt, and it is left out")
-        near = get_close_matches(column.lower(), ("system", "prompt", "checks", "matrix", "vars"), 1, 0.8)
-        if near and near[0] not in row and column.lower() != near[0]:
-            raise NotImportable(f"unknown column `{column}`", suggest(near[0]))
+        near = closest_word(column.lower(), ("system", "prompt", "checks", "matrix", "vars"), cutoff=0.8)
+        if near and near not in row and column.lower() != near:
+            raise NotImportable(f"unknown column `{column}`", suggest(near))

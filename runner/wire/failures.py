@@ -12,7 +12,7 @@ import aiohttp
 import httpx2
 
 from runner.core.events import Failed
-from runner.core.failure_kinds import failure
+from runner.core.failure_kinds import NO_MESSAGE, failure
 from runner.core.suite import describe_size
 from runner.wire.decompression import BadCompression
 from runner.wire.error_body import ErrorBody, as_status, one_line, parse_error, parse_error_body
@@ -97,11 +97,8 @@ def _first(kinds: Iterable[str | None]) -> str | None:
 
 def _describe_status(status: int) -> str:
     known = status in HTTPStatus.__members__.values()
-    return (
-        f"HTTP {status} {HTTPStatus(status).phrase}, without a message"
-        if known
-        else f"HTTP {status}, without a message"
-    )
+    phrase = f" {HTTPStatus(status).phrase}" if known else ""
+    return f"HTTP {status}{phrase}, {NO_MESSAGE}"
 
 
 def _describe_redirect(location: str | None) -> str:

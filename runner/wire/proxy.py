@@ -163,7 +163,7 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
     As with curl, `socks5://` resolves the host's name on this machine, `socks5h://` has the proxy resolve it.
 
     Raises:
-        UnusableProxy: the extra is not installed.
+        UnusableProxy: the extra is not installed, or user or password is not ASCII of up to 255 characters.
         ProxyRefusal: the proxy cannot be reached or refuses; the message gives its reason.
         ProxyLoginRefusal: it refuses user and password.
         socket.gaierror: this machine cannot resolve the host's name.

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
-from runner.core.failure_kinds import failure
+from runner.core.failure_kinds import NO_MESSAGE, failure
 from runner.core.surrogates import repair_surrogates, rest_of
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
@@ -239,7 +239,7 @@ class ResponsesDecoder:
         """Return the event of a response's end, given by its status, else by the name of its last event."""
         status = str(response.get("status")) if str(response.get("status")) in ENDINGS else name
         if status == "failed":
-            return [self._failed("the response failed without a message", "failed", at_ns)]
+            return [self._failed(f"the response failed {NO_MESSAGE}", "failed", at_ns)]
         if status in ("cancelled", "canceled"):
             return [self._failed("the provider cancelled the response", "cancelled", at_ns)]
         if status not in ENDINGS:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import runner
+from runner.errors import CompareError
 from tests.support.command import compare, write_yaml
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
@@ -106,6 +108,13 @@ def test_a_run_replaces_no_file_of_its_suite_with_its_tables(place: Path, key: s
     new = compare(place, *RUN[:1], "out/suite.yaml", *RUN[2:])
     assert (new.returncode, name in new.stderr) == (2, True), new.stderr
     assert (out / name).read_bytes() == before
+
+
+def test_a_run_replaces_no_file_that_prompts_from_python_name(place: Path) -> None:
+    """They are read as the cases of a suite file are."""
+    with pytest.raises(CompareError, match=READ):
+        runner.run(prompts=[{"prompt_file": "prompt.md"}], targets="sim/quick", output="prompt.md", progress=False)
+    assert (place / "prompt.md").read_text() == "Hello again"
 
 
 def test_a_report_replaces_no_page_that_is_not_its_own_unless_it_is_named(place: Path) -> None:

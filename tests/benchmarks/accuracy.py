@@ -132,8 +132,8 @@ def tabulate_rows(rows: Sequence[ClientFigures]) -> str:
         "n",
         *reported,
         *error,
-        "gaps",
-        "gap error p99",
+        "ICL n",
+        "ICL error p99",
         "sent p99",
         "text p99",
         "CPU us/token",
@@ -196,7 +196,7 @@ def judge(load: CalibrationLoad, found: Mapping[str, ClientFigures]) -> list[Per
         return [
             PerformanceTarget(1, "TTFT error p50", p50, 0.5, " ms"),
             PerformanceTarget(1, "TTFT error p99", p99, 5, " ms"),
-            PerformanceTarget(1, "gap error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
+            PerformanceTarget(1, "ICL error p99", gap.p99_s * 1000 if gap else None, 5, " ms"),
             PerformanceTarget(3, "CPU per token, compare / bare", _cpu_ratio(found, "compare", "bare"), 2),
             PerformanceTarget(3, "CPU per token, compare / sdk", _cpu_ratio(found, "compare", "sdk"), 0.2),
         ]

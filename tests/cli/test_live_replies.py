@@ -82,8 +82,8 @@ def test_calls_grow_below_the_text_a_line_each() -> None:
         CallPiece(perf_counter_ns(), "2", "get_time", "{}"),
     ):
         columns.received(request(BASE), piece)
-    growing = columns._replies[BASE]
-    assert (growing.reply, growing.calls) == ("", 'get_weather{"city":\nget_time{}')
+    partial = columns._replies[BASE]
+    assert (partial.reply, partial.calls) == ("", 'get_weather{"city":\nget_time{}')
     assert re.search(r"first text ~\d+(\.\d)? ms", shown(console, columns))
     calls = (ToolCall("get_weather", '{"city":"Rome"}'), ToolCall("get_time", "{}"))
     record = replace(answered(BASE), reply=None, calls=calls)
@@ -103,10 +103,10 @@ def test_columns_show_the_newest_text() -> None:
     columns = LiveReplies(console, [BASE, NEW])
     text = "\n".join(f"line {at}" for at in range(40))
     columns.received(request(BASE), Text(0, Channel.ANSWER, text))
-    growing = shown(console, columns)
-    assert "line 39" in growing
-    assert "line 2 " not in growing
-    assert len(growing.splitlines()) <= 12
+    drawn = shown(console, columns)
+    assert "line 39" in drawn
+    assert "line 2 " not in drawn
+    assert len(drawn.splitlines()) <= 12
     assert "line 2 " in shown(console, columns, whole=True)
 
 

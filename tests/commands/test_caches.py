@@ -9,7 +9,7 @@ import pytest
 
 import runner
 from runner.errors import CompareError
-from tests.support.command import compare, read_lines, read_rows, write_yaml
+from tests.support.command import compare, read_lines, read_rows, succeed, write_yaml
 
 CACHING, UNTOLD = "sim/caching", "sim/caching-untold"
 EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
@@ -20,13 +20,6 @@ PLAIN = {"id": "plain", "prompt": "What is 17 + 25?"}
 def write_suite(folder: Path, *cases: object, **defaults: Any) -> None:
     """Write a suite with short replies."""
     write_yaml(folder / "s.yaml", {"defaults": {"max_tokens": 3} | defaults, "cases": list(cases)})
-
-
-def succeed(folder: Path, *arguments: str) -> str:
-    """Run a command that is to succeed; return what it prints."""
-    done = compare(folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def records(folder: Path, *, warmup: bool = False) -> list[Mapping[str, Any]]:

@@ -121,13 +121,14 @@ def test_targets_that_one_option_selects_are_searched_one_by_one(
 
 
 def test_a_target_that_never_meets_the_slo_has_no_capacity(run_cli: RunCli, tmp_path: Path) -> None:
-    """The search, also by rate, ends at the first load, and its message says so."""
+    """The search, also by rate, ends at the first load, and says so. Plain progress has a line for each request."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     missed = run_cli(
         "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--load", "rate", "--from", "20",
-        "--requests", "40", "--loads", "1",
+        "--requests", "40", "--loads", "1", "--progress", "plain",
     )  # fmt: skip
     assert missed.returncode == 0, missed.stderr
+    assert missed.stderr.count("first text") >= 40
     assert "keeps at least 95 % of requests within ttft=0.01ms" in missed.stdout
 
 

@@ -13,8 +13,9 @@ import pytest
 
 import runner
 from runner.analysis.match_votes import judge_outcomes
+from runner.commands.judge import write_judged
 from runner.commands.load_stored_run import load_run
-from runner.errors import CompareError
+from runner.errors import CompareError, WriteFailed
 from tests.support.command import compare, finish, read_lines, start, write_config, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
@@ -57,11 +58,6 @@ def judged_json(run: ResumableRun) -> list[dict[str, Any]]:
     return found
 
 
-def asked_judges(run: ResumableRun) -> list[str]:
-    """Return the requests that judges received."""
-    return [question for model, question in run.asked() if model.startswith("judge")]
-
-
 def test_each_pair_is_judged_in_both_orders_and_once(run: ResumableRun) -> None:
     """Equal replies tie without a request; the same command again and a report send nothing."""
     done = judge(run)
@@ -72,11 +68,11 @@ def test_each_pair_is_judged_in_both_orders_and_once(run: ResumableRun) -> None:
         ("acme/quick", 2, 4, 6),
         ("acme/steady", 0, 4, 6),
     ]
-    asked = asked_judges(run)
+    asked = run.asked_judges()
     assert len(asked) == len(set(asked)) == 2
     assert judge(run).returncode == 0
     assert compare(run.place, "report", "out").returncode == 0
-    assert len(asked_judges(run)) == 2
+    assert len(run.asked_judges()) == 2
     assert "acme/steady" in done.stdout
     assert "without a clear verdict" not in done.stdout
 
@@ -90,7 +86,7 @@ def test_the_judge_is_shown_the_conversation_and_no_names(run: ResumableRun) -> 
     assert found["criteria"] == "Prefer what names “steady”."
     assert found["targets"][0]["target"] == "acme/steady"
     prompts = [line["prompt"] for line in read_lines(run.out, "judge_record")]
-    assert len(prompts) == len(asked_judges(run)) == 2
+    assert len(prompts) == len(run.asked_judges()) == 2
     for prompt in prompts:
         assert "Prefer what names “steady”." in prompt
         assert "Who are you?" in prompt
@@ -113,6 +109,15 @@ def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> Non
     assert "acme/judge-first" in page
 
 
+def test_an_output_that_cannot_be_written_does_not_affect_the_others(run: ResumableRun) -> None:
+    """Its folder may be removed while the judge answers."""
+    judge(run)
+    lost, kept = run.place / "removed" / "judged.json", run.place / "judged.md"
+    with pytest.raises(WriteFailed, match=r"removed.judged\.json"):
+        write_judged(load_run(run.out), [lost, kept])
+    assert "Judged by acme/judge" in kept.read_text(encoding="utf-8")
+
+
 def test_a_sample_of_pairs_is_named_and_can_grow(run: ResumableRun) -> None:
     """The pairs of a smaller sample are not judged again."""
     criteria = run.place / "criteria.txt"
@@ -122,7 +127,7 @@ def test_a_sample_of_pairs_is_named_and_can_grow(run: ResumableRun) -> None:
     judge(run, "--pairs", "6", "--criteria", str(criteria))
     after = judged_json(run)[0]
     assert (before["pairs"], before["of_pairs"], after["pairs"]) == (2, 6, 6)
-    assert len(asked_judges(run)) == len(set(asked_judges(run))) == 2
+    assert len(run.asked_judges()) == len(set(run.asked_judges())) == 2
 
 
 def test_a_plan_of_judging_sends_nothing(run: ResumableRun) -> None:
@@ -131,7 +136,7 @@ def test_a_plan_of_judging_sends_nothing(run: ResumableRun) -> None:
     assert done.returncode == 0, done.stderr
     assert "6 of 6 pairs of replies, each in both orders: 2 requests left to send." in done.stdout
     assert "No max_tokens is sent to acme/judge" in done.stdout
-    assert asked_judges(run) == []
+    assert run.asked_judges() == []
     assert read_lines(run.out, "judge") == []
 
 
@@ -159,10 +164,10 @@ def test_a_budget_stops_judging_and_a_larger_one_resumes_it(run: ResumableRun) -
     write_yaml(run.place / "compare.yaml", {"providers": {"acme": row}, "prices": rates})
     done = judge(run, "--budget", "1USD", "--max-tokens", "90", "--concurrency", "1")
     assert done.returncode == 3, done.stderr
-    assert len(asked_judges(run)) == 1
+    assert len(run.asked_judges()) == 1
     assert "of the judge's requests are open. Go on with the same command" in done.stderr
     assert judge(run, "--budget", "5USD", "--max-tokens", "90").returncode == 0
-    assert len(asked_judges(run)) == 2
+    assert len(run.asked_judges()) == 2
     with chdir(run.place), pytest.raises(CompareError, match=r"^budget is in EUR"):
         runner.judge(run.out, by="acme/judge", budget="5EUR", temperature=0)
 
@@ -172,7 +177,7 @@ def test_many_requests_to_a_real_judge_are_confirmed(run: ResumableRun) -> None:
     done = judge(run, "--confirm-over", "1")
     assert done.returncode == 2
     assert "2 requests" in done.stderr
-    assert asked_judges(run) == []
+    assert run.asked_judges() == []
 
 
 def test_wrong_options_of_a_judge_are_refused(run: ResumableRun, tmp_path: Path) -> None:
@@ -196,7 +201,7 @@ def test_wrong_options_of_a_judge_are_refused(run: ResumableRun, tmp_path: Path)
         assert (unjudged.returncode, unjudged.stdout) == (2, "")
         assert "no judge has compared the replies of out yet. Add --by" in unjudged.stderr
     assert not (run.place / "judged.md").exists()
-    assert asked_judges(run) == []
+    assert run.asked_judges() == []
 
 
 def test_a_run_of_one_target_has_no_pairs(tmp_path: Path) -> None:
@@ -215,7 +220,7 @@ def test_a_changed_suite_is_noted_and_not_shown_to_the_judge(run: ResumableRun) 
     done = judge(run)
     assert done.returncode == 0, done.stderr
     assert "has changed since: the judge sees prompts and replies, no system message" in done.stderr
-    assert not any("Be rude." in question for question in asked_judges(run))
+    assert not any("Be rude." in question for question in run.asked_judges())
 
 
 def answering(judge_reply: Any) -> Any:
@@ -282,7 +287,7 @@ def test_python_judges_too(run: ResumableRun) -> None:
     assert {"win_rate", "low", "high", "n", "cases", "strength"} <= set(found.targets.columns)
     assert (found.flips["count"], found.flips["n"]) == (0, 2)
     assert runner.judge(run.out).judge == "acme/judge"
-    assert len(asked_judges(run)) == 2
+    assert len(run.asked_judges()) == 2
 
 
 @pytest.mark.parametrize(

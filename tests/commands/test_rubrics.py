@@ -44,11 +44,6 @@ def write_suite(run: ResumableRun, *cases: dict[str, Any], judge: object = JUDGE
     run.write_suite(list(cases), judge=judge, targets=["acme/quick"], defaults={"repeat": repeat})
 
 
-def asked_judges(run: ResumableRun) -> list[str]:
-    """Return the requests that judges received."""
-    return [question for model, question in run.asked() if model.startswith("judge")]
-
-
 def verdicts(run: ResumableRun) -> dict[str, tuple[str, str]]:
     """Return how many checks of each row passed and failed, by its prompt."""
     rows = read_rows(run.out)
@@ -61,7 +56,7 @@ def test_a_judge_is_asked_after_the_run_about_the_last_turn_of_each_conversation
     done = run.run()
     assert done.returncode == 1, done.stderr
     assert len(read_rows(run.out)) == 4
-    assert len(read_lines(run.out, "judge_record")) == len(asked_judges(run)) == 3
+    assert len(read_lines(run.out, "judge_record")) == len(run.asked_judges()) == 3
     assert verdicts(run)["Who are you?"] == ("0", "1")
     assert verdicts(run)["What did you answer?"] == ("1", "0")
     assert verdicts(run)["What is the capital of France?"] == ("0", "0")
@@ -90,7 +85,7 @@ def test_equal_replies_of_repeats_are_judged_once(run: ResumableRun) -> None:
     write_suite(run, TALK, repeat=3)
     assert run.run().returncode == 0
     judgements = read_lines(run.out, "judgement")
-    assert len(asked_judges(run)) == 1
+    assert len(run.asked_judges()) == 1
     assert len({line["key"] for line in judgements}) == len(judgements) == 3
     assert {line["by"] for line in judgements} == {read_lines(run.out, "judge_record")[0]["key"]}
 
@@ -269,13 +264,13 @@ def test_a_budget_stops_the_judge_too(run: ResumableRun) -> None:
     rubrics = {"rubric": [f"number {number}" for number in range(5)]}
     run.write_suite([{**PLAIN, "checks": rubrics}], judge=judge, targets=["acme/quick"], defaults={"max_tokens": 50})
     done = run.run("--budget", "1.5USD", "--concurrency", "1")
-    asked = len(asked_judges(run))
+    asked = len(run.asked_judges())
     assert 0 < asked < 5, done.stderr
     (end,) = read_lines(run.out, "judge_end")
     assert "the budget of 1.50 USD is reached" in end["reason"]
     assert "not decided" in done.stdout
     assert run.run("--budget", "9USD").returncode == 0
-    assert len(asked_judges(run)) == 5
+    assert len(run.asked_judges()) == 5
 
 
 def test_a_judge_in_another_currency_or_without_a_price_is_refused_before_anything_is_sent(run: ResumableRun) -> None:

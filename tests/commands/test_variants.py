@@ -10,7 +10,7 @@ import pytest
 
 import runner
 from runner.errors import CompareError
-from tests.support.command import compare, read_lines, read_rows, write_yaml
+from tests.support.command import compare, read_lines, read_rows, succeed, write_yaml
 
 EXACT = "exact?ttft_ms=10&gap_ms=1&tokens=4&thinking=8"
 SUITE = {
@@ -42,13 +42,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_yaml(folder / "s.yaml", SUITE)
     succeed(folder, "run", "s.yaml", "--repeat", "2", "--seed", "1", "--record", "-o", "out")
     return folder
-
-
-def succeed(folder: Path, *arguments: str) -> str:
-    """Run a command that is to succeed; return what it prints."""
-    done = compare(folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def name(variant: str) -> str:

@@ -20,12 +20,6 @@ RUN, OTHER = "20260105T090000-a-11", "20260106T090000-a-22"
 CASES = tuple("abcdefgh")
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-
 def make_run(run_id: str = RUN, cases: Sequence[str] = CASES) -> Path:
     """Write a run of two targets; the second failed in the last case."""
     records = [answered(BASE, case, reply=f"old {case}") for case in cases]

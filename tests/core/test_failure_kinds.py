@@ -94,7 +94,7 @@ def test_progress_line_of_a_failure_ends_with_its_hint() -> None:
     advice = "balance used up at zhipu (code 1113): top up; not retried"
     assert describe_record(SPENT) == f"zhipu/glm-5.3  hello  auth 429: 余额不足 · {advice}"
     silent = replace(SPENT, error=None, error_type=None, http_status=None, outcome=Outcome.SKIPPED)
-    assert describe_record(silent) == "zhipu/glm-5.3  hello  skipped: no reason given"
+    assert describe_record(silent) == "zhipu/glm-5.3  hello  skipped: without a message"
 
 
 def rendered(run: Run) -> dict[str, str]:

@@ -28,6 +28,7 @@ from runner.core.finish_reasons import ERROR, FILTER, LENGTH
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
+from tests.support.fold_events import fold_events
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
@@ -92,14 +93,6 @@ def arrived(*at_ms: float, channels: str | None = None, lengths: Sequence[int] |
 def recorded(said: TextEvents, **rest: object) -> Record:
     """Return the record of a reply with these text events."""
     return replace(Record(ASKED, FULL, Outcome.OK, said), **rest)  # type: ignore[arg-type]
-
-
-def folded(*events: Event) -> Fold:
-    """Return the fold of these events."""
-    fold = Fold()
-    for event in events:
-        fold.add(event)
-    return fold
 
 
 def text(at_ns: int, said: str = "a", channel: Channel = Channel.ANSWER) -> Text:
@@ -574,7 +567,7 @@ def test_only_ok_and_length_enter_timing_statistics(outcome: Outcome) -> None:
 
 def test_a_reply_ends_with_its_last_event_with_data() -> None:
     """[DONE], the end of the body and flags come after it and do not move it."""
-    fold = folded(
+    fold = fold_events(
         ResponseStarted(1, 200, "id"),
         EmptyChunk(10),
         text(20),
@@ -589,20 +582,22 @@ def test_a_reply_ends_with_its_last_event_with_data() -> None:
 
 def test_held_back_text_does_not_move_the_end_back() -> None:
     """It keeps the timestamp at which it arrived, which may be before that of another event."""
-    fold = folded(EmptyChunk(10), usage(30, 5), text(20, "<"))
+    fold = fold_events(EmptyChunk(10), usage(30, 5), text(20, "<"))
     assert (fold.first_event, fold.last_event) == (10, 30)
 
 
 @pytest.mark.parametrize("event", [ResponseStarted(5, 200, None), StreamDone(5), Flagged(5, "compressed"), Ended(5)])
 def test_an_event_without_data_is_no_first_event(event: Event) -> None:
     """Headers, [DONE] and flags neither start nor end a reply."""
-    fold = folded(event)
+    fold = fold_events(event)
     assert (fold.first_event, fold.last_event, fold.has_text) == (None, None, False)
 
 
 def test_each_channel_has_its_own_text() -> None:
     """The texts of a channel are joined; a channel without text is None."""
-    fold = folded(text(1, "thin", Channel.REASONING), text(2, "an"), text(3, "k", Channel.REASONING), text(4, "swer"))
+    fold = fold_events(
+        text(1, "thin", Channel.REASONING), text(2, "an"), text(3, "k", Channel.REASONING), text(4, "swer")
+    )
     assert [fold.text(channel) for channel in Channel] == ["think", "answer", None]
     events = fold.text_events(0)
     assert (len(fold.timestamps_ns), events.channels, events.lengths) == (4, "rara", (4, 2, 1, 4))
@@ -610,13 +605,13 @@ def test_each_channel_has_its_own_text() -> None:
 
 def test_the_last_usage_wins_and_is_never_summed() -> None:
     """Cumulative counts in every chunk end with the total."""
-    assert folded(usage(1, 5), usage(2, 9)).usage == usage(2, 9)
+    assert fold_events(usage(1, 5), usage(2, 9)).usage == usage(2, 9)
 
 
 def test_the_first_failure_is_kept() -> None:
     """Later failures are consequences of the first."""
     first, second = Failed(1, Outcome.PROVIDER_ERROR, "first"), Failed(2, Outcome.CONNECTION, "second")
-    assert folded(first, second).failed is first
+    assert fold_events(first, second).failed is first
 
 
 CALL_PIECES = st.lists(st.tuples(st.sampled_from("xyz"), st.text("ab{}", min_size=1, max_size=5)), max_size=12)
@@ -628,7 +623,7 @@ def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tup
     events: list[Event] = []
     for at_ns, (call, said) in enumerate(pieces):
         events.append(CallPiece(at_ns, call, arguments=said))
-    fold = folded(*events, Finished(20, "tool_calls"), StreamDone(21))
+    fold = fold_events(*events, Finished(20, "tool_calls"), StreamDone(21))
     begun = dict.fromkeys(call for call, _ in pieces)
     expected = "".join(said for call in begun for each, said in pieces if each == call)
     assert (fold.text(Channel.TOOL) or "", fold.notes) == (expected, ())
@@ -640,36 +635,37 @@ def test_a_repetition_in_the_answer_moves_no_tool_call() -> None:
     pieces: list[Event] = [text(1, "Hello"), text(2, "Hello")]
     for at_ns, call in enumerate("xyxy", start=3):
         pieces.append(CallPiece(at_ns, call, arguments=call + str(at_ns)))
-    fold = folded(*pieces, Finished(20, "tool_calls"))
+    fold = fold_events(*pieces, Finished(20, "tool_calls"))
     assert (fold.text(Channel.ANSWER), fold.text(Channel.TOOL)) == ("Hello", "x3x5y4y6")
 
 
 def test_two_calls_of_which_one_begins_like_the_other_are_not_cumulative() -> None:
     """Pieces of two calls are never one text so far."""
     calls = (CallPiece(1, "x", "read"), CallPiece(2, "y", "read_file"))
-    fold = folded(*calls, Finished(3, "tool_calls"), StreamDone(4))
+    fold = fold_events(*calls, Finished(3, "tool_calls"), StreamDone(4))
     assert (fold.text(Channel.TOOL), fold.notes) == ("readread_file", ())
 
 
 def test_a_later_response_start_only_adds_the_request_id() -> None:
     """If the headers have no id, that of the first body does not count as another response."""
-    assert folded(ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")).response_started == ResponseStarted(
-        1, 200, "id-1"
-    )
+    assert fold_events(
+        ResponseStarted(1, 200, None), ResponseStarted(9, 500, "id-1")
+    ).response_started == ResponseStarted(1, 200, "id-1")
 
 
 def test_response_model_is_the_first_one_named() -> None:
     """A chunk without a model changes nothing, and a later name does not replace the first."""
     assert (
-        folded(EmptyChunk(1), EmptyChunk(2, "m-1"), Text(3, Channel.ANSWER, "a", None, "m-2")).response_model == "m-1"
+        fold_events(EmptyChunk(1), EmptyChunk(2, "m-1"), Text(3, Channel.ANSWER, "a", None, "m-2")).response_model
+        == "m-1"
     )
 
 
 def test_origin_timestamps_are_kept_only_if_complete() -> None:
     """A column with gaps could not be compared with the timestamps."""
     timestamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
-    assert folded(timestamped, timestamped).text_events(1000).origin_us == (3, 3)
-    assert folded(timestamped, text(6000)).text_events(1000).origin_us == ()
+    assert fold_events(timestamped, timestamped).text_events(1000).origin_us == (3, 3)
+    assert fold_events(timestamped, text(6000)).text_events(1000).origin_us == ()
 
 
 @pytest.mark.parametrize("said", [lambda n: "x" * 20 if n == 0 else f"{n:021}", lambda n: f"{n:020}", lambda _: "ab"])
@@ -685,7 +681,9 @@ def test_a_finish_reason_with_every_piece_does_not_search_all_text_each_time(
         return found
 
     monkeypatch.setattr(Fold, "_pieces", count)
-    fold = folded(*(event for n in range(300) for event in (text(n, said(n)), Finished(n, "stop"))), StreamDone(300))
+    fold = fold_events(
+        *(event for n in range(300) for event in (text(n, said(n)), Finished(n, "stop"))), StreamDone(300)
+    )
     assert fold.text(Channel.ANSWER) == "".join(map(said, range(300)))
     assert len(searches) <= 3
 
@@ -693,8 +691,8 @@ def test_a_finish_reason_with_every_piece_does_not_search_all_text_each_time(
 def test_a_second_finish_reason_changes_no_text() -> None:
     """Without new text since the last one, the pieces stay as they are."""
     so_far = ["The", "The quick", "The quick brown fox"]
-    once = folded(*(text(n, said) for n, said in enumerate(so_far)), Finished(5, "stop"))
-    twice = folded(*(text(n, said) for n, said in enumerate(so_far)), *[Finished(5, "stop")] * 50, StreamDone(6))
+    once = fold_events(*(text(n, said) for n, said in enumerate(so_far)), Finished(5, "stop"))
+    twice = fold_events(*(text(n, said) for n, said in enumerate(so_far)), *[Finished(5, "stop")] * 50, StreamDone(6))
     assert once.text(Channel.ANSWER) == twice.text(Channel.ANSWER) == "The quick brown fox"
     assert once.text_events(0) == twice.text_events(0)
 
@@ -723,7 +721,7 @@ def test_a_stream_is_ok_only_with_a_finish_reason_or_done_after_data(
     events: tuple[Event, ...], outcome: Outcome
 ) -> None:
     """A failure gives its own outcome; success needs a finish_reason, or [DONE] after some data."""
-    assert folded(*events).outcome() is outcome
+    assert fold_events(*events).outcome() is outcome
 
 
 # The fold and the clock together
@@ -758,7 +756,7 @@ def test_durations_of_a_stream_are_ordered(events: list[Event], wait_ns: int) ->
     Inter-chunk latencies sum to the text's span. Repeated text of a model is never left out without a flag.
     """
     sent_ns = events[0].at_ns - wait_ns
-    fold = folded(*events)
+    fold = fold_events(*events)
     marks = Timestamps(sent=sent_ns, first_event=fold.first_event, last_event=fold.last_event)
     record = Record(ASKED, marks, fold.outcome(), fold.text_events(sent_ns))
     stages = [record.ttfc_s, record.ttft_s, record.ttfa_s, record.total_s]

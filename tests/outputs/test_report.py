@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from wcwidth import wcswidth
 
 from runner.analysis.loaded_run import Run
-from runner.core.record import Record
 from runner.outputs.report import reply_grid
 from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.markdown_to_html import MAX_CHARACTERS, safe_html
@@ -23,7 +21,7 @@ from runner.outputs.report.reply_grid import MAX_REPLIES, GridTurn, grid_turns, 
 from runner.outputs.text.escape import printable
 from runner.storage import journal
 from tests.conftest import RunCli
-from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered
+from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered, run_of_targets
 from tests.support.examples import FEWER
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 from tests.support.parsed_page import ParsedPage, squeezed
@@ -38,11 +36,6 @@ REPLY_TAGS = {
     *("table", "tbody", "td", "th", "thead", "tr", "ul"),
 }
 REPLY_ATTRIBUTES = {"class", "href", "rel", "start", "tabindex", "target", "title"}
-
-
-def run_of(records: Iterable[Record], targets: Sequence[str] = (BASE, NEW), **details: object) -> Run:
-    """Return a run of these records, by default of two targets."""
-    return Run.of(header("mine", targets, **details), records)
 
 
 def turns_of(run: Run) -> tuple[GridTurn, ...]:
@@ -101,7 +94,7 @@ def test_a_very_long_reply_is_not_rendered() -> None:
 def test_any_text_stays_text(text: str) -> None:
     """Reply, prompt, reasoning, error, names and suite add no element or attribute that a plain run lacks."""
     records = [answered(BASE, "one", block) for block in (1, 2)]
-    plain = ParsedPage(write_report([run_of(records)]))
+    plain = ParsedPage(write_report([run_of_targets(records)]))
     changed = [
         replace(
             each,
@@ -114,7 +107,7 @@ def test_any_text_stays_text(text: str) -> None:
         for each in records
     ]
     page = ParsedPage(
-        write_report([run_of([*changed, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)])
+        write_report([run_of_targets([*changed, failed()], (f"acme/m{text}", BASE), suite=f"s{text}", platform=text)])
     )
     assert page.tags <= plain.tags | REPLY_TAGS | {
         "svg",
@@ -136,7 +129,7 @@ def test_any_text_stays_text(text: str) -> None:
 
 def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
     """The policy lists the digests of all scripts and styles, and forbids scripts to make HTML of text."""
-    page = ParsedPage(write_report([run_of([answered()])]))
+    page = ParsedPage(write_report([run_of_targets([answered()])]))
 
     def digests(kind: str) -> str:
         sources = (b64encode(sha256(source.encode()).digest()).decode() for source in page.sources[kind])
@@ -150,7 +143,7 @@ def test_the_policy_allows_the_pages_own_style_and_scripts_alone() -> None:
 
 def test_the_page_loads_nothing() -> None:
     """No element names an address to load from, and all links are those of replies."""
-    page = ParsedPage(write_report([run_of([answered(reply="[a](https://x.example)")])]))
+    page = ParsedPage(write_report([run_of_targets([answered(reply="[a](https://x.example)")])]))
     loading = {"src", "srcset", "data", "poster", "action", "background", "ping"}
     assert not [found for _, found in page.elements if loading & set(found)]
     assert "link" not in page.tags
@@ -163,7 +156,9 @@ def test_the_page_loads_nothing() -> None:
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
     """The data of the scripts has the replies as they were written, with control characters replaced."""
     record = answered(reply=reply)
-    page = ParsedPage(write_report([run_of([replace(record, identity=replace(record.identity, prompt=prompt))])]))
+    page = ParsedPage(
+        write_report([run_of_targets([replace(record, identity=replace(record.identity, prompt=prompt))])])
+    )
     turns = page.texts["turns"]
     assert isinstance(turns, list)
     assert [turn["replies"] for turn in turns] == [[{"1": printable(reply)}, {}]]
@@ -172,7 +167,7 @@ def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
 def test_the_page_is_readable_without_scripts() -> None:
     """Summary, prompts and the first reply of each cell are in the HTML."""
     text = squeezed(
-        ParsedPage(write_report([run_of([answered(BASE, reply="First"), answered(NEW, reply="Second")])])).text
+        ParsedPage(write_report([run_of_targets([answered(BASE, reply="First"), answered(NEW, reply="Second")])])).text
     )
     for words in ("answered first", "Summary", "Tell one.", "First", "Second", "TTFT 300 ms", "finish stop"):
         assert words in text
@@ -194,7 +189,7 @@ def test_hostile_replies_add_no_other_elements(tmp_path: Path) -> None:
 def test_the_first_repeat_shown_is_the_earliest_with_most_good_replies() -> None:
     """It is the earliest of those in which most targets answered."""
     (turn,) = turns_of(
-        run_of([failed(BASE, block=1), answered(NEW, block=1), answered(BASE, block=2), answered(NEW, block=2)])
+        run_of_targets([failed(BASE, block=1), answered(NEW, block=1), answered(BASE, block=2), answered(NEW, block=2)])
     )
     assert (turn.repeats, turn.first) == ([1, 2], 2)
 
@@ -203,8 +198,8 @@ def test_a_case_with_another_prompt_is_a_row_of_its_own() -> None:
     """If a suite was changed between two runs, replies to different prompts are not in one row."""
     changed = answered(BASE, reply="changed")
     runs = [
-        run_of([answered(BASE)], (BASE,)),
-        run_of([replace(changed, identity=replace(changed.identity, prompt="Tell one better."))], (BASE,)),
+        run_of_targets([answered(BASE)], (BASE,)),
+        run_of_targets([replace(changed, identity=replace(changed.identity, prompt="Tell one better."))], (BASE,)),
     ]
     turns = grid_turns(target_columns(runs))
     assert [(turn.prompt, [len(cell) for cell in turn.cells]) for turn in turns] == [
@@ -218,7 +213,7 @@ def test_rows_are_marked_as_failed_or_flagged() -> None:
     records = [answered(BASE, "one"), failed(NEW, "one"), answered(BASE, "two", noted=("buffered",))]
     rows = [
         found
-        for tag, found in ParsedPage(write_report([run_of(records)])).elements
+        for tag, found in ParsedPage(write_report([run_of_targets(records)])).elements
         if tag == "tr" and "data-at" in found
     ]
     assert [("data-failed" in row, "data-flagged" in row) for row in rows] == [(True, False), (False, True)]
@@ -226,7 +221,7 @@ def test_rows_are_marked_as_failed_or_flagged() -> None:
 
 def test_warmups_are_not_in_the_grid() -> None:
     """A warm-up request is not shown as a reply."""
-    (turn,) = turns_of(run_of([answered(BASE, reply="cold", warmup=True), answered(BASE, block=2)]))
+    (turn,) = turns_of(run_of_targets([answered(BASE, reply="cold", warmup=True), answered(BASE, block=2)]))
     assert turn.repeats == [2]
 
 
@@ -242,7 +237,7 @@ def many(cases: int, repeats: int, reply: str = "Hello world") -> Run:
         for block in range(1, repeats + 1)
         for target in (BASE, NEW)
     )
-    return run_of(records, cases=names)
+    return run_of_targets(records, cases=names)
 
 
 @pytest.mark.parametrize(
@@ -262,14 +257,14 @@ def test_a_large_run_is_sampled(cases: int, repeats: int, shown: tuple[int, int]
 def test_a_sample_keeps_the_repeat_that_is_shown_first() -> None:
     """Evenly spread repeats would omit it, and the sample might have failures only."""
     records = [failed(BASE, block=block) if block != 2999 else answered(BASE, block=block) for block in range(1, 3001)]
-    (turn,) = sample_turns(turns_of(run_of(records, (BASE,)))).turns
+    (turn,) = sample_turns(turns_of(run_of_targets(records, (BASE,)))).turns
     assert (turn.first, len(turn.repeats)) == (2999, MAX_REPLIES)
 
 
 def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """If texts do not fit, long ones are cut, and the page says where."""
     monkeypatch.setattr(reply_grid, "MAX_BYTES", 3000)
-    run = run_of([answered(BASE, reply="short"), answered(NEW, reply="x" * 10_000)])
+    run = run_of_targets([answered(BASE, reply="short"), answered(NEW, reply="x" * 10_000)])
     page = write_report([run])
     found = re.search(r"1 text cut at ([\d,]+) characters; whole in the run&#39;s results.csv", page)
     assert found is not None
@@ -293,7 +288,7 @@ def test_a_page_of_23_targets_is_written() -> None:
     """From 23 targets on, the level of a pair is below the reach of any sample."""
     models = [f"acme/model-{at:02}" for at in range(23)]
     records = [each for at, model in enumerate(models) for each in jittered(model, 3, slower=1 + at / 10)]
-    run = run_of(records, models)
+    run = run_of_targets(records, models)
     assert ParsedPage(write_report([run])).texts["columns"] == models
     rankings = rank_targets(target_columns([run]))
     assert {len(ranking.places) for ranking in rankings} == {23}

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.commands.run.options import spell_keyword, spell_option
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget, Variant
-from runner.errors import CompareError, MissingKey, UnknownTarget
+from runner.errors import CompareError, MissingKey, Spelling, UnknownTarget
 from runner.planning.target_patterns import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry, builtin
@@ -44,9 +45,10 @@ def choose(
     suite: Suite = SUITE,
     registry: Registry = REGISTRY,
     skip_missing: bool = False,
+    spell: Spelling = spell_option,
 ) -> SelectedTargets:
     """Select targets as a command with these options would."""
-    return choose_targets(suite, TargetSelection(models, providers, skip_missing), registry, environ)
+    return choose_targets(suite, TargetSelection(spell, models, providers, skip_missing), registry, environ)
 
 
 def chosen(*models: str, **rest: object) -> list[str]:
@@ -283,7 +285,7 @@ FOO = "-m foo/bar fits no configured model. To choose from: red-big, red-small, 
         (["red/"], [], "'red/' names no target. Write provider/model"),
         ([], ["blu"], "-p blu fits no provider. Did you mean `blue`? "),
         ([], ["g*"], "-p g* fits no provider. To choose from: "),
-        ([], ["bare"], "bare has no default model. Name one: -m bare/MODEL."),
+        ([], ["bare"], "bare has no default model. Name one as bare/MODEL."),
         (["red/x", "gpt*"], [], "-m gpt* fits no configured model."),
     ],
 )
@@ -303,6 +305,24 @@ def test_a_mistyped_name_is_recognized_without_any_key() -> None:
         choose("bleu", environ={})
 
 
+@pytest.mark.parametrize(
+    ("models", "providers", "told"),
+    [
+        (["bleu"], [], "targets='bleu' fits no configured model. Did you mean `provider='blue'`? "),
+        ([""], [], "targets is empty. "),
+        ([], ["blu"], "provider='blu' fits no provider. "),
+        ([], [" "], "provider is empty. "),
+    ],
+)
+def test_messages_spell_options_as_the_caller_does(models: list[str], providers: list[str], told: str) -> None:
+    """A user of Python sees keywords, not the options of the command."""
+    with pytest.raises(UnknownTarget) as caught:
+        choose(*models, providers=tuple(providers), environ={}, spell=spell_keyword)
+    assert str(caught.value).startswith(told)
+    with pytest.raises(CompareError, match=r"^case='maths' fits no case"):
+        choose_cases(CASES, ["maths"], spell_keyword)
+
+
 def test_the_key_of_tutorials_alone_gets_a_note() -> None:
     """Tutorials put other vendors' keys in OPENAI_API_KEY.
 
@@ -315,11 +335,13 @@ def test_the_key_of_tutorials_alone_gets_a_note() -> None:
     def notes(selection: TargetSelection, **more: str) -> str:
         return "\n".join(choose_targets(SUITE, selection, registry, {**shared, **more}).notes)
 
-    assert notes(TargetSelection()).count(told) == 1
-    assert "DASHSCOPE_API_KEY" in notes(TargetSelection())
-    assert told not in notes(TargetSelection(models=("openai/any",)))
-    assert told not in notes(TargetSelection(), DEEPSEEK_API_KEY="sk-abcdefghijklmnoq")
-    assert told not in notes(TargetSelection(), OPENAI_BASE_URL="https://dashscope.aliyuncs.com/compatible-mode/v1")
+    assert notes(TargetSelection(spell_option)).count(told) == 1
+    assert "DASHSCOPE_API_KEY" in notes(TargetSelection(spell_option))
+    assert told not in notes(TargetSelection(spell_option, models=("openai/any",)))
+    assert told not in notes(TargetSelection(spell_option), DEEPSEEK_API_KEY="sk-abcdefghijklmnoq")
+    assert told not in notes(
+        TargetSelection(spell_option), OPENAI_BASE_URL="https://dashscope.aliyuncs.com/compatible-mode/v1"
+    )
 
 
 def test_every_pattern_without_a_match_is_named() -> None:
@@ -386,6 +408,7 @@ def test_a_retired_model_is_asked_with_a_note() -> None:
 
 ANY_SELECTION = st.builds(
     TargetSelection,
+    st.just(spell_option),
     st.lists(st.sampled_from(["red/x", "red-*", "*", "local/tiny", "sim/quick", "blue/*", "zzz"]), max_size=3).map(
         tuple
     ),
@@ -437,7 +460,7 @@ CASES = Suite("s", tuple(Case(id_, ("?",)) for id_ in ("who-en", "who-zh", "math
 )
 def test_cases_are_selected_by_glob_or_id_in_the_suites_order(patterns: list[str], ids: list[str]) -> None:
     """-k keeps cases that match any pattern; a case's whole id always matches."""
-    assert [case.id for case in choose_cases(CASES, patterns).cases] == ids
+    assert [case.id for case in choose_cases(CASES, patterns, spell_option).cases] == ids
 
 
 @pytest.mark.parametrize(
@@ -451,5 +474,5 @@ def test_cases_are_selected_by_glob_or_id_in_the_suites_order(patterns: list[str
 def test_a_case_pattern_without_match_is_refused_with_a_hint(pattern: str, told: str) -> None:
     """Every pattern must match a case, even if another one does."""
     with pytest.raises(CompareError) as caught:
-        choose_cases(CASES, ["math", pattern])
+        choose_cases(CASES, ["math", pattern], spell_option)
     assert str(caught.value).startswith(told)

@@ -1,7 +1,6 @@
 """The simulator's Messages dialect over a real connection: streams, whole messages, refusals, faults."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,21 +8,14 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
-from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.messages import MessagesDecoder
 from runner.wire.response_decoder import ResponseDecoder
+from tests.support.fold_events import fold_events
 from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=3"
 THINKING = {"type": "thinking", "thinking": " one two three"}
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Start one simulator for this module."""
-    with launch_sync() as url:
-        yield url
 
 
 def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> HttpResponse:
@@ -36,10 +28,8 @@ def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> H
 
 def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
-    decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=MessagesDecoder), Fold()
-    for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
-        fold.add(event)
-    return fold
+    decoder = ResponseDecoder(reply.status, reply.headers, dialect=MessagesDecoder)
+    return fold_events(*decoder.feed(1, reply.body), *decoder.close(2))
 
 
 def observe(fold: Fold) -> tuple[object, ...]:

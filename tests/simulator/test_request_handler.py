@@ -38,13 +38,6 @@ from tests.support.wait_until import wait_until
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
 
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Start one simulator for this module."""
-    with launch_sync() as url:
-        yield url
-
-
 @pytest.fixture
 def connection(base_url: str) -> Iterator[socket.socket]:
     """Open a connection to it."""
@@ -307,13 +300,13 @@ def test_the_log_counts_the_requests_in_flight() -> None:
 def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long-running server drops the oldest entries."""
     monkeypatch.setattr("runner.simulator.request_handler.LOG_ENTRIES_MAX", 20)
-    service = RequestHandler()
+    handler = RequestHandler()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
     )
     for received_ns in range(30):
-        service.respond(request, received_ns)
-    log = service.respond(HttpRequest("GET", "/log", {}, b"", keep_alive=True, chunked_allowed=True), 0)
+        handler.respond(request, received_ns)
+    log = handler.respond(HttpRequest("GET", "/log", {}, b"", keep_alive=True, chunked_allowed=True), 0)
     entries = json.loads(next(iter(log.steps)).head)
     assert (len(entries), entries[0]["received_ns"]) == (20, 10)
 

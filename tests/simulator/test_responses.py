@@ -1,7 +1,6 @@
 """The simulator's Responses dialect over a real connection: streams, whole responses, summaries, refusals, faults."""
 
 import json
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -9,20 +8,13 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
-from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.responses import ResponsesDecoder
+from tests.support.fold_events import fold_events
 from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=17"
-
-
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Start one simulator for this module."""
-    with launch_sync() as url:
-        yield url
 
 
 def ask(base_url: str, *, model: str = MODEL, **fields: object) -> HttpResponse:
@@ -33,10 +25,8 @@ def ask(base_url: str, *, model: str = MODEL, **fields: object) -> HttpResponse:
 
 def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
-    decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=ResponsesDecoder), Fold()
-    for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
-        fold.add(event)
-    return fold
+    decoder = ResponseDecoder(reply.status, reply.headers, dialect=ResponsesDecoder)
+    return fold_events(*decoder.feed(1, reply.body), *decoder.close(2))
 
 
 def observe(fold: Fold) -> tuple[object, ...]:

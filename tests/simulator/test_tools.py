@@ -1,7 +1,7 @@
 """The simulator calls tools in all three dialects: by the words of a question, streamed and whole, by persona."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,12 +15,12 @@ from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
-from runner.simulator.child_process import launch_sync
 from runner.simulator.routes import DIALECTS as SERVED
 from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
 from runner.wire.dialects import DIALECTS
 from runner.wire.response_decoder import ResponseDecoder
+from tests.support.fold_events import fold_events
 from tests.support.simulator_requests import HttpResponse, http, send
 from tests.support.tool_definitions import schema_of, tools_of
 
@@ -70,13 +70,6 @@ def history_of(api: Api, question: str, calls: Sequence[ToolCall], results: Sequ
     return [told, {"role": "assistant", "content": None, "tool_calls": made}, *answered]
 
 
-@pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Start one simulator for this module."""
-    with launch_sync() as url:
-        yield url
-
-
 @pytest.fixture(params=list(PATHS))
 def api(request: pytest.FixtureRequest) -> Api:
     """Return each dialect that the simulator speaks in turn."""
@@ -99,10 +92,8 @@ def question(text: str) -> list[dict[str, str]]:
 
 def fold_of(api: Api, reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
-    decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=DIALECTS[api].decoder), Fold()
-    for event in (*decoder.feed(1, reply.body), *decoder.close(2)):
-        fold.add(event)
-    return fold
+    decoder = ResponseDecoder(reply.status, reply.headers, dialect=DIALECTS[api].decoder)
+    return fold_events(*decoder.feed(1, reply.body), *decoder.close(2))
 
 
 def called(base_url: str, api: Api, text: str, **fields: object) -> list[tuple[str, object]]:

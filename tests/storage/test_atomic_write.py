@@ -11,14 +11,10 @@ import pytest
 from runner.errors import CompareError, WriteFailed
 from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.run_folder import claim_folder
+from tests.support.folder_names import names_in
 
 CHECKOUT = Path(__file__).parents[2]
 LONG = "x" * 300
-
-
-def names(folder: Path) -> list[str]:
-    """Return the names in a folder, hidden files included."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize("text", ["", "a\r\nb\rc\nd\u2028", "你好\0"])
@@ -28,7 +24,7 @@ def test_a_written_file_has_the_given_content(tmp_path: Path, text: str) -> None
     path.write_text("old")
     write_atomically(path, text)
     assert path.read_bytes() == text.encode()
-    assert names(tmp_path) == ["results.csv"]
+    assert names_in(tmp_path) == ["results.csv"]
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -40,7 +36,7 @@ def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 def test_a_relative_path_is_in_the_working_folder(tmp_path: Path) -> None:
     """`-o table.md` is written where the command was run."""
     write_atomically(Path("table.md"), "a")
-    assert names(tmp_path) == ["table.md"]
+    assert names_in(tmp_path) == ["table.md"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be locked")
@@ -55,17 +51,17 @@ def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None
     with subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
-        (temporary,) = names(tmp_path)
+        (temporary,) = names_in(tmp_path)
         (tmp_path / f".compare-{'0' * 16}.tmp").symlink_to("target")
         write_atomically(tmp_path / "a.md", "a")
-        assert temporary in names(tmp_path)
+        assert temporary in names_in(tmp_path)
         process.kill()
         process.wait()
     write_atomically(tmp_path / "a.md", "a")
-    assert names(tmp_path) == [f".compare-{'0' * 16}.tmp", "a.md"]
+    assert names_in(tmp_path) == [f".compare-{'0' * 16}.tmp", "a.md"]
     (tmp_path / temporary).write_text("a")
     claim_folder(tmp_path).release()
-    assert temporary not in names(tmp_path)
+    assert temporary not in names_in(tmp_path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="other systems have no mode")
@@ -87,7 +83,7 @@ def test_a_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path: Path) -> No
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "new\ud83d")
     assert path.read_text() == "old"
-    assert names(tmp_path) == ["a.md"]
+    assert names_in(tmp_path) == ["a.md"]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
@@ -107,7 +103,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert expected.startswith(f"{path} cannot be written: ")
     assert expected.endswith("; the journal is complete\n")
     assert path.read_text() == "old"
-    assert names(tmp_path) == ["a.md"]
+    assert names_in(tmp_path) == ["a.md"]
 
 
 @pytest.mark.parametrize("name", ["missing/a.md", "file/a.md", "folder", f"{LONG}.md"])
@@ -117,7 +113,7 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) ->
     (tmp_path / "folder" / "inside").mkdir(parents=True)
     with pytest.raises(CompareError, match="cannot be written"):
         write_atomically(tmp_path / name, "a")
-    assert names(tmp_path) == ["file", "folder"]
+    assert names_in(tmp_path) == ["file", "folder"]
 
 
 def test_a_failed_output_does_not_stop_the_others(tmp_path: Path) -> None:

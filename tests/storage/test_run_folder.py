@@ -23,16 +23,12 @@ from runner.storage.run_folder import (
     refuse_used_folder,
 )
 from tests.support.crafted_runs import answered, write_run
+from tests.support.folder_names import names_in
 
 CHECKOUT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 SUFFIXES = (".csv", ".md")
 LONG = "x" * 300
-
-
-def names(folder: Path) -> list[str]:
-    """Return the names in a folder, hidden files included."""
-    return sorted(path.name for path in folder.iterdir())
 
 
 def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
@@ -41,7 +37,7 @@ def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
     os.utime(tmp_path / f".{LATEST}-01234567", (0, 0))
     (tmp_path / f".{LATEST}-89abcdef").write_text("new")
     name_latest(tmp_path / "run")
-    assert names(tmp_path) == [f".{LATEST}-89abcdef", LATEST]
+    assert names_in(tmp_path) == [f".{LATEST}-89abcdef", LATEST]
 
 
 # The run's folder
@@ -91,7 +87,7 @@ def test_a_claimed_folder_is_refused_until_it_is_released(tmp_path: Path) -> Non
     with pytest.raises(JournalError, match=f"{folder} is being written by another run"):
         claim_folder(folder)
     claim.release()
-    assert names(tmp_path) == []
+    assert names_in(tmp_path) == []
     del claim
     again = claim_folder(tmp_path)
     again.release()
@@ -103,7 +99,7 @@ def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
     """If a run ends before it begins, its folder is free at once."""
     claim = claim_folder(tmp_path / "run")
     del claim
-    assert names(tmp_path) == []
+    assert names_in(tmp_path) == []
     claim_folder(tmp_path / "run").release()
 
 
@@ -189,7 +185,7 @@ def test_outputs_that_can_be_written_pass(tmp_path: Path) -> None:
     """Known suffixes in any case, in existing folders, are accepted; nothing is created yet."""
     (tmp_path / "old.md").write_text("old")
     check_outputs([tmp_path / "a.csv", tmp_path / "A.MD", tmp_path / "old.md", Path("b.md")], SUFFIXES)
-    assert names(tmp_path) == ["old.md"]
+    assert names_in(tmp_path) == ["old.md"]
 
 
 def test_all_outputs_that_cannot_be_written_are_listed_at_once(tmp_path: Path) -> None:
@@ -232,7 +228,7 @@ def test_latest_names_the_newest_run(tmp_path: Path) -> None:
         (results / name).mkdir(parents=True)
         name_latest(results / name)
         assert (results / LATEST).resolve() == (results / name).resolve()
-    assert names(results) == sorted(["first", "second", LATEST])
+    assert names_in(results) == sorted(["first", "second", LATEST])
     moved = results.rename(tmp_path / "moved")
     assert (moved / LATEST).resolve() == (moved / "second").resolve()
 
@@ -247,29 +243,29 @@ def test_latest_is_a_file_where_links_do_not_exist(tmp_path: Path, monkeypatch: 
     for name in ("first", "second"):
         name_latest(tmp_path / name)
         assert (tmp_path / LATEST).read_text(encoding="utf-8") == f"{name}\n"
-    assert names(tmp_path) == [LATEST]
+    assert names_in(tmp_path) == [LATEST]
 
 
 def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
     """The user's own folder stays, and no other file is left."""
     (tmp_path / LATEST / "mine").mkdir(parents=True)
     name_latest(tmp_path / "run")
-    assert names(tmp_path) == [LATEST]
-    assert names(tmp_path / LATEST) == ["mine"]
+    assert names_in(tmp_path) == [LATEST]
+    assert names_in(tmp_path / LATEST) == ["mine"]
 
 
 def test_a_leftover_that_cannot_be_removed_does_not_keep_latest_from_being_named(tmp_path: Path) -> None:
     """It may be a folder or another user's; the other leftovers are removed."""
     (tmp_path / f".{LATEST}-0000000a").mkdir()
     (tmp_path / f".{LATEST}-0000000b").touch()
-    for name in names(tmp_path):
+    for name in names_in(tmp_path):
         os.utime(tmp_path / name, (0, 0))
     name_latest(tmp_path / "run")
-    assert set(names(tmp_path)) == {LATEST, f".{LATEST}-0000000a"}
+    assert set(names_in(tmp_path)) == {LATEST, f".{LATEST}-0000000a"}
     assert (tmp_path / LATEST).readlink() == Path("run")
 
 
 def test_a_failure_to_write_latest_is_ignored(tmp_path: Path) -> None:
     """`latest` is a convenience: a folder that cannot be written does not end a run."""
     name_latest(tmp_path / "missing" / "run")
-    assert names(tmp_path) == []
+    assert names_in(tmp_path) == []

@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import pytest
 import yaml
@@ -22,6 +21,7 @@ from runner.suite.errors import NotImportable
 from runner.suite.imports.draft_suite import ImportSource
 from runner.suite.imports.promptfoo.assertions import checks_of, parse_assertion
 from runner.suite.load import load
+from tests.support.promptfoo_imports import suite_of
 
 
 def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
@@ -51,13 +51,6 @@ def imported(text: str, name: str = "promptfooconfig.yaml") -> ImportedSuite:
     """Import a file of this text."""
     Path(name).write_text(dedent(text), encoding="utf-8")
     return import_file(Path(name), None)
-
-
-def suite_of(made: ImportedSuite) -> dict[str, Any]:
-    """Return the data of the imported suite."""
-    data = parse(made.text, "suite.yaml").data
-    assert isinstance(data, dict)
-    return data
 
 
 def loaded(made: ImportedSuite) -> Suite:

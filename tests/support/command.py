@@ -78,6 +78,13 @@ def compare(
     return call(arguments, folder, own_environment(folder, variables))
 
 
+def succeed(folder: Path, *arguments: str) -> str:
+    """Run a command that is to succeed; return what it prints."""
+    done = compare(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def own_environment(folder: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an environment with a folder as home and these variables, without those that a developer may have set."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}

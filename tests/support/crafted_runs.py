@@ -1,6 +1,6 @@
 """Records, runs and journals with known latencies, made without a request."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -95,6 +95,11 @@ def run_of(records: Iterator[Record] | Sequence[Record], run_id: str = "base", *
     kept = list(records)
     targets = tuple(dict.fromkeys(record.identity.target for record in kept))
     return Run.of(header(run_id, targets, planned_requests=len(kept), **details), kept)
+
+
+def run_of_targets(records: Iterable[Record], targets: Sequence[str] = (BASE, NEW), **details: object) -> Run:
+    """Return the run `mine` of these records and targets, of which some may have no record."""
+    return Run.of(header("mine", targets, **details), records)
 
 
 def write_run(folder: Path, records: Iterator[Record] | Sequence[Record], **details: object) -> Path:

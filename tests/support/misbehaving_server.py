@@ -6,7 +6,7 @@ docs/wire.md lists all of them; `python -m tests.wire.test_wire_docs --write` wr
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -35,8 +35,6 @@ PATIENT = Timeouts(connect=20, first_token=20, idle=20, total=30)
 """Timeouts that no behaviour but those about time meets, on a busy machine either."""
 
 Address = Literal["plain", "tls", "tls-untrusted", "tls-other-name", "tls-to-plain", "tls-garbage", "tls-silent"]
-
-Pieces = Sequence[tuple[float, bytes]]
 
 
 @dataclass(frozen=True)

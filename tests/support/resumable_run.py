@@ -58,6 +58,10 @@ class ResumableRun:
         with urlopen(self.base_url.removesuffix("/v1") + "/log") as reply:
             return [(entry["model"], entry["question"]) for entry in json.load(reply)]
 
+    def asked_judges(self) -> list[str]:
+        """Return the questions to the simulator's judges, in order."""
+        return [question for model, question in self.asked() if model.startswith("judge")]
+
     def records(self) -> list[Record]:
         """Return the run's records; the last one of a repeated request."""
         has_begun = self.journal.exists() and b"\n" in self.journal.read_bytes()

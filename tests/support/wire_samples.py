@@ -24,6 +24,7 @@ from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DIALECTS, DialectDecoder
 from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
+from tests.support.fold_events import fold_events
 from tests.support.scripted_server import (
     ScriptedReply,
 )
@@ -84,11 +85,7 @@ def decode(
 
 def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
     """Return the fold of a sample's events, as the client makes it."""
-    fold = Fold()
-    fold.add(response_started(head_of(sample), 5))
-    for event in events:
-        fold.add(event)
-    return fold
+    return fold_events(response_started(head_of(sample), 5), *events)
 
 
 def observe(fold: Fold) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
 from runner.core.failure_kinds import FAILURE_KINDS
-from runner.core.record_from_events import Fold
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
 from runner.wire.failure_codes import BASE_RESP_CODES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
 from runner.wire.failures import classify_error, classify_response
 from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
+from tests.support.fold_events import fold_events
 
 
 def refusal(status: int, body: object = "", headers: dict[str, str] | None = None) -> Failed:
@@ -289,10 +289,8 @@ def test_durations_are_parsed(text: str, seconds: float | None) -> None:
 )
 def test_request_id_is_found_in_headers_and_body(headers: dict[str, str], body: bytes, expected: str | None) -> None:
     """The provider's header precedes the body, and the body the network's header."""
-    fold, decoder = Fold(), ResponseDecoder(500, headers)
-    events = [response_started(ResponseHead(500, headers), 1), *decoder.feed(2, body), *decoder.close(3)]
-    for event in events:
-        fold.add(event)
+    decoder, started = ResponseDecoder(500, headers), response_started(ResponseHead(500, headers), 1)
+    fold = fold_events(started, *decoder.feed(2, body), *decoder.close(3))
     assert fold.response_started is not None
     assert fold.response_started.request_id == expected
 

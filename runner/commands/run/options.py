@@ -14,7 +14,7 @@ from runner.core.load_profile import Arrivals, LoadProfile, RampSetting, WrongLo
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.until_ci import UntilCi
-from runner.errors import CompareError
+from runner.errors import CompareError, Spelling
 from runner.planning.cache_probe_suite import CACHE_WAITS
 
 if TYPE_CHECKING:
@@ -54,10 +54,6 @@ def is_folder(output: Path) -> bool:
     """Return whether an output is a folder: it is written as one, or such a folder exists."""
     return isinstance(output, NamedFolder) or not output.suffix or os.path.isdir(output)  # noqa: PTH112 -- never raises
 
-
-Spelling = Callable[..., str]
-"""Function of a field of `RunOptions`, or of the options of one command, and optionally a value; returns the option as
-the user writes it."""
 
 _FLAGS = {
     "models": "-m",

@@ -113,7 +113,7 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     source = open_replay_source(context.options.replay, fast=context.options.fast)
     options = vary_as_recorded(settle_options(context.options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
-    suite = vary_targets(choose_cases(suite, options.cases), options.vary)
+    suite = vary_targets(choose_cases(suite, options.cases, options.spell), options.vary)
     if options.cache_probe:
         suite = probe_caches(suite, options.cache_idles)
     earlier = {} if journal is None else journal.header.variants
@@ -177,7 +177,7 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
     assert suite.judge is not None, "a suite with rubrics names a judge"
     alone = replace(suite, targets=(suite.judge,), variants=())
     try:
-        selected = choose_targets(alone, TargetSelection(), context.registry, context.environ)
+        selected = choose_targets(alone, TargetSelection(context.options.spell), context.registry, context.environ)
     except MissingKey as error:
         if context.options.skip_missing:
             return None

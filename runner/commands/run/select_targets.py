@@ -55,12 +55,13 @@ def select_targets(
         refuse_unknown_simulated(selected)
         return selected
     if not simulate:
-        raise MissingKey(describe_no_key(registry, environ))
+        raise MissingKey(describe_no_key(registry, environ, options.spell))
     return _select_simulator(suite, registry, selected.notes)
 
 
 def _selection_of(options: RunOptions) -> TargetSelection:
-    return TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
+    models = options.arms or options.models
+    return TargetSelection(options.spell, models, options.providers, skip_missing=options.skip_missing)
 
 
 def refuse_unknown_simulated(selected: SelectedTargets) -> None:

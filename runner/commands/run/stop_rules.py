@@ -9,13 +9,13 @@ from concurrent.futures import Executor
 from decimal import Decimal
 
 from runner.analysis.cost import cost_by, tokens_of
-from runner.commands.run.options import Spelling, spell_option
+from runner.commands.run.options import spell_option
 from runner.commands.run.until_ci_stop_rules import precision_rules
 from runner.core.conversation_state import is_last_turn
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
-from runner.errors import CompareError, counted
+from runner.errors import CompareError, Spelling, counted
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import WARMING_REPEAT, Plan
 from runner.pricing.money import Money

@@ -14,12 +14,11 @@ from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.commands.run.options import Spelling
 from runner.core.conversation_state import SettledRequests
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
-from runner.errors import CompareError
+from runner.errors import CompareError, Spelling
 from runner.planning.plan import Plan
 from runner.storage.journal import Header
 

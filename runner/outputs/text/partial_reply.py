@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event, Text
-from runner.core.failure_kinds import hint_for
+from runner.core.failure_kinds import NO_MESSAGE, hint_for
 from runner.core.record import Record
 from runner.outputs.text.number_format import seconds
 
@@ -67,4 +67,4 @@ def describe_end(record: Record) -> str:
         attempts=record.attempts,
     )
     status = f" {record.http_status}" if record.http_status else ""
-    return f"{record.outcome.value}{status}: {' · '.join(filter(None, (record.error, hint))) or 'no reason given'}"
+    return f"{record.outcome.value}{status}: {' · '.join(filter(None, (record.error, hint))) or NO_MESSAGE}"

@@ -33,11 +33,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """Rules for adjusting an estimated r, in standard errors of r for independent rounds, 1 / sqrt(n).
+    """How much an estimated autocorrelation r is reduced or increased.
 
-    An r of at most `counts[0]` is attributed to chance and becomes 0; from `counts[1]` it is kept in full, and in
-    between it is scaled linearly. A large r is always underestimated, so `errors` are added to it in series of `fewest`
-    rounds or more: in full from `large[1]`, in part from `large[0]`.
+    Limits are in standard errors of r for independent rounds, 1 / sqrt(n). An r of at most `counts[0]` is attributed to
+    chance and becomes 0; from `counts[1]` it is kept in full, and in between it is scaled linearly. A large r is always
+    underestimated, so `errors` are added to it in series of `fewest` rounds or more: in full from `large[1]`, in part
+    from `large[0]`.
     """
 
     errors: float
@@ -100,7 +101,7 @@ def autocorrelation(series: Floats) -> Floats:
 
 
 def raw_autocorrelation(series: Floats) -> Floats:
-    """Return the lag-1 autocorrelation of each series with its bias of -1 / rounds, also if all are equal; (series,).
+    """Return the uncorrected lag-1 autocorrelation of each series; -1 / rounds, the bias, if all are equal; (series,).
 
     Args:
         series: one series a row, in the order of time; shape (series, rounds).
@@ -114,7 +115,7 @@ def raw_autocorrelation(series: Floats) -> Floats:
 
 
 def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
-    """Return the autocorrelation that the rows of one comparison share, over the last axis.
+    """Return one autocorrelation for all rows of a comparison, estimated over the last axis.
 
     The estimate of a single row is uncertain, and some of many rows look independent by chance. The shared value is the
     larger of two: the mean, and the root mean square of the positive values less the contribution of chance. Chance
@@ -132,7 +133,7 @@ def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
 
 
 def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Floats:
-    """Return the autocorrelations to calculate with, from 0 to HIGHEST; shape of `found`.
+    """Return the estimates, adjusted by a margin and clipped to 0..HIGHEST; same shape as `found`.
 
     Args:
         found: corrected autocorrelations, as `autocorrelation` returns them; any shape.

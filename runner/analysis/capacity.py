@@ -25,7 +25,7 @@ LEFT_OUT_A_PLACE = 4
 
 
 class Standing(StrEnum):
-    """Result of a load: the SLO is kept, missed, or neither is certain."""
+    """Verdict on a load: it keeps the SLO, misses it, or is undecided."""
 
     KEPT = "kept"
     MISSED = "missed"
@@ -44,9 +44,10 @@ class LoadTried:
 
 
 def requests_for_readings(tried: LoadTried) -> int | None:
-    """Return the number of requests that should give enough readings of the number in flight; None if there are enough.
+    """Return how many requests should give enough independent readings of the number in flight.
 
-    The number is rounded up to two significant digits. It is a lower bound if the queue was still filling.
+    None if there are enough already. The number is rounded up to two significant digits. It is a lower bound if the
+    queue was still filling.
     """
     goodput = tried.goodput
     if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:
@@ -84,7 +85,7 @@ class CapacitySearch:
         return fewest_above(self.share)
 
     def standing(self, tried: LoadTried) -> Standing:
-        """Return whether a load keeps the SLO."""
+        """Return the verdict on a load."""
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
             return Standing.UNDECIDED
@@ -93,7 +94,7 @@ class CapacitySearch:
         return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
 
     def requests_needed(self, tried: LoadTried) -> int | None:
-        """Return the number of requests at a load that should decide about it, if it goes on as it did.
+        """Return how many requests at this load should decide, if the share stays as measured.
 
         None if the load is decided and its number in flight was read often enough, or if the share is too close to the
         wanted one for any feasible number.

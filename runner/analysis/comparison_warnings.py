@@ -264,7 +264,7 @@ def _describe_cached(arm: Arm) -> str:
 
 
 def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms without questions and vantages that only one has, or questions that differ; and warnings.
+    """Return the arms with only their common, equally worded questions and common vantages, and warnings.
 
     The checks of a case are compared unless a prompt of the user is left out. Steps that answer a model's tool calls
     depend on the model, and are part of what checks judge.
@@ -300,7 +300,7 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 
 
 def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms; with all their requests, and a warning, if either has no steady state."""
+    """Return the arms unchanged if both have a steady state; otherwise with all of their requests, and a warning."""
     if all(arm.are_timed.any() or not is_timed_once(arm.rows).any() for arm in (base, new)):
         return base, new, []
     warning = (

@@ -178,7 +178,7 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without the flags of LEFT_OUT: those of a steady state that no cache probe sent again."""
+    """Return the rows of the steady state, without repeats of a cache probe."""
     return _without_flags(table, *LEFT_OUT)
 
 

@@ -248,10 +248,10 @@ def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> Permutat
 
 
 def allow_for_spells(rows: Sequence[MeasureEvidence]) -> list[MeasureEvidence]:
-    """Return the rows with the larger p-value and the wider interval of two tests: by permutation, and for spells.
+    """Return the rows, each with the larger p-value and the wider interval of two tests.
 
-    The permutation test assumes independent rounds. The test for spells estimates their autocorrelation from each row
-    and from all rows together.
+    The permutation test assumes independent rounds. The test for correlated rounds estimates their autocorrelation from
+    each row and from all rows together.
     """
     every = [each for row in rows for each in row.rounds if not row.result.constant]
     enough = [each for each in every if len(each) >= FEWEST_ROUNDS]

@@ -107,7 +107,7 @@ def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, f
 
 
 def spell_effect(readings: Floats) -> float:
-    """Return the design effect of high readings, at least 1.
+    """Return the design effect, at least 1, of readings that are high for a while and then low.
 
     Args:
         readings: any unit, in the order of time; shape (readings,).
@@ -134,7 +134,7 @@ def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
 
 
 def count_readings(rows: pd.DataFrame) -> float:
-    """Return the number of independent readings of the number in flight in the requests of an open loop.
+    """Return how many independent readings of the number in flight an open loop's requests are worth.
 
     There is a reading whenever a request is due; requests that wait to be sent count as in flight. Without a queue the
     result is about the number of requests divided by twice the mean number in flight.

@@ -164,9 +164,9 @@ def _inflation(side: SlowRounds) -> float:
 
 
 def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:
-    """Return the share of slow requests, at least one given, with its 95 % interval; None for fewer than six rounds.
+    """Return the share of slow requests, and its 95 % interval; the interval is None for fewer than six rounds.
 
-    It is Wilson's interval for the effective number of independent requests.
+    It is Wilson's interval for the effective number of independent requests. At least one request is required.
     """
     counts = count_by_round(slow.to_numpy(), rounds.to_numpy())
     share = Proportion.of(counts)

@@ -70,7 +70,7 @@ def summarize_journal(journal: Journal, found: stat_result, version: str) -> Sto
 
 
 def summarize_run(run: "Run", version: str) -> StoredSummary:
-    """Return the summary of a run, not for storage: it does not identify the journal."""
+    """Return the summary of a run in memory. It cannot be stored, since it does not identify a journal."""
     return _RunTally(run.header, run).summarize(
         version,
         ended=run.ended,

@@ -58,7 +58,7 @@ def lost_output() -> str | None:
 
 
 def mark_product() -> None:
-    """Mark standard output as the result that the command was called for, such as JSON; see `lost_product`."""
+    """Mark standard output as the command's result, such as JSON, so that losing part of it is a failure."""
     if file := _steady_stdout():
         file.is_product = True
 

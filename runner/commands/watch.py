@@ -90,9 +90,9 @@ class WatchTimes:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a moment: a run, why there was none, or a run and which output could not be written.
+    """What happened at one due time: a finished run, a problem that prevented it, or a run with an unwritten output.
 
-    A moment that was not due has neither.
+    A time that was not due has neither.
     """
 
     moment: Moment

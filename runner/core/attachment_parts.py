@@ -60,7 +60,7 @@ class Attachment:
 
     @property
     def upload_bytes(self) -> int:
-        """Number of bytes it adds to a request: those of the file in base64, of a text, or of a URL."""
+        """Number of bytes that it adds to a request: a file as base64, a text file as text, or only the URL."""
         if self.size is None:
             return len((self.url or "").encode())
         return self.size if self.media_type == "text/plain" else -(-self.size // 3) * 4

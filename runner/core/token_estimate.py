@@ -74,7 +74,7 @@ def most_tokens(text: str) -> float:
 
 
 def ample_tokens(text: str) -> float:
-    """Return about twice the tokens of a common text: one for each sign and for every two letters."""
+    """Return a generous estimate, about twice the tokens of ordinary text: one per sign and one per two letters."""
     saved = sum(len(blank) + len(letters) * (1 - AMPLE_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
     saved += sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
     return len(text.encode(errors="surrogatepass")) - saved

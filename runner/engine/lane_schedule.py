@@ -92,7 +92,7 @@ class _LaneProgress:
 
 
 def resume_nothing(opening: Request) -> Request:
-    """Return a conversation's first request as the first missing one, for a run that resumes no other."""
+    """Return the conversation's first request: in a run that resumes no other, nothing has been sent yet."""
     return opening
 
 
@@ -166,7 +166,7 @@ class Schedule:
 
     @property
     def milestone(self) -> float:
-        """A number that changes when a lane that waits for another one may continue.
+        """A number whose change means that lanes waiting for other lanes may continue.
 
         It is the round of the slowest lane, infinite once all conversations have begun. If the targets of a case begin
         together, it is the number of conversations that have begun.

@@ -30,7 +30,7 @@ class Spread:
         return self.origin_s + (round_number - 1 + share) * self.span_s / self.rounds
 
     def opens_at(self, round_number: int, now_ns: int) -> int:
-        """Return when to check again whether a round may begin, on the clock of `now_ns`; that itself if it may.
+        """Return `now_ns` if a round may begin; otherwise the time at which to check again, on the same clock.
 
         A round whose time passed during a sleep, a stop or a long round begins at once.
         """

@@ -105,9 +105,9 @@ class Plan:
                         yield Request(target, case, repeat=round_number, block=round_number, vantage=origin)
 
     def groups_at(self, level: int) -> Iterator[tuple[Request, ...]]:
-        """Yield the conversations of one level, from 0, a case of a round at a time: all targets, in shuffled order.
+        """Yield one level's conversations in groups: all targets of one case in one round, in shuffled order.
 
-        Each conversation is its first request. The cases of a round are shuffled, too.
+        Levels count from 0. Each conversation is its first request. The cases of a round are shuffled, too.
         """
         for round_number in self._rounds_of(level):
             for at in _shuffle(len(self.cases), f"{self.seed}/{round_number}/cases"):

@@ -179,13 +179,13 @@ JudgeName = Annotated[Name, AfterValidator(checked(_read_judge_name))]
 
 
 class JudgeSchema(ParametersSchema):
-    """The model that judges replies by rubrics, and the parameters for it; the suite's defaults are not for it."""
+    """The judge's model and parameters; the suite's defaults do not apply to it."""
 
     target: JudgeName = Field(description="The model, as provider/model.")
 
 
 class CaseSchema(StrictModel):
-    """One conversation: exactly one of prompt, turns, messages and prompt_file, or none of them behind an input."""
+    """One conversation: exactly one of prompt, turns, messages and prompt_file, or only an `input`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -235,7 +235,7 @@ class CaseSchema(StrictModel):
 
 
 class CasesFromSchema(StrictModel):
-    """A file with further cases, and which of its columns are meant where their names are none of the usual ones."""
+    """A file with further cases, and the columns to use if their names are not recognised."""
 
     file: Text = Field(description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite.")
     prompt: Text | None = Field(default=None, description="The column, or key of a row, that says what to ask.")

@@ -106,11 +106,11 @@ class ThinkTags:
 
     @property
     def settled(self) -> bool:
-        """Whether the answer has begun and nothing is held back: text without a tag's first character passes."""
+        """Whether the answer has begun and no text is held back: text without `<`, `[` or `◁` needs no parsing."""
         return self._state is _State.ANSWER and not self._held
 
     def passes(self, text: str) -> bool:
-        """Accept a text that is certainly answer, unchanged, and return True; return False if it must be fed."""
+        """Accept a text that is certainly part of the answer, unchanged; return False if `feed` must read it."""
         if self._state is not _State.ANSWER or self._held or self._headings or self._beginning is not None:
             return False
         if (self._may_be_unopened or self._family) and ("<" in text or "[" in text or "◁" in text):

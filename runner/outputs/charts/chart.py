@@ -67,7 +67,7 @@ STACKED_BELOW = 480
 
 @dataclass(slots=True)
 class Canvas:
-    """Where a chart is drawn.
+    """The width and the scale settings that a chart is drawn with, and what the drawing reports back.
 
     `logarithmic` forces the scales that may be either; None leaves it to the values. `shared` are the lowest and the
     highest value of an axis over several runs. `first_colour` is the place of the run's first target among those of
@@ -97,7 +97,7 @@ class Canvas:
         return 5 if self.stacked else 10
 
     def colour(self, place: int) -> int:
-        """Return the place of one of the run's targets among those of all runs."""
+        """Return the colour index of a target of this run, counted over the targets of all runs."""
         return self.first_colour + place
 
     def fit(
@@ -114,7 +114,7 @@ class Canvas:
         return scale
 
     def read(self, series: str, texts: Iterable[str]) -> str:
-        """Record the readings of a series of marks, if they are wanted; return its name."""
+        """Store the texts shown for a series of marks, if they are wanted; return the series' name."""
         if self.keeps_readings:
             self.readings[series] = tuple(texts)
         return series
@@ -131,8 +131,9 @@ class ChartVariant:
 
 @dataclass(frozen=True, slots=True)
 class PageChart:
-    """A chart in all its drawings; `logarithmic` says whether the first ones are, and `can_switch` if there are others.
+    """A chart in all of its drawings.
 
+    `logarithmic` says whether the scale shown first is, and `can_switch` whether the other scale was drawn, too.
     `readings` are those of its marks, by series, the same for all drawings.
     """
 

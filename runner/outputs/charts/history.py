@@ -91,8 +91,8 @@ class DrawnSeries:
     def over_time(self) -> list[_DrawnRun]:
         """The runs that are drawn over time.
 
-        Of more than can be told apart, those are drawn of each part of the time whose figures are the lowest, the
-        middle and the highest, so that no outlier is lost; and those beside a change.
+        If there are too many runs to tell apart, each interval of time shows its lowest, middle and highest run, so
+        that no outlier is lost, and runs beside a change are kept.
         """
         if len(self.times) <= MOST_DRAWN:
             return [*map(self._draw, range(len(self.times)))]
@@ -293,7 +293,7 @@ def _history_caption(drawn: DrawnSeries) -> str:
 
 
 def draw_hours(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
-    """Draw how far each run is from the level of its time, by the hour at which it began; None of too few hours."""
+    """Draw each run's deviation from the level at its time, by hour of the day; None if there are too few hours."""
     series, figures = drawn.series, drawn.newest
     if len({at.hour for at in drawn.times}) < FEWEST_HOURS:
         return None

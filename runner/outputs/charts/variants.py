@@ -1,4 +1,4 @@
-"""The sweep of a model's variants: a row for each variant, and across it speed, tokens, cost and quality.
+"""The variants of each model: a row for each variant, with columns for speed, tokens, cost and quality.
 
 A column has a scale of its own. The line through a model's rows shows what more effort, or another setting, changes.
 """

@@ -143,7 +143,7 @@ def draw_waterfall(
 
 
 def begin_of(timestamps: Timestamps) -> int | None:
-    """Return when a request had its place among those in flight, in ns; None if it was never sent."""
+    """Return the time from which a request counted as in flight, in ns; None if it was never sent."""
     return timestamps.sent if timestamps.slot is None else timestamps.slot
 
 

@@ -22,7 +22,7 @@ MAX_CHARACTERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class FigureDelta:
-    """The change of a figure: its text, and whether it is better, worse or the same by more than chance."""
+    """The change of a figure as text, and whether it is significantly better, significantly worse, or neither."""
 
     text: str
     kind: str

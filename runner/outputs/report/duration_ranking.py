@@ -75,12 +75,12 @@ class LeaderComparison:
 
     @property
     def is_behind(self) -> bool:
-        """Whether it was slower at least in this run."""
+        """Whether it was slower by the verdict, or else by the pairs of this run alone."""
         return self.is_slower or self.this_run is not None
 
     @property
     def ratio(self) -> str:
-        """How many times as long it took, in words of figures."""
+        """Its time divided by the fastest one's, formatted: `1.24x`."""
         return times(self.factor)
 
     @property

@@ -70,7 +70,7 @@ class HistoryPage:
 
 
 def compose_history(series: Sequence[RunSeries], hrefs: Mapping[str, str]) -> HistoryPage:
-    """Return the page of series, of which there is one at least.
+    """Return the page of one or more series.
 
     Args:
         series: those of one suite are neighbours.

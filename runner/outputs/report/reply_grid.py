@@ -32,7 +32,7 @@ _COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome"]
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """One target of one run, the `number`th of the page, from 1; `summary` goes by the column's label."""
+    """One target of one run; `number` is its position on the page, from 1. `summary` names it by the column's label."""
 
     run: Run
     number: int
@@ -47,7 +47,7 @@ class TargetColumn:
 
     @property
     def name(self) -> BilingualText:
-        """The heading in words: `label` is its key everywhere."""
+        """The heading to show, in both languages; code identifies the column by `label`."""
         return name_in_words(self.summary.target)
 
 
@@ -66,7 +66,7 @@ def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
 
 
 class ReplyPlace(NamedTuple):
-    """The place of a reply in the table of its run, and whether it is one. Its texts are read only if it is shown."""
+    """A reply's row in its run's table, and whether the target answered. Texts are read only if they are shown."""
 
     place: int
     answered: bool

@@ -3,7 +3,7 @@
 A text also holds its translation into a second language, so that a page can be switched between the two. To add a
 language, put a file beside `locale/zh.po` and compile it to `.mo` with `pybabel compile`.
 
-Sentences from other rooms and from journals arrive in English. A catalogue has their translations in the context
+Sentences from other packages and from journals arrive in English. A catalogue has their translations in the context
 `SENTENCE`, as templates whose `{names}` stand for the values in a sentence.
 """
 
@@ -159,7 +159,7 @@ def plural(number: int, one: str, many: str, /, **values: object) -> BilingualTe
 
 
 def said(sentence: str) -> BilingualText:
-    """Return a sentence from another room or a journal in the current languages; unknown ones are unchanged."""
+    """Translate a sentence made by another package or read from a journal; an unknown one is unchanged."""
     here, there = (each.say(sentence) if isinstance(each, Catalogue) else sentence for each in _catalogues.get())
     return BilingualText(here, there)
 

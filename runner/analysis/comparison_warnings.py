@@ -313,14 +313,14 @@ def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
 def _name_question(case: str, turn: int, header: Header) -> str:
     """Return a case's name, with turn and step if it is a later step, which other targets may not have."""
     steps = steps_in(header.checks, case)
-    return case if steps.place(turn)[1] == 1 else steps.name_question(case, turn)
+    return case if steps.turn_and_step(turn)[1] == 1 else steps.name_question(case, turn)
 
 
 def _is_step_of_model(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
     """Return whether a question that is not in both arms is a step caused by the model, not by the suite."""
     base, new = headers
     steps = steps_in(base.checks, case)
-    if steps.place(turn)[1] == 1:
+    if steps.turn_and_step(turn)[1] == 1:
         return False
     if base.digest == new.digest:
         return True

@@ -45,7 +45,7 @@ def is_last_turn(steps: Steps, record: Record) -> bool:
     return next_turn(steps, record) > steps.most
 
 
-class SettledRequests:
+class CompletedRequestCount:
     """Counts the planned requests that each record completes; a plan assumes the most steps in every turn."""
 
     def __init__(self, cases: Iterable[Case]) -> None:

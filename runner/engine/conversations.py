@@ -241,7 +241,7 @@ async def _idle(lane: OpenLane, following: Request) -> None:
 async def _think(request: Request, seed: int) -> None:
     """Wait for the user's think time before a turn, but not before a tool's result; the lane's place is kept."""
     case = request.case
-    turn, step = case.steps.place(request.turn)
+    turn, step = case.steps.turn_and_step(request.turn)
     if case.think_time is not None and step == 1:
         await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, turn))
 

@@ -79,7 +79,7 @@ class InFlightRequest:
         calls = fold.calls.values
         if not calls or fold.outcome() not in TIMED:
             return set()
-        flag = request.case.steps.why_unanswered(request.turn, calls)
+        flag = request.case.steps.unanswered_flag(request.turn, calls)
         return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int, moments: Mapping[str, int | None]) -> Timestamps:

@@ -306,7 +306,7 @@ def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) 
     before = [each for message in case.history for each in attachments_of(message.parts)]
     sent = before
     for turn, size in enumerate(input_sizes(case, target.parameters, reply), 1):
-        asked, step = case.steps.place(turn)
+        asked, step = case.steps.turn_and_step(turn)
         if step == 1:
             sent = [*(before if case.idle_s else sent), *attachments_of(case.parts_of(asked))]
         tokens = _sum([size, *map(most_attachment_tokens, sent)])

@@ -56,7 +56,9 @@ class TimedSender:
         queue.lane.release(permit, input_tokens=None, output_tokens=None)
         queue.wake()
         calls = (
-            (ToolCall("look", "{}", "1"),) if request.case.steps.place(request.turn)[1] < request.case.max_steps else ()
+            (ToolCall("look", "{}", "1"),)
+            if request.case.steps.turn_and_step(request.turn)[1] < request.case.max_steps
+            else ()
         )
         return Record(request.identity(), Timestamps(), Outcome.OK, reply="Yes.", calls=calls)
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.core.conversation_state import EarlierReply, SettledRequests, earlier_reply
+from runner.core.conversation_state import CompletedRequestCount, EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
@@ -76,7 +76,7 @@ def test_the_rows_of_a_conversation_complete_its_planned_requests(
 ) -> None:
     """Rounds and progress end correctly, even if few steps were needed."""
     plan = plan_of(case)
-    settled, total = SettledRequests(plan.cases), 0
+    settled, total = CompletedRequestCount(plan.cases), 0
     request: Request | None = next(first_requests(plan))
     for calls, outcome in replies:
         if request is None:

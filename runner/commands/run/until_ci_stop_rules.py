@@ -15,7 +15,7 @@ from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.commands.run.options import Spelling
-from runner.core.conversation_state import SettledRequests
+from runner.core.conversation_state import CompletedRequestCount
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
@@ -62,7 +62,7 @@ class Precision(StopRule):
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_round, self._settled = plan.requests_a_round, SettledRequests(plan.cases)
+        self._requests_a_round, self._completed = plan.requests_a_round, CompletedRequestCount(plan.cases)
         self._has_vantages = bool(plan.vantages)
         self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
@@ -82,7 +82,7 @@ class Precision(StopRule):
         if record.timed and record.ttft_s is not None:
             node = record.node if self._has_vantages else None
             self._open[round_number].append((_name_sample(record.identity.target, node), record.ttft_s))
-        self._recorded[round_number] += self._settled.of(record)
+        self._recorded[round_number] += self._completed.of(record)
         if self._recorded[round_number] == self._requests_a_round:
             self._close(round_number)
 

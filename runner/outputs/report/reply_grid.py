@@ -184,7 +184,7 @@ def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImag
     """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
     found: dict[str, PromptImage] = {}
     for run in runs:
-        asked, step = steps_in(run.header.checks, case).place(turn)
+        asked, step = steps_in(run.header.checks, case).turn_and_step(turn)
         for image in _images_of(run.header.attachments.get(case, ()), asked) if step == 1 else ():
             thumbnail = run.thumbnails.get(str(image.get("digest")))
             if thumbnail is not None:

@@ -104,7 +104,7 @@ def name_question(case: str, turn: int, steps: Steps) -> str:
     """Return the name of a question like `Steps.name_question`, but in the page's languages."""
     if 1 < turn <= len(steps.idles):
         return f"{case} · " + said(steps.name(turn))
-    asked, step = steps.place(turn)
+    asked, step = steps.turn_and_step(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 

@@ -221,7 +221,7 @@ def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataframe, "SEGMENT", 3)
         patch.setattr(dataframe, "BATCH", 4)
-        made = dataframe.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
+        made = dataframe.frame_of_rows((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)
 
 

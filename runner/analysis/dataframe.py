@@ -66,10 +66,10 @@ ANSWERED_BY = "answered_by"
 
 def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
     """Return a run's records as a table, in the order given."""
-    return frame_of((row(header, record, columns) for record in records), columns)
+    return frame_of_rows((row(header, record, columns) for record in records), columns)
 
 
-def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
+def frame_of_rows(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
     """Return rows with these columns as a table."""
     growing = {column.name: _new_column(column.kind, unique=column.name in UNIQUE_TEXTS) for column in columns}
     rows = iter(rows)

@@ -136,9 +136,9 @@ class Run:
     checked: tuple[CheckedCell, ...] = ()
     """Result of the suite's checks for each case and target that has any."""
     by: AnsweredByColumn | None = None
-    """Column by which `in_parts` splits targets, in addition to places."""
+    """Column by which `split_by_place` splits targets, in addition to places."""
     split: TargetSplit = WHOLE
-    """Rule by which targets are split; see `in_parts`."""
+    """Rule by which targets are split; see `split_by_place`."""
     left_out: str | None = None
     """Description of the lines of a damaged journal that are left out of all results; None if there are none."""
     judged: tuple[JudgedPairs, ...] = ()
@@ -199,7 +199,7 @@ class Run:
         return replace(self, source=part, table=table, checked=checked, split=WHOLE)
 
     @cached_property
-    def in_parts(self) -> Self:
+    def split_by_place(self) -> Self:
         """The run with targets split by place and by the column `by`; the run itself if it has neither."""
         places = name_places(self.header.vantages)
         split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
@@ -369,7 +369,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def keep_latest(
+def cache_latest(
     read: Callable[Concatenate[Run, Arguments], Result],
 ) -> Callable[Concatenate[Run, Arguments], Result]:
     """Return a function that caches its latest result for each run as long as the run exists.

@@ -19,7 +19,7 @@ from runner.analysis.dataframe import (
     plain_cells,
     positions_by_target,
 )
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.summary import Statistic, TargetSummary, median
@@ -72,7 +72,7 @@ class TargetFigures:
 _COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s", COLUMN, "output_tokens")
 
 
-@keep_latest
+@cache_latest
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = run.table_with_tokens

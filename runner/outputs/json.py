@@ -22,9 +22,9 @@ _INDENT = "  "
 def stream(run: Run) -> Iterator[str]:
     """Yield the document in pieces, since the rows of a long run may not fit into memory.
 
-    Targets are split, by `Run.in_parts`, only if `run.by` is set.
+    Targets are split, by `Run.split_by_place`, only if `run.by` is set.
     """
-    split = run.in_parts if run.by else run
+    split = run.split_by_place if run.by else run
     document = {
         "simulated": run.simulated,
         "ended": run.ended,

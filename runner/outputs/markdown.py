@@ -45,12 +45,12 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 def write(run: Run) -> str:
     """Return the sections of a run, then its replies in full."""
-    return "\n\n".join([*sections(run), *_replies_in_full(run.in_parts)]) + "\n"
+    return "\n\n".join([*sections(run), *_replies_in_full(run.split_by_place)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
     """Return all parts except the replies in full, to be joined by empty lines."""
-    split = run.in_parts
+    split = run.split_by_place
     return [
         *_heading(run),
         *_summary(split),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import TEXT, lacks, measured, pick, plain_cells, positions_by_target, targets_of
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of
 
 words = st.sampled_from(["warmup", "warmups", "filling", "cached", "\ud800"])
@@ -71,7 +71,7 @@ def test_the_latest_result_of_a_run_is_kept_while_the_run_is_there() -> None:
     """Other arguments are computed again, other runs have their own results, and no result keeps a run in memory."""
     asked = []
 
-    @keep_latest
+    @cache_latest
     def read(run: Run, column: str) -> list[str]:
         asked.append(column)
         return [column, run.header.run_id]

@@ -15,7 +15,7 @@ from string import Formatter
 
 import pytest
 
-from runner.analysis.capacity import Standing
+from runner.analysis.capacity import LoadVerdict
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
 from runner.analysis.diff_verdict import Verdict
@@ -86,7 +86,7 @@ def texts_of_code() -> Iterator[str]:
     yield from (OUTCOMES[outcome] for outcome in Outcome)
     yield from FLAGS.values()
     yield from (measure.label for measure in MEASURES)
-    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, Standing) for word in words)
+    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, LoadVerdict) for word in words)
     yield from (word for words in BETWEEN_TARGETS.values() for word in words)
     yield from RELEASES.values()
     yield from (

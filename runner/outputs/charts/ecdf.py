@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
@@ -50,7 +50,7 @@ class Distribution:
         )
 
 
-@keep_latest
+@cache_latest
 def _read_distributions(run: Run, over: ChartDuration) -> list[Distribution]:
     samples = timed_samples(run, over.column)
     return [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]

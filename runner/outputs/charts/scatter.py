@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import (
@@ -123,7 +123,7 @@ def _draw_scatter(
     return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
 
 
-@keep_latest
+@cache_latest
 def _read_points(
     run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize]
 ) -> tuple[TextSize, list[ScatterPoints]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes
@@ -81,7 +81,7 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
 
-@keep_latest
+@cache_latest
 def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
     medians = {str(each.target): over.median(each) for each in run.summary}
     found = [

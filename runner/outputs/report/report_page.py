@@ -175,7 +175,7 @@ class ReportPage:
 def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(run_facts(run) for run in runs)
-    runs = [run.in_parts for run in runs]
+    runs = [run.split_by_place for run in runs]
     columns = target_columns(runs)
     turns = grid_turns(columns)
     sample = sample_turns(turns)

@@ -110,7 +110,7 @@ def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.
     monkeypatch.setattr(dataframe, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
-        return dataframe.frame(header(size), records(size), dataframe.FIGURE_COLUMNS)
+        return dataframe.frame_of_records(header(size), records(size), dataframe.FIGURE_COLUMNS)
 
     finished = tabulate(MANY).memory_usage().sum() - tabulate(FEW).memory_usage().sum()
     peaks = [peak_bytes(partial(tabulate, size)) for size in (FEW, MANY)]

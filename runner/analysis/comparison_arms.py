@@ -16,13 +16,13 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import (
     NO_ROWS,
     TEXT,
+    has_none_of,
     is_in_latencies,
     is_timed_once,
     is_tried,
-    lacks,
-    pick,
     plain_cells,
     positions_by_target,
+    take_cells,
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
@@ -108,8 +108,8 @@ def arm_of(
 
     """
     own = positions_by_target(table).get(target, NO_ROWS)
-    own = own[lacks(table, "warmup")[own]]
-    rows = pick(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
+    own = own[has_none_of(table, "warmup")[own]]
+    rows = take_cells(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
     names = vantages or {}
     vantage = [names.get(str(node or ""), "") for node in plain_cells(table["node"].take(own))]
     rows["vantage"] = pd.Series(vantage, rows.index, dtype=TEXT)

@@ -29,7 +29,7 @@ from runner.analysis.comparison_arms import (
     pair_rounds,
     strata_and_rounds_of,
 )
-from runner.analysis.dataframe import REPEATED, is_timed, lacks, steady
+from runner.analysis.dataframe import REPEATED, has_none_of, is_timed, steady_rows
 from runner.analysis.diff_measures import (
     FAILURES,
     PASSES,
@@ -369,7 +369,7 @@ def _failed_by_round(arm: Arm) -> CountsByRound:
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
     """Return the numbers of requests of each round that met the SLO, and of those judged, in the order of rounds."""
     tried = arm.tried
-    rows = tried[lacks(tried, REPEATED)] if arm.with_unsteady else steady(tried)
+    rows = tried[has_none_of(tried, REPEATED)] if arm.with_unsteady else steady_rows(tried)
     return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 

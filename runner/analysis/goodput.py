@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady
+from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady_rows
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
 from runner.analysis.steady_state import end_within, rate_span
@@ -68,7 +68,7 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
     the last data. Use `with_rates=False` for rows of several levels.
     """
     met = mark_met(rows, slo)
-    known = met[steady(rows).index].dropna()
+    known = met[steady_rows(rows).index].dropna()
     if known.empty:
         return None
     share, judged = Proportion(float(known.sum()), float(len(known))), rows.loc[known.index]

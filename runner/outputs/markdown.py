@@ -231,5 +231,5 @@ def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Exc
     """Return an excerpt of a run's replies. Only the replies of the first `max_cases` cases are read."""
     cases = run.chosen["case"].unique()
     first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
-    taken = excerpt(run.lay_out(first), max_cases, max_bytes)
+    taken = excerpt(run.grid_of(first), max_cases, max_bytes)
     return replace(taken, left_out=taken.left_out + len(cases[max_cases:]))

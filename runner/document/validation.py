@@ -54,7 +54,7 @@ def _problems_under_misspelt_keys(
     known = [route for route, near in meant.items() if near not in _siblings(document, route)]
     problems = []
     for route in known:
-        corrected = document.with_key(route, meant[route])
+        corrected = document.with_renamed_key(route, meant[route])
         try:
             _validated(model, _data_at(corrected.data, at), corrected, at)
         except ValidationError as error:

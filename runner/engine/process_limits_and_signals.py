@@ -56,7 +56,7 @@ FROZEN_BY_PYTHON = 1_000
 
 
 @contextmanager
-def gc_pause() -> Iterator[None]:
+def rare_gc() -> Iterator[None]:
     """Freeze existing objects and make garbage collection rare during a `with` block.
 
     One collection with a thousand streams in flight takes up to 0.1 s, in which no read is timestamped. Existing

@@ -43,7 +43,7 @@ class RetryPolicy:
         return max(requested_s, retry_s or 0.0) if failed.outcome is Outcome.RATE_LIMITED else requested_s
 
 
-def say_wait(failed: Failed) -> Failed:
+def with_requested_wait(failed: Failed) -> Failed:
     """Return the failure with the requested wait in its message, for a wait too long to be waited for."""
     asked_s = failed.retry_after_s or 0.0
     spans = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))

@@ -24,7 +24,7 @@ class Spread:
     now_s: Callable[[], float]
     """Returns the time of day."""
 
-    def moment_s(self, round_number: int) -> float:
+    def start_time_s(self, round_number: int) -> float:
         """Return the start time of a round, counted from 1; it is the same in every run with this origin and seed."""
         share = Random(f"spread/{self.seed}/{round_number}").random()  # noqa: S311 -- a moment, not a secret
         return self.origin_s + (round_number - 1 + share) * self.span_s / self.rounds
@@ -34,5 +34,5 @@ class Spread:
 
         A round whose time passed during a sleep, a stop or a long round begins at once.
         """
-        left_ns = round((self.moment_s(round_number) - self.now_s()) * 1e9)
+        left_ns = round((self.start_time_s(round_number) - self.now_s()) * 1e9)
         return now_ns + min(max(left_ns, 0), LONGEST_WAIT_NS)

@@ -16,7 +16,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import most_attachment_tokens
-from runner.planning.plan import Plan, probed_cases, warmed_cases, warms
+from runner.planning.plan import Plan, cache_warming_cases, probed_cases, warms_cache
 from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.money import Money, add_up
@@ -242,13 +242,13 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     limit = reply_limit(target, row)
     conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
-    unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
+    unmeasured = [*cache_warming_cases(plan, target), *(case for _, case in probed_cases(plan))]
     warmups += [next(_bounds(case, target, limit, price)) for case in unmeasured]
     sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
     each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
     costs = [
-        sum(requests, requests[0] if warms(target, case) else Bound()).cost
+        sum(requests, requests[0] if warms_cache(target, case) else Bound()).cost
         for case, requests in zip(plan.cases, conversations, strict=True)
     ]
     return replace(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.commands.run.until_ci_stop_rules import measure_narrowness
+from runner.commands.run.until_ci_stop_rules import relative_half_widths
 from runner.core.cluster import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.events import Channel, Outcome
@@ -26,7 +26,7 @@ from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import Plan, warm_request
+from runner.planning.plan import Plan, cache_warming_request
 from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
@@ -210,7 +210,7 @@ def test_the_reason_names_warmups_and_conversations_under_way() -> None:
     reason = rule.refuse_warmup()
     assert reason is not None
     assert reason.endswith("for 2 requests under way and one more")
-    rule.finished(answer(warm_request(next(first_requests(plan))), tokens=0, warmup=True))
+    rule.finished(answer(cache_warming_request(next(first_requests(plan))), tokens=0, warmup=True))
     assert rule.refuse_warmup() is not None
 
 
@@ -313,7 +313,7 @@ def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
     rule = precision_rule(plan, 0.1)
     for request in list(first_requests(plan))[:16]:
         rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
-    (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
+    (found,) = relative_half_widths({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
     wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 rounds)"
     assert rule() == f"every target's median TTFT is known to ±10 %, {wanted}"
@@ -377,7 +377,7 @@ def test_conversations_start_while_intervals_are_computed() -> None:
     for request in first_requests(plan):
         rule.finished(answer(request))
     assert [rule(), rule()] == [None, None]
-    waiting.set_result(measure_narrowness(*later.asked))
+    waiting.set_result(relative_half_widths(*later.asked))
     assert rule() is not None
 
 

@@ -18,7 +18,14 @@ from runner.core.token_estimate import likely_attachment_tokens, most_attachment
 from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe_suite import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import BRIEF_TOKENS, Plan, probe_requests, warm_request, warmed_cases, with_short_replies
+from runner.planning.plan import (
+    BRIEF_TOKENS,
+    Plan,
+    cache_warming_cases,
+    cache_warming_request,
+    probe_requests,
+    with_short_replies,
+)
 from runner.planning.request import Request, Target
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
@@ -121,7 +128,7 @@ def test_each_target_is_probed_once_for_each_text() -> None:
 def test_a_warming_request_sends_the_prefix_of_the_conversation() -> None:
     """It is byte for byte the prefix that will be sent again, under its own key."""
     first = opening(SIZED, cache="warm", max_tokens=900)
-    warming = warm_request(first)
+    warming = cache_warming_request(first)
     assert texts(warming) == texts(first)
     assert warming.warmup
     assert warming.target.parameters.max_tokens == BRIEF_TOKENS
@@ -132,8 +139,8 @@ def test_cases_that_begin_alike_are_warmed_once() -> None:
     """Names and later turns do not matter."""
     cases = (SIZED, replace(SIZED, id="same", turns=("Who?",)), replace(SIZED, id="other", turns=("How?",)), PLAIN)
     warm, plan = target(cache="warm"), Plan(cases, (target(),))
-    assert len(warmed_cases(plan, warm)) == 3
-    assert warmed_cases(plan, target()) == []
+    assert len(cache_warming_cases(plan, warm)) == 3
+    assert cache_warming_cases(plan, target()) == []
 
 
 @pytest.mark.parametrize("parameters", [{"thinking": "high"}, {"extra_body": {"thinking": {"budget_tokens": 2000}}}])

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from runner.analysis.check_results import steps_of
-from runner.checks.answer_text import answer_of, listed
+from runner.checks.answer_text import answer_of, as_tuple
 from runner.core.conversation_state import is_last_turn
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -48,7 +48,7 @@ def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
         caller = _Caller()
         for record in unchecked:
             checks = log.header.checks[record.identity.case]["checks"]
-            functions = {name: _load_once(loaded, name, suite_folder) for name in listed(checks.get("python", ()))}
+            functions = {name: _load_once(loaded, name, suite_folder) for name in as_tuple(checks.get("python", ()))}
             functions |= {name: _load_plugin(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
             failures = {name: caller.call(name, function, record) for name, function in functions.items()}
             writer.append({"kind": "check", "key": record.identity.key, "said": failures})

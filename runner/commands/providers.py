@@ -98,7 +98,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], ask: 
             await client.aclose()
 
     try:
-        return [redactor.in_headers(model) for model in run_async(request_models)]
+        return [redactor.in_header_text(model) for model in run_async(request_models)]
     except ProviderRefusal as refusal:
         status = f" {refusal.failed.http_status}" if refusal.failed.http_status else ""
         message = redactor.in_errors(refusal.failed.message)

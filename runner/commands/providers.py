@@ -13,7 +13,7 @@ from runner.errors import CompareError
 from runner.outputs.providers import ProviderDescription
 from runner.providers.config_files import with_configs
 from runner.providers.endpoint import find_endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
 from runner.simulator.model_names import PREFIX, model_ids
@@ -29,7 +29,7 @@ def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[P
     return [_describe(name, row, registry, environ) for name, row in registry.rows.items()]
 
 
-def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str]) -> ProviderDescription:
+def _describe(name: str, row: ProviderRow, registry: Registry, environ: Mapping[str, str]) -> ProviderDescription:
     used = next((variable for variable in row.api_key_env if environ.get(variable, "").strip()), None)
     return {
         "provider": name,

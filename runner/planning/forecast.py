@@ -21,7 +21,7 @@ from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
-from runner.providers.provider_row import Limits, Row
+from runner.providers.provider_row import Limits, ProviderRow
 from runner.providers.request_body import request_body
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -141,14 +141,14 @@ class Forecast:
         return tuple(each.target for each in self.paid if each.price is not None and each.cost is None)
 
 
-def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
+def provider_limit(row: ProviderRow, load: LoadProfile, concurrency: int | None) -> int:
     """Return the concurrency limit of a provider, not counting models with limits of their own."""
     return concurrency or row.concurrency or load.concurrency
 
 
 def forecast_plan(
     plan: Plan,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, ProviderRow],
     prices: Mapping[str, Price],
     load: LoadProfile | None = None,
     concurrency: int | None = None,
@@ -238,7 +238,9 @@ class Bound:
         )
 
 
-def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
+def _forecast_target(
+    target: Target, row: ProviderRow, plan: Plan, rounds: int | None, price: Price | None
+) -> TargetForecast:
     limit = reply_limit(target, row)
     conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
@@ -320,7 +322,7 @@ def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> B
     return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
 
 
-def reply_limit(target: Target, row: Row) -> int | None:
+def reply_limit(target: Target, row: ProviderRow) -> int | None:
     """Return the limit on a reply's tokens in the request body; None if it has none."""
     body, _ = request_body(row, target.model, target.parameters)
     limits = [body[name] for name in REPLY_LIMITS if name in body]
@@ -330,7 +332,7 @@ def reply_limit(target: Target, row: Row) -> int | None:
 def _forecast_lanes(
     targets: Sequence[Target],
     forecasts: Sequence[TargetForecast],
-    rows: Mapping[str, Row],
+    rows: Mapping[str, ProviderRow],
     load: LoadProfile,
     concurrency: int | None,
     *,

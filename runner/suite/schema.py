@@ -10,7 +10,7 @@ from runner.core.suite import HIGHEST_TEMPERATURE, Api, CacheUse, Thinking, pars
 from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
 from runner.errors import CompareError
-from runner.providers.provider_row import Rows
+from runner.providers.provider_row import ProviderRows
 from runner.suite.checks_schema import ChecksSchema, Match, Share
 from runner.suite.schema_parts import (
     VALUE_SCHEMA,
@@ -281,7 +281,9 @@ class SuiteSchema(StrictModel):
         default=None,
         description="The SLO that requests are judged by, such as ttft=800ms,tpot=50ms,total=10s. Left out: none.",
     )
-    providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
+    providers: ProviderRows = Field(
+        default_factory=dict, description="Providers that this suite adds or changes, by id."
+    )
     judge: JudgeSchema | JudgeName | None = Field(
         default=None, description="The model that decides on `rubric` checks: provider/model, or a mapping."
     )

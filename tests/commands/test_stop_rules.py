@@ -30,7 +30,7 @@ from runner.planning.plan import Plan, cache_warming_request
 from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from tests.support.command import compare, read_rows, write_yaml
 from tests.support.plans import first_requests
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
@@ -65,7 +65,9 @@ def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **va
 
 def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
     """Return the rule of budgets such as 5USD, with a price for some models."""
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {f"p/{model}": price for model, price in prices.items()})
+    forecast = forecast_plan(
+        plan, {"p": ProviderRow(keyless=True)}, {f"p/{model}": price for model, price in prices.items()}
+    )
     sums = [Money(Decimal(text[:-3]), text[-3:]) for text in budgets]
     rule = stop_rule(plan, forecast, budgets=sums)
     assert rule is not None
@@ -277,7 +279,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 
 def precision_rule(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {})
+    forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {})
     rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor())
     assert rule is not None
     return rule
@@ -398,7 +400,9 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
         precision_rule(plan_of("a", parameters=Parameters(stream=False)), 0.05)
     with pytest.raises(CompareError, match="may never be reached"):
         precision_rule(plan_of("a", repeat=None), 0.05)
-    forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
+    forecast = forecast_plan(
+        plan_of("a", repeat=None), {"p": ProviderRow(keyless=True)}, {}, LoadProfile(max_requests=5)
+    )
     assert (
         stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=ImmediateExecutor())
         is not None
@@ -407,4 +411,4 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without either, a run completes its plan."""
-    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
+    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": ProviderRow(keyless=True)}, {})) is None

@@ -22,7 +22,7 @@ from runner.errors import JournalError
 from runner.planning.plan import Order, Plan
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor
 from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
@@ -77,7 +77,7 @@ async def run(
     """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
     plan = Plan(tuple(cases), targets, seed=1, order=order)
-    row = Row.model_validate({"keyless": True})
+    row = ProviderRow.model_validate({"keyless": True})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header_of(plan))
         async with open_senders(
@@ -384,7 +384,7 @@ async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch
 async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Path) -> None:
     """An interruption between the end of a reply and the writing of its record loses nothing."""
     plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
-    row = Row.model_validate({"keyless": True})
+    row = ProviderRow.model_validate({"keyless": True})
     with serve(streamed_reply("Hello")) as server, journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header_of(plan))
         async with open_senders(

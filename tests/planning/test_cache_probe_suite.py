@@ -28,7 +28,7 @@ from runner.planning.plan import (
 )
 from runner.planning.request import Request, Target
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.tool_fields import tool_text
 
 BOOK = SizedInput.of(500, "It was a dark night. " * 40, "book.txt")
@@ -211,7 +211,7 @@ def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
 
 def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
     """There is a probe for each text and a request for each prefix; sizes are an estimate beside the bound."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     plan = Plan((SIZED, PLAIN), (target(cache="warm", max_tokens=10),), repeat=3)
     (found,) = forecast_plan(plan, {"p": row}, {}).targets
     assert found.warmups == 3
@@ -223,7 +223,7 @@ def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
 
 def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
     """Earlier replies are not part of the repeated request."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
     once, thrice = (
         forecast_plan(Plan(cases, (target(),)), {"p": row}, {}).targets[0].input_tokens
@@ -241,7 +241,7 @@ CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_st
 
 def test_files_that_warm_a_cache_are_counted() -> None:
     """Their bytes are sent once more, and their tokens are in the bound."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     cold, warm = forecast_plan(
         Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
     ).targets
@@ -253,7 +253,7 @@ def test_files_that_warm_a_cache_are_counted() -> None:
 
 def test_a_probe_repeats_a_request_with_files() -> None:
     """Each repetition sends the files of the first turn once, and the forecast counts them."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (SEEN,), "d"), [0.0, 0.0, 60.0])
     request = Request(target(), suite.cases[0], 1, 1)
     keys, sent = [], []
@@ -289,7 +289,7 @@ def test_tools_and_files_count_towards_the_prefix() -> None:
 
 def test_a_budget_allows_for_the_request_that_warms_a_cache() -> None:
     """It is sent directly before the conversation."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     price = Price("USD", (Rates(Decimal(1), Decimal(0)),), "the page", "2026-11-20")
     targets = target("a", max_tokens=9), target("b", cache="warm", max_tokens=9)
     cold, warm = forecast_plan(Plan((PLAIN,), targets), {"p": row}, {"p/a": price, "p/b": price}).targets

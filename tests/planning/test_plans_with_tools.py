@@ -19,7 +19,7 @@ from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.tool_fields import tool_text
 from tests.support.plans import first_requests
 
@@ -56,7 +56,7 @@ def size_of(request: Request) -> int:
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
     """For any calls of the model, neither the requests nor the bytes sent exceed the forecast."""
     plan = plan_of(case)
-    (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
+    (bound,) = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))
     requests = sent = 0
     while request is not None:
@@ -95,7 +95,7 @@ def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
     case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {"p/m": price})
+    forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {"p/m": price})
     rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")])
     assert rule is not None
     assert rule() is None

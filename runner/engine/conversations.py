@@ -205,7 +205,7 @@ async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
     sender, request = lane.sender, begin.request
     record = await _send_first(sender, begin)
     while record.outcome in TIMED:
-        next_turn = request.follow(earlier_reply(record))
+        next_turn = request.next_request(earlier_reply(record))
         if next_turn is None:
             return
         await _idle(lane, next_turn)

@@ -63,7 +63,7 @@ async def open_senders(
         }
 
 
-async def execute(
+async def send_plan(
     plan: Plan,
     senders: Mapping[str, RequestSender],
     journal: RecordLog,

@@ -260,7 +260,7 @@ class Request:
         beside = sum(map(len, counted_texts((*before, asked), self.parameters)))
         return cut_text(self.case.input, probe, beside, likely_file_tokens((*before, asked)))
 
-    def follow(self, reply: EarlierReply) -> "Request | None":
+    def next_request(self, reply: EarlierReply) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""
         if self.case.steps.is_last(self.turn, reply.calls):
             return None
@@ -273,7 +273,7 @@ class Request:
 
     def later_turns(self) -> "Iterator[Request]":
         """Yield the requests with the user's later prompts, which cannot be sent if this one failed."""
-        following = self.follow(EarlierReply(""))
+        following = self.next_request(EarlierReply(""))
         while following is not None:
             yield following
-            following = following.follow(EarlierReply(""))
+            following = following.next_request(EarlierReply(""))

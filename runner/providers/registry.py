@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from runner.core.target_name import TargetName
 from runner.document import read
 from runner.errors import BrokenPlugin, CompareError, UnknownTarget, did_you_mean
-from runner.plugins import broken, load_plugin, plugin_names
+from runner.plugins import broken_plugin, load_plugin, plugin_names
 from runner.providers.provider_row import ProviderRow, ProviderRows
 
 
@@ -162,16 +162,18 @@ def _load_row(name: str, registry: Registry) -> ProviderRow:
     row = _validated(name, load_plugin("compare.providers", name))
     taken = [each for each in (name, *row.aliases) if registry.resolve(each) is not None]
     if taken:
-        raise broken("compare.providers", name, f"is called {taken[0]}, as another provider is")
+        raise broken_plugin("compare.providers", name, f"is called {taken[0]}, as another provider is")
     return row
 
 
 def _validated(name: str, data: object) -> ProviderRow:
     if not isinstance(data, Mapping):
-        raise broken("compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row")
+        raise broken_plugin(
+            "compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row"
+        )
     try:
         return TypeAdapter(ProviderRows).validate_python({name: dict(data)})[name]
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"][1:])) or name
-        raise broken("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None
+        raise broken_plugin("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None

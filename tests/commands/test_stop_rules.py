@@ -104,7 +104,7 @@ def test_a_budget_is_never_exceeded(
         tokens = next(length)
         spent += Decimal(tokens) / 100
         rule.finished(answer(request, tokens))
-        if (following := request.follow(EarlierReply("x"))) is not None:
+        if (following := request.next_request(EarlierReply("x"))) is not None:
             under_way.append(following)
     assert spent <= dollars
 

@@ -15,7 +15,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_senders
+from runner.engine.run import open_senders, send_plan
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import SendContext
 from runner.errors import JournalError
@@ -89,7 +89,7 @@ async def run(
             for sender in senders.values():
                 sender.retry = QUICK
             with anyio.fail_after(20):
-                await execute(plan, senders, writer)
+                await send_plan(plan, senders, writer)
     written = journal.read(folder)
     return JournalLines(list(written.records), list(written.lines("attempt")), written.ended)
 

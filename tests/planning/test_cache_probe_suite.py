@@ -81,7 +81,7 @@ def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
 def test_a_later_turn_sends_the_same_text_again() -> None:
     """The history contains the text, so that a cache can match it."""
     first = opening(SIZED)
-    second = first.follow(EarlierReply("A raven."))
+    second = first.next_request(EarlierReply("A raven."))
     assert second is not None
     assert texts(second) == [*texts(first), "A raven.", "Why?"]
 
@@ -99,12 +99,12 @@ def test_the_key_has_size_and_text_and_not_the_cut() -> None:
 
 def test_results_show_the_texts_name_and_size() -> None:
     """They replace the text, before the prompt or alone; a later turn has only its prompt."""
-    second = opening(SIZED).follow(EarlierReply("A raven."))
+    second = opening(SIZED).next_request(EarlierReply("A raven."))
     assert second is not None
     assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
     assert opening(Case("alone", ("",), input=BOOK)).identity().prompt == "[book.txt, 500 tokens]"
     (probed,) = probe_caches(Suite("s", (SIZED,), "d"), [0.0, 0.0]).cases
-    again = opening(probed).follow(EarlierReply("A raven."))
+    again = opening(probed).next_request(EarlierReply("A raven."))
     assert again is not None
     assert again.identity().prompt == opening(probed).identity().prompt == opening(SIZED).identity().prompt
 
@@ -167,7 +167,7 @@ def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
         sent = []
         while request is not None:
             sent.append(request.messages(salt, KNOWN))
-            request = request.follow(EarlierReply("Well."))
+            request = request.next_request(EarlierReply("Well."))
         assert len(sent) == len(idle_s) + 1
         assert len(set(sent)) == 1
         firsts += [
@@ -260,7 +260,7 @@ def test_a_probe_repeats_a_request_with_files() -> None:
     for _ in range(3):
         keys.append(request.key)
         sent.append(request.messages("salt"))
-        request = request.follow(EarlierReply("It rises.")) or request
+        request = request.next_request(EarlierReply("It rises.")) or request
     assert len(set(keys)) == 3
     assert sent[0] == sent[1] == sent[2]
     (found,) = forecast_plan(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
@@ -271,7 +271,7 @@ def test_a_probe_sends_no_results_of_tools() -> None:
     """After a reply that calls a tool comes the next repetition, under its number."""
     suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
     first = Request(target(), suite.cases[0], 1, 1)
-    second = first.follow(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
+    second = first.next_request(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "Warm?")
     assert second.messages("salt") == first.messages("salt")

@@ -78,7 +78,7 @@ def test_forecast_bounds_the_tokens_of_every_prompt(
     sent, request = 0, next(first_requests(plan))
     while request is not None:
         sent += sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages("salt"))
-        following = request.follow(EarlierReply("x" * limit))
+        following = request.next_request(EarlierReply("x" * limit))
         if following is None:
             break
         request = following

@@ -63,7 +63,7 @@ def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -
         requests, sent = requests + 1, sent + size_of(request)
         calls = data.draw(CALLS)
         # The text of the reply and its calls together have LIMIT tokens.
-        request = request.follow(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
+        request = request.next_request(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
     assert bound.requests == plan.requests == case.steps.most
     assert requests <= case.steps.most
     assert bound.input_tokens is not None
@@ -86,7 +86,7 @@ def test_the_rows_of_a_conversation_complete_its_planned_requests(
         if outcome not in TIMED:
             total += sum(settled.of(later.skipped(request.turn)) for later in request.later_turns())
             break
-        request = request.follow(earlier_reply(record))
+        request = request.next_request(earlier_reply(record))
     assert total == plan.requests
 
 

@@ -11,7 +11,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_senders
+from runner.engine.run import open_senders, send_plan
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import SendContext
 from runner.planning.plan import Plan
@@ -64,7 +64,7 @@ async def run(
             for sender in senders.values():
                 sender.retry = QUICK_RETRIES
             with anyio.fail_after(PATIENCE_S):
-                await execute(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
+                await send_plan(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
     written = journal.read(folder)
     return WrittenRun(list(written.records), list(written.lines("limit")), written.end)
 

@@ -22,7 +22,7 @@ from runner.core.conversation_state import is_last_turn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import BrokenPlugin
-from runner.plugins import describe, load_function
+from runner.plugins import describe_exception, load_function
 from runner.storage import journal
 
 LIMIT_S = 10.0
@@ -92,7 +92,7 @@ def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
     try:
         found = getattr(_load_module(suite_folder.resolve() / f"{module.replace('.', '/')}.py"), function)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- user code may raise anything
-        return f"it cannot be imported: {describe(error)}"
+        return f"it cannot be imported: {describe_exception(error)}"
     return found if callable(found) else "it is not a function"
 
 
@@ -151,7 +151,7 @@ def _call(function: CheckFunction | str, record: Record) -> str | None:
     try:
         result = function(record)
     except BaseException as error:  # noqa: BLE001 -- user code may raise anything, and pytest.fail raises no Exception
-        return describe(error)
+        return describe_exception(error)
     if result is True:
         return None
     if result is False:

@@ -34,7 +34,7 @@ def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:
     return sentences_of(sentence for sentence in warned if sentence)
 
 
-def sizes(counts: Sequence[int]) -> str:
+def format_sample_sizes(counts: Sequence[int]) -> str:
     """Format the sizes of several samples: `n 12 each`, `n 8 to 12`."""
     fewest, most = min(counts), max(counts)
     if len(counts) == 1:
@@ -44,7 +44,7 @@ def sizes(counts: Sequence[int]) -> str:
     return _("n {fewest} to {most}", fewest=f"{fewest:,}", most=f"{most:,}")
 
 
-def left_out(number: int, of: int, what: str, why: str) -> str | None:
+def describe_left_out(number: int, of: int, what: str, why: str) -> str | None:
     """Return a sentence on how many of a thing are not drawn, and why; None if all are."""
     if number == 0:
         return None
@@ -96,7 +96,7 @@ class Canvas:
         """How many ticks an axis across the canvas may have."""
         return 5 if self.stacked else 10
 
-    def colour(self, place: int) -> int:
+    def colour_index(self, place: int) -> int:
         """Return the colour index of a target of this run, counted over the targets of all runs."""
         return self.first_colour + place
 

@@ -292,7 +292,7 @@ def _history_caption(drawn: DrawnSeries) -> str:
 # By the hour of the day
 
 
-def draw_hours(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
+def draw_runs_by_hour(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
     """Draw each run's deviation from the level at its time, by hour of the day; None if there are too few hours."""
     series, figures = drawn.series, drawn.newest
     if len({at.hour for at in drawn.times}) < FEWEST_HOURS:

@@ -8,7 +8,15 @@ from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    LOGARITHMIC,
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.chart_data import (
     PLACE_COLUMNS,
     ChartDuration,
@@ -121,7 +129,7 @@ def _draw_rows(
     swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
     drawn = []
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
-        place = canvas.colour(each.place)
+        place = canvas.colour_index(each.place)
         pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
         readings = (labelled(name_request(*request, checks), seconds(value)) for value, request in pairs)
         series = canvas.read(str(place), readings)
@@ -146,13 +154,17 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
     without_interval = any(each.median.interval is None for each in shown)
     return join_sentences(
         [
-            _("A dot is the {title} of one timed request, {sizes}.", title=_(over.title), sizes=sizes(counts)),
+            _(
+                "A dot is the {title} of one timed request, {sizes}.",
+                title=_(over.title),
+                sizes=format_sample_sizes(counts),
+            ),
             _("The stroke below is the median, on the line of its 95 % interval.")
             if with_interval
             else _("The stroke below is the median."),
             _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
             _(LOGARITHMIC) if scale.logarithmic else None,
-            left_out(
+            describe_left_out(
                 requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced by rank.", most=most)

@@ -15,7 +15,14 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.svg import (
     SMALL,
     Point,
@@ -124,7 +131,7 @@ def _rows(run: Run, groups: Sequence[ModelVariants], canvas: Canvas) -> list[_Ro
         heading: str | None = str(group.model)
         for name, target in group.variants.items():
             place, found = figures[target]
-            rows.append(_Row(heading, name, found, canvas.colour(place)))
+            rows.append(_Row(heading, name, found, canvas.colour_index(place)))
             heading = None
     return rows
 
@@ -264,10 +271,10 @@ def _variants_caption(run: Run, rows: Sequence[_Row], measures: Sequence[SweptFi
         [
             _(
                 "A row is a variant, {sizes}, in the suite's order; a line joins those of one model.",
-                sizes=sizes(counts),
+                sizes=format_sample_sizes(counts),
             ),
             *_describe_measures({measure.name for measure in measures}),
-            left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),
+            describe_left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),
         ],
         simulated=run.simulated,
     )

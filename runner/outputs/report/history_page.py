@@ -7,7 +7,7 @@ from itertools import groupby
 
 from runner.analysis.history import RunSeries
 from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
-from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_hours
+from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_runs_by_hour
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
@@ -125,7 +125,7 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
 def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, PageChart]]:
     """Yield the chart over time, and that of the hours if there is one."""
     drawn = DrawnSeries(series)
-    for kind, draw in (("time", draw_history), ("hours", draw_hours)):
+    for kind, draw in (("time", draw_history), ("hours", draw_runs_by_hour)):
         chart = draw_for_page(
             lambda own, canvas, draw=draw: draw(drawn, own, canvas, place),  # type: ignore[misc]
             f"{prefix}-{kind}",

@@ -24,7 +24,7 @@ VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVe
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeVerdict:
+class ShownRubricVerdict:
     """A judge's verdict on one rubric, and its reason."""
 
     kind: CheckVerdict
@@ -55,7 +55,7 @@ class PageReply:
     facts: tuple[str, ...]
     failed_checks: str | None
     """The names of the checks that it failed."""
-    verdicts: tuple[JudgeVerdict, ...]
+    verdicts: tuple[ShownRubricVerdict, ...]
     """What a judge says of it on each rubric."""
     flags: tuple[str, ...]
     text: str | None
@@ -95,10 +95,12 @@ def show_reply(row: Row, characters: int) -> PageReply:
     )
 
 
-def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
+def _verdicts(row: Row) -> Iterator[ShownRubricVerdict]:
     for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
         reason = said(why) if verdict is CheckVerdict.UNDECIDED else why
-        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason))
+        yield ShownRubricVerdict(
+            verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason)
+        )
 
 
 def _text(cell: Cell) -> str | None:

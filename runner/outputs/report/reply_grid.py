@@ -240,7 +240,7 @@ def sample_turns(turns: Sequence[GridTurn]) -> GridSample:
     return GridSample(kept, tuple(sentence for sentence in sentences if sentence))
 
 
-def cut_to_fit(replies: Replies) -> TextCut:
+def find_text_limit(replies: Replies) -> TextCut:
     """Return the length at which long texts are cut so that all fit together."""
     texts = _reply_texts(replies)
     characters = _characters_that_fit(texts)

@@ -23,7 +23,7 @@ from runner.outputs.report.reply_grid import (
     PromptImage,
     Replies,
     TargetColumn,
-    cut_to_fit,
+    find_text_limit,
     grid_turns,
     prompt_images,
     read_replies,
@@ -180,7 +180,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
     turns = grid_turns(columns)
     sample = sample_turns(turns)
     replies = read_replies(sample.turns, columns)
-    cut = cut_to_fit(replies)
+    cut = find_text_limit(replies)
     failures, more = _shown_failures(runs)
     rankings, pass_ranking = rank_targets(columns), rank_by_passes(columns)
     tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]

@@ -35,21 +35,21 @@ def tabulate_plan(forecast: Forecast) -> TextTable:
 
 
 def _row(each: TargetForecast, role: str = "", *, uploads: bool) -> tuple[str, ...]:
-    upload = [_write_upload(each.upload_bytes)] if uploads else []
-    tokens = (_write_bound(each.input_tokens), _write_bound(each.output_tokens))
+    upload = [_format_upload(each.upload_bytes)] if uploads else []
+    tokens = (_format_bound(each.input_tokens), _format_bound(each.output_tokens))
     name = each.target + role + (" (simulated)" if each.simulated else "")
-    return (name, _write_bound(each.requests), *upload, *tokens, _write_cost(each))
+    return (name, _format_bound(each.requests), *upload, *tokens, _format_cost(each))
 
 
-def _write_upload(size: int | None) -> str:
+def _format_upload(size: int | None) -> str:
     return NO_LIMIT if size is None else format_bytes(size)
 
 
-def _write_bound(figure: int | None) -> str:
+def _format_bound(figure: int | None) -> str:
     return NO_LIMIT if figure is None else f"{figure:,}"
 
 
-def _write_cost(each: TargetForecast) -> str:
+def _format_cost(each: TargetForecast) -> str:
     if each.simulated:
         return "nothing"
     if each.price is None:

@@ -15,7 +15,7 @@ from runner.errors import counted
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.labels import SIMULATED
-from runner.outputs.text.summary import write_pass_rate
+from runner.outputs.text.summary import format_pass_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +115,7 @@ def _describe_pass_rates(checked: Sequence[CheckedCell]) -> Iterator[str]:
     for target in dict.fromkeys(cell.target for cell in checked):
         rate = measure_pass_rate([cell for cell in checked if cell.target == target])
         if rate is not None:
-            yield f"{target}: pass rate {write_pass_rate(rate)}"
+            yield f"{target}: pass rate {format_pass_rate(rate)}"
 
 
 def _describe_repeats(table: "pd.DataFrame") -> str | None:

@@ -50,7 +50,7 @@ from runner.outputs.text.translation import (
     language_of,
     other_of,
     plural,
-    said,
+    translate,
 )
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
@@ -189,7 +189,7 @@ def test_every_hint_is_translated() -> None:
     assert [text for hint in hints for text in (hint.what, hint.help) if text not in known] == []
     for kind in FAILURE_KINDS:
         with in_language("zh"):
-            hint = said(hint_for("acme", "connection", kind, attempts=3) or "")
+            hint = translate(hint_for("acme", "connection", kind, attempts=3) or "")
         assert not re.search(r" at acme|given up|[a-z]: ", hint), hint
 
 
@@ -370,7 +370,7 @@ def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> 
     read = Catalogue(compiled(texts, order))
     assert read.entries == texts
     assert {text: read.gettext(text) for text in texts if text} == {text: each for text, each in texts.items() if text}
-    assert read.say("c 5") == "丙 5"
+    assert read.translate("c 5") == "丙 5"
 
 
 def compiled(texts: dict[str, str], order: str = "<") -> bytes:

@@ -24,7 +24,7 @@ from runner.outputs.charts.layouts import (
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.number_format import seconds, whole_percent
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""
@@ -50,7 +50,7 @@ class Distribution:
         half, most = seconds(self.quantile(0.5)), seconds(self.quantile(0.95))
         return _(
             "{target}: half within {half}, 95 % within {most}, n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             half=half,
             most=most,
             n=f"{len(self.values):,}",

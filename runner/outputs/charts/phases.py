@@ -38,7 +38,7 @@ from runner.outputs.charts.svg import (
     widest,
 )
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
@@ -70,10 +70,10 @@ class MedianRequest:
     def description(self) -> str:
         """The request's phases, and n, in words."""
         phases = [("queue", self.queue_s), *self.phases_s.items()]
-        spent = listed(_(name) + f" {seconds(spent_s)}" for name, spent_s in phases if spent_s)
+        spent = comma_list(_(name) + f" {seconds(spent_s)}" for name, spent_s in phases if spent_s)
         return _(
             "{target}: {spent}, {whole} without the queue, the median of n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             spent=spent,
             whole=seconds(self.whole_s),
             n=f"{self.n:,}",

@@ -30,7 +30,7 @@ from runner.outputs.charts.layouts import (
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""
@@ -81,7 +81,7 @@ class ScatterPoints:
         x, y_s = zip(*self.points, strict=True)
         return _(
             "{target}: sizes {smallest} to {largest}, times {shortest} to {longest}, n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             smallest=f"{min(x):,.0f}",
             largest=f"{max(x):,.0f}",
             shortest=seconds(min(y_s)),

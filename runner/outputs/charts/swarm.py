@@ -31,7 +31,7 @@ from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, labelled, said
+from runner.outputs.text.translation import _, clauses, labelled, translate
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
@@ -64,7 +64,7 @@ class TargetValues:
     def description(self) -> str:
         """The target's median with its interval, and n, in words."""
         interval = self.median.interval
-        values = {"target": said(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
+        values = {"target": translate(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
         if interval is None:
             return _("{target}: median {median}, n {n}", **values)
         low, high = seconds(interval.low), seconds(interval.high)

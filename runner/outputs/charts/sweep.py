@@ -25,7 +25,7 @@ from runner.outputs.charts.layouts import (
 )
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, line
 from runner.outputs.text.number_format import rate, seconds
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}
@@ -49,7 +49,7 @@ class Curve:
     def describe(self, levels: Sequence[LoadPoint]) -> str:
         """Return the figure of each level in words: `p50 120 ms at 1, 180 ms at 4`."""
         figures = (_("{figure} at {level}", figure=self.write(y), level=f"{x:,.0f}") for x, y in self.points(levels))
-        return _("{name} {figures}", name=_(self.name), figures=listed(figures))
+        return _("{name} {figures}", name=_(self.name), figures=comma_list(figures))
 
 
 TTFT_CURVES = (
@@ -145,7 +145,7 @@ def _sizes(levels: Sequence[LoadPoint]) -> str:
 
 def _describe(target: str, curves: Sequence[Curve], levels: Sequence[LoadPoint]) -> str:
     figures = [curve.describe(levels) for curve in curves if curve.points(levels)]
-    return labelled(said(target), clauses([*figures, _sizes(levels)]))
+    return labelled(translate(target), clauses([*figures, _sizes(levels)]))
 
 
 def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:

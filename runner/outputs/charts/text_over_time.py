@@ -15,7 +15,7 @@ from runner.outputs.charts.layouts import PANEL_HEIGHT, Panel, PanelLayout, draw
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, steps
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""
@@ -153,7 +153,7 @@ def _describe(target: str, sample: SpacedSample[Arrival]) -> str:
     times_s, characters = zip(*(each.end for each in sample.items), strict=True)
     return _(
         "{target}: replies of {shortest} to {longest} characters, whole after {first} to {last}, n {n}",
-        target=said(target),
+        target=translate(target),
         shortest=f"{min(characters):,.0f}",
         longest=f"{max(characters):,.0f}",
         first=seconds(min(times_s)),

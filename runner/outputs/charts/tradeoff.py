@@ -23,7 +23,7 @@ from runner.outputs.charts.axis import (
 from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
 from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
 from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
 BOTTOM = TOP + HEIGHT
@@ -66,7 +66,7 @@ class TradeoffPoint:
     @property
     def description(self) -> str:
         """The target's name, and its figures in words."""
-        return labelled(said(self.target), self.figures)
+        return labelled(translate(self.target), self.figures)
 
     @property
     def figures(self) -> str:
@@ -78,7 +78,7 @@ class TradeoffPoint:
             parts.append(_("pass rate {share}", share=share))
         if self.cost is not None:
             parts.append(self.price)
-        return listed([*parts, f"n {self.n:,}"])
+        return comma_list([*parts, f"n {self.n:,}"])
 
     @property
     def price(self) -> str:

@@ -37,7 +37,7 @@ from runner.outputs.charts.svg import (
     widest,
 )
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
-from runner.outputs.text.translation import BilingualText, _, clauses, labelled, listed, said
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, translate
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0
@@ -179,7 +179,7 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
     figures = [measure.describe(row.figures) for measure in measures]
-    return labelled(said(str(row.figures.target)), listed([*figures, f"n {row.figures.summary.timed:,}"]))
+    return labelled(translate(str(row.figures.target)), comma_list([*figures, f"n {row.figures.summary.timed:,}"]))
 
 
 def _blocks(rows: Sequence[_Row], measures: Sequence[SweptFigure], canvas: Canvas) -> list[_Block]:

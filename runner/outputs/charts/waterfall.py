@@ -14,7 +14,7 @@ from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
@@ -78,7 +78,7 @@ class TargetSpans:
         """The target's first start, last end, failures and n, in words."""
         start_s, failed = min(span.start_s for span in self.spans), sum(span.failed for span in self.spans)
         values = {
-            "target": said(self.target),
+            "target": translate(self.target),
             "start": seconds(start_s),
             "end": seconds(self.end_s),
             "n": f"{self.n:,}",

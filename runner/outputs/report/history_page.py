@@ -8,7 +8,7 @@ from itertools import groupby
 from runner.analysis.history import RunSeries
 from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
 from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_runs_by_hour
-from runner.outputs.text.diff_cells import write_level
+from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
 from runner.outputs.text.translation import _, labelled, plural
@@ -138,13 +138,13 @@ def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, Pag
 
 def _line(series: RunSeries) -> SeriesLine:
     usual = series.usual_range
-    write = partial(write_level, series.measure)
+    as_text = partial(format_level, series.measure)
     return SeriesLine(
         target=series.target,
         measure=_(series.measure.label),
         runs=f"{len(series.points):,}",
-        last=write(series.last.level),
-        usual=interval_ends(usual, lambda value: MISSING if value is None else write(value)) or MISSING,
+        last=as_text(series.last.level),
+        usual=interval_ends(usual, lambda value: MISSING if value is None else as_text(value)) or MISSING,
         place=describe_place(series.last.level, usual),
     )
 

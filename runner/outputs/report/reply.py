@@ -18,7 +18,7 @@ from runner.outputs.report.reply_grid import FAILED_CHECKS, has_failed
 from runner.outputs.text.escape import printable
 from runner.outputs.text.labels import describe_flag, describe_row
 from runner.outputs.text.number_format import amount, rate, seconds
-from runner.outputs.text.translation import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.translation import BilingualText, _, comma_list, labelled, plural, translate
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 
@@ -97,7 +97,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
 
 def _verdicts(row: Row) -> Iterator[ShownRubricVerdict]:
     for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
-        reason = said(why) if verdict is CheckVerdict.UNDECIDED else why
+        reason = translate(why) if verdict is CheckVerdict.UNDECIDED else why
         yield ShownRubricVerdict(
             verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason)
         )
@@ -130,7 +130,7 @@ def describe_ending(row: Row) -> str:
     if row["outcome"] not in TIMED:
         return labelled(describe_row(row), str(row["error"])) if row["error"] else describe_row(row)
     ended = [] if row["outcome"] == Outcome.OK else [describe_row(row)]
-    return listed([*ended, *_times(row), *([_("simulated")] if row["simulated"] else [])]) or _("ok")
+    return comma_list([*ended, *_times(row), *([_("simulated")] if row["simulated"] else [])]) or _("ok")
 
 
 def _facts(row: Row) -> Iterator[str]:
@@ -171,7 +171,7 @@ def _tokens(row: Row) -> Iterator[str]:
     }
     counts = [_fill(name, count) for column, name in names.items() if isinstance(count := row[column], int) and count]
     if counts:
-        yield _("tokens {counts}", counts=listed(counts))
+        yield _("tokens {counts}", counts=comma_list(counts))
 
 
 def _fill(text: BilingualText, number: int) -> BilingualText:

@@ -90,7 +90,7 @@ class WatchTimes:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """What happened at one due time: a finished run, what prevented it, or a run with an unwritten output.
+    """The outcome of one due time: a finished run, what prevented it, or a run with an unwritten output.
 
     A run that was not due has neither.
     """

@@ -127,6 +127,6 @@ def suggest(*words: str) -> str:
 
 
 def did_you_mean(word: str, known: Sequence[str], otherwise: str = "") -> str:
-    """Return the question whether the known word closest to a mistyped one was meant; `otherwise` if none is close."""
+    """Return a question that suggests the known word closest to a mistyped one; `otherwise` if none is close."""
     near = closest_word(word, known)
     return suggest(near) if near else otherwise

@@ -47,7 +47,7 @@ def load_plugin(group: Group, name: str) -> object:
         with redirect_stdout(sys.stderr):
             return found[0].load()
     except (Exception, SystemExit) as error:
-        raise broken(group, name, f"cannot be imported: {describe(error)}") from error
+        raise broken_plugin(group, name, f"cannot be imported: {describe_exception(error)}") from error
 
 
 def load_function(group: Group, name: str) -> Callable[..., object]:
@@ -60,17 +60,17 @@ def load_function(group: Group, name: str) -> Callable[..., object]:
     """
     found = load_plugin(group, name)
     if not callable(found):
-        raise broken(group, name, f"is {type(found).__name__}, and no function")
+        raise broken_plugin(group, name, f"is {type(found).__name__}, and no function")
     return found
 
 
-def broken(group: Group, name: str, reason: str) -> BrokenPlugin:
+def broken_plugin(group: Group, name: str, reason: str) -> BrokenPlugin:
     """Return the error for an unusable plug-in, with its name, its distribution and the reason."""
     owner = next(_distribution(entry) for entry in _entries(group) if entry.name == name)
     return BrokenPlugin(f"the plug-in {name} ({group}) of {owner} {reason}; mend or uninstall it")
 
 
-def describe(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """Return an exception's type and message."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 

@@ -110,7 +110,7 @@ def test_a_table_takes_little_more_memory_while_it_is_built(monkeypatch: pytest.
     monkeypatch.setattr(dataframe, "BATCH", 64)
 
     def tabulate(size: int) -> pd.DataFrame:
-        return dataframe.frame(header(size), records(size), dataframe.FIGURE_COLUMNS)
+        return dataframe.frame_of_records(header(size), records(size), dataframe.FIGURE_COLUMNS)
 
     finished = tabulate(MANY).memory_usage().sum() - tabulate(FEW).memory_usage().sum()
     peaks = [peak_bytes(partial(tabulate, size)) for size in (FEW, MANY)]
@@ -221,7 +221,7 @@ def test_columns_grow_across_segments(rows: list[tuple[Cell, ...]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dataframe, "SEGMENT", 3)
         patch.setattr(dataframe, "BATCH", 4)
-        made = dataframe.frame_of((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
+        made = dataframe.frame_of_rows((dict(zip(KIND_CELLS, row, strict=True)) for row in rows), columns)
     pd.testing.assert_frame_equal(made, expected)
 
 

@@ -32,12 +32,13 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
-    """Rules for adjusting an estimated r, in standard errors of r for independent rounds, 1 / sqrt(n).
+class AutocorrelationMargin:
+    """How much an estimated autocorrelation r is reduced or increased.
 
-    An r of at most `counts[0]` is attributed to chance and becomes 0; from `counts[1]` it is kept in full, and in
-    between it is scaled linearly. A large r is always underestimated, so `errors` are added to it in series of `fewest`
-    rounds or more: in full from `large[1]`, in part from `large[0]`.
+    Limits are in standard errors of r for independent rounds, 1 / sqrt(n). An r of at most `counts[0]` is attributed to
+    chance and becomes 0; from `counts[1]` it is kept in full, and in between it is scaled linearly. A large r is always
+    underestimated, so `errors` are added to it in series of `fewest` rounds or more: in full from `large[1]`, in part
+    from `large[0]`.
     """
 
     errors: float
@@ -46,10 +47,10 @@ class Caution:
     large: tuple[float, float] = (1.0, 2.0)
 
 
-IN_TESTS = Caution(0.75, 30, (0.5, 1.0))
+IN_TESTS = AutocorrelationMargin(0.75, 30, (0.5, 1.0))
 """For tests, which add nothing in short runs because these would then detect nothing."""
 
-IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
+IN_INTERVALS = AutocorrelationMargin(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def mean_of_rounds(series: Floats, correlations: Floats | None = None) -> MeanOf
     """
     count = series.shape[1]
     if correlations is None:
-        correlations = add_caution(autocorrelation(series), count)
+        correlations = with_margin(autocorrelation(series), count)
     inflation = variance_inflation(correlations, count)
     # Correlated rounds differ less from one another than independent ones, so the sample variance is too low as well.
     spread = series.var(axis=1, ddof=1) * (count - 1) / np.maximum(count - inflation, 0.5)
@@ -100,7 +101,7 @@ def autocorrelation(series: Floats) -> Floats:
 
 
 def raw_autocorrelation(series: Floats) -> Floats:
-    """Return the lag-1 autocorrelation of each series with its bias of -1 / rounds, also if all are equal; (series,).
+    """Return the uncorrected lag-1 autocorrelation of each series; -1 / rounds, the bias, if all are equal; (series,).
 
     Args:
         series: one series a row, in the order of time; shape (series, rounds).
@@ -114,7 +115,7 @@ def raw_autocorrelation(series: Floats) -> Floats:
 
 
 def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
-    """Return the autocorrelation that the rows of one comparison share, over the last axis.
+    """Return one autocorrelation for all rows of a comparison, estimated over the last axis.
 
     The estimate of a single row is uncertain, and some of many rows look independent by chance. The shared value is the
     larger of two: the mean, and the root mean square of the positive values less the contribution of chance. Chance
@@ -131,19 +132,19 @@ def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
     return shared
 
 
-def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Floats:
-    """Return the autocorrelations to calculate with, from 0 to HIGHEST; shape of `found`.
+def with_margin(found: Floats, count: int, margin: AutocorrelationMargin = IN_TESTS) -> Floats:
+    """Return the estimates, adjusted by a margin and clipped to 0..HIGHEST; same shape as `found`.
 
     Args:
         found: corrected autocorrelations, as `autocorrelation` returns them; any shape.
         count: number of rounds from which each was estimated.
-        caution: the rules for adjusting them.
+        margin: the rules for adjusting them.
 
     """
     errors = found * np.sqrt(count)
-    if count >= caution.fewest:
-        found = found + _ramp(errors, caution.large) * caution.errors / np.sqrt(count)
-    correlations: Floats = np.clip(found * _ramp(errors, caution.counts), 0, HIGHEST)
+    if count >= margin.fewest:
+        found = found + _ramp(errors, margin.large) * margin.errors / np.sqrt(count)
+    correlations: Floats = np.clip(found * _ramp(errors, margin.counts), 0, HIGHEST)
     return correlations
 
 
@@ -167,7 +168,7 @@ def variance_inflation(correlations: Floats, count: int) -> Floats:
     return inflation
 
 
-def judge_shift(
+def t_test_of_shift(
     new: Floats, base: Floats | None, level: float, correlations: Sequence[Floats | None] = (None, None)
 ) -> tuple[Floats, Floats]:
     """Return the p-values of Student's t test for no shift, and the half-widths of the intervals; shape (series,) each.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from runner.analysis.comparison_arms import Arm, arm_of, clock_error_s
 from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
-from runner.analysis.diff_evidence import ComparedArms, allow_for_spells, gather_evidence
+from runner.analysis.diff_evidence import ComparedArms, gather_evidence, widen_for_autocorrelation
 from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
 from runner.analysis.loaded_run import Run
@@ -137,7 +137,7 @@ def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedR
     first, later = (_renumber_turn(all_turns, number) for number in (1, turn))
     error_s = clock_error_s(first, later, run.clock_errors, run.clock_errors)
     arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=error_s)
-    rows = allow_for_spells(gather_evidence(arms, choose_measures(("ttft",))))
+    rows = widen_for_autocorrelation(gather_evidence(arms, choose_measures(("ttft",))))
     if not rows:
         return None
     result = rows[0].result

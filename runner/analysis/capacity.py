@@ -24,8 +24,8 @@ LEFT_OUT_A_PLACE = 4
 """Requests at the beginning and the end of a closed loop that are not judged, for each place in flight, at most."""
 
 
-class Standing(StrEnum):
-    """Result of a load: the SLO is kept, missed, or neither is certain."""
+class LoadVerdict(StrEnum):
+    """Verdict on a load: it keeps the SLO, misses it, or is undecided."""
 
     KEPT = "kept"
     MISSED = "missed"
@@ -33,7 +33,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadTried:
+class TriedLoad:
     """A load that was tried, as a concurrency or in requests per second; `goodput` is None if no request was judged."""
 
     load: float
@@ -43,10 +43,11 @@ class LoadTried:
     run_id: str | None = None
 
 
-def requests_for_readings(tried: LoadTried) -> int | None:
-    """Return the number of requests that should give enough readings of the number in flight; None if there are enough.
+def requests_for_readings(tried: TriedLoad) -> int | None:
+    """Return how many requests should give enough independent readings of the number in flight.
 
-    The number is rounded up to two significant digits. It is a lower bound if the queue was still filling.
+    None if there are enough already. The number is rounded up to two significant digits. It is a lower bound if the
+    queue was still filling.
     """
     goodput = tried.goodput
     if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:
@@ -83,27 +84,27 @@ class CapacitySearch:
         """The number of judged requests with which a load keeps the SLO if all of them meet it."""
         return fewest_above(self.share)
 
-    def standing(self, tried: LoadTried) -> Standing:
-        """Return whether a load keeps the SLO."""
+    def verdict_on(self, tried: TriedLoad) -> LoadVerdict:
+        """Return the verdict on a load."""
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
-            return Standing.UNDECIDED
+            return LoadVerdict.UNDECIDED
         if interval.low >= self.share and not requests_for_readings(tried):
-            return Standing.KEPT
-        return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
+            return LoadVerdict.KEPT
+        return LoadVerdict.MISSED if interval.high < self.share else LoadVerdict.UNDECIDED
 
-    def requests_needed(self, tried: LoadTried) -> int | None:
-        """Return the number of requests at a load that should decide about it, if it goes on as it did.
+    def requests_needed(self, tried: TriedLoad) -> int | None:
+        """Return how many requests at this load should decide, if the share stays as measured.
 
         None if the load is decided and its number in flight was read often enough, or if the share is too close to the
         wanted one for any feasible number.
         """
         for_readings, for_share = requests_for_readings(tried), None
-        if self.standing(tried) is Standing.UNDECIDED:
+        if self.verdict_on(tried) is LoadVerdict.UNDECIDED:
             for_share = self._requests_for_share(tried)
         return max((each for each in (for_readings, for_share) if each is not None), default=None)
 
-    def _requests_for_share(self, tried: LoadTried) -> int | None:
+    def _requests_for_share(self, tried: TriedLoad) -> int | None:
         """Return the number of requests with which Wilson's interval would no longer contain the wanted share.
 
         An end b of the interval of a share p of n requests has n = effect z^2 b (1 - b) / (p - b)^2. The number for
@@ -121,16 +122,16 @@ class CapacitySearch:
         needed = goodput.n * times + left_out
         return None if needed > MOST_REQUESTS else _round_up(needed)
 
-    def highest_kept(self, tried: Sequence[LoadTried]) -> float | None:
+    def highest_kept(self, tried: Sequence[TriedLoad]) -> float | None:
         """Return the highest load that keeps the SLO, below all that do not; None if there is none."""
-        limit = min((each.load for each in tried if self.standing(each) is not Standing.KEPT), default=None)
+        limit = min((each.load for each in tried if self.verdict_on(each) is not LoadVerdict.KEPT), default=None)
         return max((each.load for each in tried if limit is None or each.load < limit), default=None)
 
-    def lowest_missed(self, tried: Sequence[LoadTried]) -> float | None:
+    def lowest_missed(self, tried: Sequence[TriedLoad]) -> float | None:
         """Return the lowest load that misses the SLO; None if there is none."""
-        return min((each.load for each in tried if self.standing(each) is Standing.MISSED), default=None)
+        return min((each.load for each in tried if self.verdict_on(each) is LoadVerdict.MISSED), default=None)
 
-    def next_load(self, tried: Sequence[LoadTried]) -> float | None:
+    def next_load(self, tried: Sequence[TriedLoad]) -> float | None:
         """Return the load to try next, given those tried; None when the search is over.
 
         The load doubles until the SLO is missed. Then the search halves the gap above the highest load that keeps it,
@@ -167,11 +168,11 @@ class FoundCapacity:
     target: str
     search: CapacitySearch
     slo: str
-    tried: tuple[LoadTried, ...]
+    tried: tuple[TriedLoad, ...]
     """Loads in the order in which they were tried."""
 
     @property
-    def curve(self) -> tuple[LoadTried, ...]:
+    def curve(self) -> tuple[TriedLoad, ...]:
         """The loads that were tried, in ascending order."""
         return tuple(sorted(self.tried, key=lambda each: each.load))
 

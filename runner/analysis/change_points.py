@@ -19,7 +19,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
+from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, variance_inflation, with_margin
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.student_t import quantile_of, two_sided_p
 
@@ -161,7 +161,7 @@ def _contrasts(ranks: Floats) -> Floats:
 def _p_of_split(logs: Floats, at: int, alpha: float) -> float:
     """Return the share of orders, including the observed one, whose best split is at least as extreme as this one.
 
-    Drawing stops once the share is certain to exceed `alpha` (J. Besag and P. Clifford, "Sequential Monte Carlo
+    NotebookChart stops once the share is certain to exceed `alpha` (J. Besag and P. Clifford, "Sequential Monte Carlo
     p-values", Biometrika 78, 1991). It does not begin if a bound shows that no order would be as extreme.
     """
     ranks = _mid_ranks(logs)
@@ -191,7 +191,7 @@ def _measure_changes(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint
     ends = [0, *sorted(found), len(logs)]
     parts = [logs[start:end] for start, end in pairwise(ends)]
     residuals = np.concatenate([part - part.mean() for part in parts])[None, :]
-    correlation = add_caution(autocorrelation(residuals), len(logs), IN_INTERVALS)
+    correlation = with_margin(autocorrelation(residuals), len(logs), IN_INTERVALS)
     degrees = len(logs) - len(parts)
     variance = float((residuals**2).sum()) / degrees
     changes = []

@@ -16,13 +16,13 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import (
     NO_ROWS,
     TEXT,
+    has_none_of,
     is_in_latencies,
     is_timed_once,
     is_tried,
-    lacks,
-    pick,
     plain_cells,
     positions_by_target,
+    take_cells,
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
@@ -81,9 +81,9 @@ class Arm:
         return is_timed_once(self.rows) if self.with_unsteady else is_in_latencies(self.rows)
 
     @cached_property
-    def places(self) -> pd.MultiIndex:
+    def strata_and_rounds(self) -> pd.MultiIndex:
         """The stratum and the round of each row."""
-        return places_of(self.rows)
+        return strata_and_rounds_of(self.rows)
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""
@@ -108,8 +108,8 @@ def arm_of(
 
     """
     own = positions_by_target(table).get(target, NO_ROWS)
-    own = own[lacks(table, "warmup")[own]]
-    rows = pick(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
+    own = own[has_none_of(table, "warmup")[own]]
+    rows = take_cells(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
     names = vantages or {}
     vantage = [names.get(str(node or ""), "") for node in plain_cells(table["node"].take(own))]
     rows["vantage"] = pd.Series(vantage, rows.index, dtype=TEXT)
@@ -171,22 +171,22 @@ def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
     """Return the natural logarithms of a column's timed values, by stratum and round; see `by_stratum_and_round`."""
     logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
     known = arm.are_timed & ~np.isnan(logs)
-    return by_stratum_and_round(arm.places[known], logs[known])
+    return by_stratum_and_round(arm.strata_and_rounds[known], logs[known])
 
 
-def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
+def by_stratum_and_round(strata_and_rounds: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
     """Return values indexed by stratum and round, with the mean of those that share both.
 
     Args:
-        places: stratum and round of each value, as `places_of` returns them.
+        strata_and_rounds: stratum and round of each value, as `strata_and_rounds_of` returns them.
         values: in any unit; shape (values,).
 
     """
-    found = pd.Series(values, index=places, dtype=float)
-    return found if places.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
+    found = pd.Series(values, index=strata_and_rounds, dtype=float)
+    return found if strata_and_rounds.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
 
-def places_of(rows: pd.DataFrame) -> pd.MultiIndex:
+def strata_and_rounds_of(rows: pd.DataFrame) -> pd.MultiIndex:
     """Return the stratum and the round of each row."""
     return pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
 

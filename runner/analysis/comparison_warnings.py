@@ -264,7 +264,7 @@ def _describe_cached(arm: Arm) -> str:
 
 
 def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms without questions and vantages that only one has, or questions that differ; and warnings.
+    """Return the arms with only their common, equally worded questions and common vantages, and warnings.
 
     The checks of a case are compared unless a prompt of the user is left out. Steps that answer a model's tool calls
     depend on the model, and are part of what checks judge.
@@ -300,7 +300,7 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 
 
 def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms; with all their requests, and a warning, if either has no steady state."""
+    """Return the arms unchanged if both have a steady state; otherwise with all of their requests, and a warning."""
     if all(arm.are_timed.any() or not is_timed_once(arm.rows).any() for arm in (base, new)):
         return base, new, []
     warning = (
@@ -313,14 +313,14 @@ def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
 def _name_question(case: str, turn: int, header: Header) -> str:
     """Return a case's name, with turn and step if it is a later step, which other targets may not have."""
     steps = steps_in(header.checks, case)
-    return case if steps.place(turn)[1] == 1 else steps.name_question(case, turn)
+    return case if steps.turn_and_step(turn)[1] == 1 else steps.name_question(case, turn)
 
 
 def _is_step_of_model(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
     """Return whether a question that is not in both arms is a step caused by the model, not by the suite."""
     base, new = headers
     steps = steps_in(base.checks, case)
-    if steps.place(turn)[1] == 1:
+    if steps.turn_and_step(turn)[1] == 1:
         return False
     if base.digest == new.digest:
         return True

@@ -64,12 +64,14 @@ ANSWERED_BY = "answered_by"
 """Column of a table whose targets are split by who answered, a copy of the column that names it."""
 
 
-def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
+def frame_of_records(
+    header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS
+) -> pd.DataFrame:
     """Return a run's records as a table, in the order given."""
-    return frame_of((row(header, record, columns) for record in records), columns)
+    return frame_of_rows((row(header, record, columns) for record in records), columns)
 
 
-def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
+def frame_of_rows(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
     """Return rows with these columns as a table."""
     growing = {column.name: _new_column(column.kind, unique=column.name in UNIQUE_TEXTS) for column in columns}
     rows = iter(rows)
@@ -137,7 +139,7 @@ def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered
     return MeasuredTarget(str(name), place, answered_by=answered_by)
 
 
-def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
+def take_cells(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
     """Return some rows and columns of a table, which is faster than taking the rows of all columns.
 
     Args:
@@ -172,13 +174,13 @@ NO_ROWS = np.empty(0, dtype=np.intp)
 """An empty array of row positions."""
 
 
-def measured(table: pd.DataFrame) -> pd.DataFrame:
+def without_warmups(table: pd.DataFrame) -> pd.DataFrame:
     """Return all rows except warm-ups."""
     return _without_flags(table, "warmup")
 
 
-def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows without the flags of LEFT_OUT: those of a steady state that no cache probe sent again."""
+def steady_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the steady state, without repeats of a cache probe."""
     return _without_flags(table, *LEFT_OUT)
 
 
@@ -199,7 +201,7 @@ def is_failed(table: pd.DataFrame) -> NDArray[np.bool_]:
 
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the timed rows that are not repeats of a cache probe; shape (rows,)."""
-    return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+    return is_timed(table).to_numpy(dtype=bool) & has_none_of(table, REPEATED)
 
 
 def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -207,15 +209,15 @@ def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
 
     Tables and comparisons use it; `stored_summary` applies the same rule record by record.
     """
-    return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
+    return is_timed(table).to_numpy(dtype=bool) & has_none_of(table, *LEFT_OUT)
 
 
 def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
-    kept = lacks(table, *names)
+    kept = has_none_of(table, *names)
     return table if kept.all() else table[kept]
 
 
-def lacks(table: pd.DataFrame, *names: str) -> NDArray[np.bool_]:
+def has_none_of(table: pd.DataFrame, *names: str) -> NDArray[np.bool_]:
     """Return a mask of the rows that have none of these flags; shape (rows,)."""
     codes, flags = pd.factorize(table["flags"].to_numpy(dtype=object))
     lacking = [set(str(each).split(";")).isdisjoint(names) for each in flags]

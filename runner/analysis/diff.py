@@ -25,8 +25,8 @@ from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_evidence import (
     ComparedArms,
     MeasureEvidence,
-    allow_for_spells,
     gather_evidence,
+    widen_for_autocorrelation,
 )
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
@@ -282,7 +282,7 @@ def _build_difference(
     has_slo = compared[0].slo is not None
     refuse_without_data(rule.measures, has_slo=has_slo, has_checks=has_checks, left_out=unchecked)
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
-    rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
+    rows = widen_for_autocorrelation([row for arms in compared for row in gather_evidence(arms, measures, draws)])
     findings = decide_all(rows, rule)
     _refuse_empty(findings, compared, measures)
     return Difference(

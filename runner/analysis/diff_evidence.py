@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from runner.analysis.autocorrelation import (
     ALIKE,
     FEWEST_ROUNDS,
-    add_caution,
     autocorrelation,
-    judge_shift,
     mean_of_rounds,
     share_autocorrelation,
+    t_test_of_shift,
+    with_margin,
 )
 from runner.analysis.comparison_arms import (
     STRATUM,
@@ -27,9 +27,9 @@ from runner.analysis.comparison_arms import (
     logs_of,
     match_rounds,
     pair_rounds,
-    places_of,
+    strata_and_rounds_of,
 )
-from runner.analysis.dataframe import REPEATED, is_timed, lacks, steady
+from runner.analysis.dataframe import REPEATED, has_none_of, is_timed, steady_rows
 from runner.analysis.diff_measures import (
     FAILURES,
     PASSES,
@@ -127,7 +127,7 @@ SAME_NUMBERS = (("ttfa_s", "ttft_s"), ("tool_call_s", "ttft_s"), ("tool_call_s",
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
     """Return the evidence on the measures that both arms have, with `draws` random permutations.
 
-    It assumes independent rounds; `allow_for_spells` corrects this for all rows of a comparison together.
+    It assumes independent rounds; `widen_for_autocorrelation` corrects this for all rows of a comparison together.
     """
     failures = _share_evidence(arms, FAILURES, _failed_by_round) if FAILURES in measures else None
     met = (
@@ -212,11 +212,11 @@ def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
     timed = timed[timed[[*TIMES]].notna().any(axis=1)]
     of_row = {"slow": mark_slow(timed, STRATUM, arms.clock_error_s).astype(float), "time": mean_log_times(timed)}
     is_new = timed.index.get_level_values(0) == "new"
-    places = places_of(timed)
+    index = strata_and_rounds_of(timed)
     sides = [
         pd.DataFrame(
             {
-                name: by_stratum_and_round(places[of], np.asarray(each[of], dtype=np.float64))
+                name: by_stratum_and_round(index[of], np.asarray(each[of], dtype=np.float64))
                 for name, each in of_row.items()
             }
         )
@@ -244,14 +244,14 @@ def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> Permutat
     return replace(result, p=max(result.p, least), smallest_p=least, units=min(rounds), interval=interval)
 
 
-# Slow spells
+# Correlated rounds
 
 
-def allow_for_spells(rows: Sequence[MeasureEvidence]) -> list[MeasureEvidence]:
-    """Return the rows with the larger p-value and the wider interval of two tests: by permutation, and for spells.
+def widen_for_autocorrelation(rows: Sequence[MeasureEvidence]) -> list[MeasureEvidence]:
+    """Return the rows, each with the larger p-value and the wider interval of two tests.
 
-    The permutation test assumes independent rounds. The test for spells estimates their autocorrelation from each row
-    and from all rows together.
+    The permutation test assumes independent rounds. The test for correlated rounds estimates their autocorrelation from
+    each row and from all rows together.
     """
     every = [each for row in rows for each in row.rounds if not row.result.constant]
     enough = [each for each in every if len(each) >= FEWEST_ROUNDS]
@@ -268,7 +268,7 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
         return result
     correlations = [_correlation(each, shared) for each in row.rounds]
     new, *base = (each[None, :] for each in row.rounds)
-    p, half = (float(each[0]) for each in judge_shift(new, base[0] if base else None, LEVEL, correlations))
+    p, half = (float(each[0]) for each in t_test_of_shift(new, base[0] if base else None, LEVEL, correlations))
     inflation = max(
         float(mean_of_rounds(each[None, :], correlation).inflation[0])
         for each, correlation in zip(row.rounds, correlations, strict=True)
@@ -290,7 +290,7 @@ def _correlation(series: Floats, shared: float) -> Floats:
     """Return the autocorrelation of the rounds of one side of a row; shape (1,)."""
     if len(series) < FEWEST_ROUNDS:
         return np.zeros(1)
-    return add_caution(np.maximum(autocorrelation(series[None, :]), shared), len(series))
+    return with_margin(np.maximum(autocorrelation(series[None, :]), shared), len(series))
 
 
 # Pass rates
@@ -369,11 +369,11 @@ def _failed_by_round(arm: Arm) -> CountsByRound:
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
     """Return the numbers of requests of each round that met the SLO, and of those judged, in the order of rounds."""
     tried = arm.tried
-    rows = tried[lacks(tried, REPEATED)] if arm.with_unsteady else steady(tried)
+    rows = tried[has_none_of(tried, REPEATED)] if arm.with_unsteady else steady_rows(tried)
     return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 
-def clock_floor(row: MeasureEvidence) -> float | None:
+def possible_clock_error(row: MeasureEvidence) -> float | None:
     """Return the possible clock error of a difference, in the measure's unit; None if the measure uses no clock."""
     match row.measure.clock_use:
         case ClockUse.NONE:

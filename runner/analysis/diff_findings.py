@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.diff_evidence import MeasureEvidence, clock_floor
+from runner.analysis.diff_evidence import MeasureEvidence, possible_clock_error
 from runner.analysis.diff_measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, Measure, Unit
 from runner.analysis.diff_verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.analysis.intervals import Interval
@@ -97,14 +97,14 @@ def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding]
 
 
 def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
-    floor = clock_floor(row)
+    floor = possible_clock_error(row)
     return floor is None or row.levels[0] * abs(math.expm1(estimate)) > floor
 
 
 def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
     """Return the finding on a row, given its adjusted p-value and the one that assumes independent rounds."""
     p, independent_p = adjusted
-    is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, clock_floor(row)
+    is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, possible_clock_error(row)
     criteria = Criteria(
         min_effect=_min_effect(row.measure, rule),
         alpha=rule.alpha,

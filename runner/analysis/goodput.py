@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady
+from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady_rows
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
 from runner.analysis.steady_state import end_within, rate_span
@@ -43,7 +43,7 @@ class Goodput:
     output_tps: float | None = None
     """Output tokens per second of the requests that met the SLO; None if the count of any is unknown."""
     in_flight_n: float | None = None
-    """Number of independent readings of the number in flight, see `count_readings`; None for a closed loop."""
+    """Number of independent readings of the number in flight, see `effective_readings`; None for a closed loop."""
 
 
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
@@ -68,14 +68,14 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
     the last data. Use `with_rates=False` for rows of several levels.
     """
     met = mark_met(rows, slo)
-    known = met[steady(rows).index].dropna()
+    known = met[steady_rows(rows).index].dropna()
     if known.empty:
         return None
     share, judged = Proportion(float(known.sum()), float(len(known))), rows.loc[known.index]
     is_open = bool(judged["planned_s"].notna().any())
-    interval = share_interval(known, judged, slow_spells(judged, slo) if is_open else 1.0)
+    interval = share_interval(known, judged, design_effect_of_slow_requests(judged, slo) if is_open else 1.0)
     per_s, tps = _rates(rows, met) if with_rates else (None, None)
-    return Goodput(share.value, len(known), interval, per_s, tps, count_readings(judged) if is_open else None)
+    return Goodput(share.value, len(known), interval, per_s, tps, effective_readings(judged) if is_open else None)
 
 
 def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: float = 1.0) -> Interval | None:
@@ -106,8 +106,8 @@ def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, f
 # Open loops
 
 
-def spell_effect(readings: Floats) -> float:
-    """Return the design effect of high readings, at least 1.
+def design_effect_of_high_readings(readings: Floats) -> float:
+    """Return the design effect, at least 1, of readings that are high for a while and then low.
 
     Args:
         readings: any unit, in the order of time; shape (readings,).
@@ -120,7 +120,7 @@ def spell_effect(readings: Floats) -> float:
     return max(design_effect((high.astype(float), ones), batches=sizes) for high in above)
 
 
-def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
+def design_effect_of_slow_requests(rows: pd.DataFrame, slo: Slo) -> float:
     """Return the design effect of slow requests: the largest one over the durations that the SLO limits.
 
     A failed request counts as slow. Durations start when the request was due, as in the SLO.
@@ -130,17 +130,17 @@ def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
     late = (in_order["sent_s"] - in_order["planned_s"]).fillna(0.0).clip(lower=0.0)
     durations = (in_order[name] + (0.0 if name == "tpot_s" else late) for name in slo.to_plain())
     known = (each.where(is_timed(in_order), np.inf).dropna() for each in durations)
-    return max(spell_effect(each.to_numpy(dtype=float)) for each in known)
+    return max(design_effect_of_high_readings(each.to_numpy(dtype=float)) for each in known)
 
 
-def count_readings(rows: pd.DataFrame) -> float:
-    """Return the number of independent readings of the number in flight in the requests of an open loop.
+def effective_readings(rows: pd.DataFrame) -> float:
+    """Return how many independent readings of the number in flight an open loop's requests are worth.
 
     There is a reading whenever a request is due; requests that wait to be sent count as in flight. Without a queue the
     result is about the number of requests divided by twice the mean number in flight.
     """
     arrived, ended = _spans(rows)
-    return len(rows) / spell_effect(count_in_flight(np.sort(arrived), np.sort(ended)))
+    return len(rows) / design_effect_of_high_readings(count_in_flight(np.sort(arrived), np.sort(ended)))
 
 
 def count_in_flight(arrived: Floats, ended: Floats) -> Floats:

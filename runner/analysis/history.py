@@ -145,12 +145,14 @@ def _conditions(run: StoredRun) -> dict[str, object]:
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
-    questions = Counter(count_asked(target, measure) for run, target in members if counts_in_history(run)).most_common()
+    questions = Counter(
+        count_asked(target, measure) for run, target in members if belongs_in_history(run)
+    ).most_common()
     usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
     points = [
         RunPoint(run, target, level)
         for run, target in members
-        if counts_in_history(run) and count_asked(target, measure) == usual
+        if belongs_in_history(run) and count_asked(target, measure) == usual
         if (level := stored_level(target, measure)) is not None
     ]
     if measure.unit is Unit.MONEY:
@@ -184,7 +186,7 @@ def _in_one_currency(points: Sequence[RunPoint]) -> list[RunPoint]:
     return [point for point in known if point.target.costs.keys() == known[-1].target.costs.keys()]
 
 
-def counts_in_history(run: StoredRun) -> bool:
+def belongs_in_history(run: StoredRun) -> bool:
     """Return whether a run may be in a series: it has ended and is not a replay."""
     return run.summary.ended and run.summary.replay_of is None
 

@@ -19,8 +19,8 @@ from runner.analysis.diff_measures import (
     refuse_without_data,
 )
 from runner.analysis.diff_verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
-from runner.analysis.history import counts_in_history, load_of
-from runner.analysis.history_verdict import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
+from runner.analysis.history import belongs_in_history, load_of
+from runner.analysis.history_verdict import FEWEST_RUNS, ComparedShare, HistoryFinding, compare_against_history
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
 
@@ -65,7 +65,7 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
     rule = rule or Rule()
     comparable, left_out = _comparable(new, runs)
     rows = _figures_to_compare(new, comparable, rule)
-    found = judge_against_history(
+    found = compare_against_history(
         [row.past for row in rows], [row.new for row in rows], rule, [row.share(rule) for row in rows]
     )
     summary = new.summary
@@ -129,7 +129,7 @@ def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
     """Return the reason why two runs are not comparable; None if they are."""
     one, other = new.summary, run.summary
     reasons = (
-        (not counts_in_history(run), "unfinished or replayed"),
+        (not belongs_in_history(run), "unfinished or replayed"),
         (one.digest != other.digest, "of another version of the suite"),
         (one.case_patterns != other.case_patterns, "of other cases"),
         (load_of(new) != load_of(run), "at another load"),

@@ -50,7 +50,7 @@ class HistoryFinding:
     """Whether the change is significant and at least the minimum effect, in either direction."""
 
 
-def judge_against_history(
+def compare_against_history(
     past: Sequence[Sequence[float]],
     new: Sequence[float],
     rule: Rule | None = None,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, mean_of_rounds
+from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, mean_of_rounds, with_margin
 from runner.analysis.student_t import quantile_of
 from runner.core.percentiles import smallest_sample
 
@@ -87,7 +87,7 @@ def _correlation(values: Sequence[float], of_round: NDArray[np.intp], excess: Fl
     ranks = np.unique(np.asarray(values, dtype=float), return_inverse=True)[1]
     means = np.bincount(of_round, weights=ranks) / np.bincount(of_round)
     found = np.maximum(autocorrelation(excess), autocorrelation(means[None, :]))
-    return add_caution(found, excess.shape[1], IN_INTERVALS)
+    return with_margin(found, excess.shape[1], IN_INTERVALS)
 
 
 def _between(values: Sequence[float], ranks: tuple[int, int]) -> Interval:

@@ -62,7 +62,7 @@ def _groups(records: Iterable[Record], checks: Expectations) -> Iterator[list[Re
     groups: dict[tuple[str, int, int, int, str | None], dict[str, Record]] = {}
     for record in (each for each in records if not each.warmup):
         identity = record.identity
-        asked, _ = steps_in(checks, identity.case).place(identity.turn)
+        asked, _ = steps_in(checks, identity.case).turn_and_step(identity.turn)
         group = groups.setdefault((identity.case, asked, identity.repeat, identity.block, record.node), {})
         earlier = group.get(identity.target)
         if earlier is None or earlier.identity.turn <= identity.turn:

@@ -19,13 +19,13 @@ from runner.analysis.dataframe import (
     NO_ROWS,
     REPLY_COLUMNS,
     TABLE_COLUMNS,
-    frame,
+    frame_of_records,
     is_timed_once,
-    measured,
     positions_by_target,
     rows_of,
     split_table,
     targets_of,
+    without_warmups,
 )
 from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
@@ -39,7 +39,7 @@ from runner.analysis.measured_targets import (
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, whole_row
-from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.side_by_side import GridRow, choose_rows, grid_of_rows
 from runner.analysis.speed_under_load import (
     LoadPoint,
     OpenLoopPoint,
@@ -136,9 +136,9 @@ class Run:
     checked: tuple[CheckedCell, ...] = ()
     """Result of the suite's checks for each case and target that has any."""
     by: AnsweredByColumn | None = None
-    """Column by which `in_parts` splits targets, in addition to places."""
+    """Column by which `split_by_place` splits targets, in addition to places."""
     split: TargetSplit = WHOLE
-    """Rule by which targets are split; see `in_parts`."""
+    """Rule by which targets are split; see `split_by_place`."""
     left_out: str | None = None
     """Description of the lines of a damaged journal that are left out of all results; None if there are none."""
     judged: tuple[JudgedPairs, ...] = ()
@@ -173,7 +173,7 @@ class Run:
         entries = read_level_entries(journal.lines("level")) if has_steady_state(header) else ()
         source = RecordsInMemory(tuple(journal.records)) if journal.size <= KEPT_BYTES else journal
         end, table = journal.end, _tabulate(header, source, entries)
-        missing = journal.count_missing(end, len(measured(table)))
+        missing = journal.count_missing(end, len(without_warmups(table)))
         return cls(
             header=header,
             source=source,
@@ -199,7 +199,7 @@ class Run:
         return replace(self, source=part, table=table, checked=checked, split=WHOLE)
 
     @cached_property
-    def in_parts(self) -> Self:
+    def split_by_place(self) -> Self:
         """The run with targets split by place and by the column `by`; the run itself if it has neither."""
         places = name_places(self.header.vantages)
         split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
@@ -248,7 +248,7 @@ class Run:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The table with all result columns, as Python users get it. It holds all texts in memory."""
-        return frame(self.header, self.records).assign(flags=self.table["flags"])
+        return frame_of_records(self.header, self.records).assign(flags=self.table["flags"])
 
     @cached_property
     def table_with_tokens(self) -> pd.DataFrame:
@@ -258,7 +258,7 @@ class Run:
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:
         """The table with the columns `reply` and `tool_calls`, to compare replies."""
-        replies = frame(self.header, self.records, REPLY_COLUMNS)
+        replies = frame_of_records(self.header, self.records, REPLY_COLUMNS)
         return self.table.assign(reply=replies["reply"], tool_calls=replies["tool_calls"])
 
     @property
@@ -280,7 +280,7 @@ class Run:
     @cached_property
     def measured(self) -> pd.DataFrame:
         """The rows of the table without warm-ups."""
-        return measured(self.table)
+        return without_warmups(self.table)
 
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
@@ -350,17 +350,17 @@ class Run:
     @cached_property
     def chosen(self) -> pd.DataFrame:
         """The rows of the table that represent targets in a grid of replies, in the suite's order of cases."""
-        return choose(self.table, self.header.cases)
+        return choose_rows(self.table, self.header.cases)
 
     @cached_property
     def grid(self) -> tuple[GridRow, ...]:
         """Replies side by side, in the suite's order of cases."""
-        return self.lay_out(self.chosen)
+        return self.grid_of(self.chosen)
 
-    def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
+    def grid_of(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange(
+        return grid_of_rows(
             (rows[position] for position in chosen.index), self.split, self.header.checks, self.header.cache_probe
         )
 
@@ -369,7 +369,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def keep_latest(
+def cache_latest(
     read: Callable[Concatenate[Run, Arguments], Result],
 ) -> Callable[Concatenate[Run, Arguments], Result]:
     """Return a function that caches its latest result for each run as long as the run exists.
@@ -395,6 +395,6 @@ def _with_verdicts(header: Header, record: Record, known: Row) -> Row:
 
 
 def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
-    table = frame(header, source.records, FIGURE_COLUMNS)
+    table = frame_of_records(header, source.records, FIGURE_COLUMNS)
     table.columns = table.columns.astype(object)  # with pyarrow's strings, access to a column takes a third longer
     return mark_left_out(header, table, entries)

@@ -186,7 +186,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 def _read_replies(run: Run, columns: Iterable[AnsweredByColumn | None]) -> _Replies:
     """Return a run's replies by the names of its targets on pages, which may split them by each of these columns."""
-    splits = [replace(run, by=by).in_parts.split for by in columns]
+    splits = [replace(run, by=by).split_by_place.split for by in columns]
     names = [split.list_targets(run.header.targets) for split in splits]
     found = _Replies(
         frozenset(str(target) for own in names for target in own),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.dataframe import is_in_latencies, measured, targets_of
+from runner.analysis.dataframe import is_in_latencies, targets_of, without_warmups
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.core.answered_by import AnsweredByColumn
@@ -36,7 +36,7 @@ def find_mixed_answers(table: pd.DataFrame) -> tuple[MixedAnswers, ...]:
 
     If several vendors answered, fingerprints are left out, since they add nothing.
     """
-    rows = measured(table)
+    rows = without_warmups(table)
     of_row = targets_of(rows)
     return tuple(mixed for target in of_row.cat.categories for mixed in _find_in_target(target, rows[of_row == target]))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import NO_ROWS, is_in_latencies, lacks, plain_cells, positions_by_target
+from runner.analysis.dataframe import NO_ROWS, has_none_of, is_in_latencies, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.diff_verdict import MIN_EFFECT, Rule
 from runner.analysis.loaded_run import Run
@@ -40,7 +40,7 @@ class PairedLead:
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
     """Return the lead of one target over another in a column of seconds; None if no pair has both values."""
-    counted = is_in_latencies(table) & lacks(table, "warmup")
+    counted = is_in_latencies(table) & has_none_of(table, "warmup")
     of_target = positions_by_target(table)
     # Different places have no node in common.
     pair = [*_PAIR, "node"] if first.place == other.place else _PAIR

@@ -110,7 +110,7 @@ def compare_passes(passes: PairedPasses) -> PermutationResult:
     """
     differences, effect = passes.new.shares - passes.base.shares, passes.effect
     cases = len(differences)
-    p = flip_p(_integer_differences(passes))
+    p = sign_flip_p(_integer_differences(passes))
     return PermutationResult(
         estimate=float(differences.mean()),
         p=_inflate(p, effect),
@@ -140,7 +140,7 @@ def _integer_differences(passes: PairedPasses) -> Whole:
     return np.rint((passes.new.shares - passes.base.shares) * scale).astype(np.int64)
 
 
-def flip_p(differences: Whole) -> float:
+def sign_flip_p(differences: Whole) -> float:
     """Return the two-sided p-value of the sum of differences under all sign flips: twice the smaller tail, at most 1.
 
     Args:

@@ -98,7 +98,7 @@ def batch_sizes(clusters: int) -> list[int]:
     return [1, *(size for size in (2**power for power in range(1, 20)) if clusters // size >= ENOUGH_BATCHES)]
 
 
-def come_together(*arms: CountsByRound) -> bool:
+def are_clustered(*arms: CountsByRound) -> bool:
     """Return whether failures are clustered in rounds, or in batches of rounds, clearly more than by chance."""
     found = [_dispersion(arms, size) for size in BATCHES]
     return any(

@@ -7,7 +7,7 @@ from itertools import groupby
 import pandas as pd
 
 from runner.analysis.check_results import Expectations, steps_in
-from runner.analysis.dataframe import measured, rows_of, targets_of
+from runner.analysis.dataframe import rows_of, targets_of, without_warmups
 from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
 from runner.core.events import Outcome
@@ -31,25 +31,25 @@ class GridRow:
         return self.steps.name_question(self.case, self.turn)
 
 
-def lay_out(
+def grid_of_table(
     table: pd.DataFrame,
     cases: Sequence[str] = (),
     checks: Expectations | None = None,
     idles: Sequence[float] = (),
 ) -> tuple[GridRow, ...]:
-    """Return the grid of a table with all result columns, with the replies that `choose` selects.
+    """Return the grid of a table with all result columns, with the replies that `choose_rows` selects.
 
     `checks` are the expectations of the cases, and `idles` the pauses of a cache probe, which define their steps.
     """
-    return arrange(rows_of(choose(table, cases)), checks=checks, idles=idles)
+    return grid_of_rows(rows_of(choose_rows(table, cases)), checks=checks, idles=idles)
 
 
-def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
+def choose_rows(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     """Return one row per case, turn and target: the first ok repeat, else the first cut at the length limit, else any.
 
     Turns of a case are adjacent. The cases in `cases` come first, in their order, then the others by name.
     """
-    rows = measured(table)
+    rows = without_warmups(table)
     preference = rows["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
     order = rows[["case", "turn", "repeat", "block"]].assign(_target=targets_of(rows), _preference=preference)
     best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
@@ -60,13 +60,13 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     return rows.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
-def arrange(
+def grid_of_rows(
     rows: Iterable[Row],
     split: TargetSplit = WHOLE,
     checks: Expectations | None = None,
     idles: Sequence[float] = (),
 ) -> tuple[GridRow, ...]:
-    """Return the grid of rows that `choose` selected and ordered; `split` is the rule by which targets are split."""
+    """Return the grid of rows that `choose_rows` selected and ordered; `split` is how targets are split."""
     turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 1)))
     return tuple(_grid_row(*turn, replies, split, steps_in(checks or {}, turn[0], idles)) for turn, replies in turns)
 

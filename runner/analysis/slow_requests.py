@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
+from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, variance_inflation, with_margin
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import (
     CountsByRound,
     Proportion,
-    come_together,
+    are_clustered,
     count_by_round,
     design_effect,
     wilson_interval,
@@ -130,12 +130,12 @@ def design_effect_of_slow(*sides: SlowRounds) -> float:
     better than the few slow ones. Otherwise it is the design effect of the counts multiplied by that of spells.
     """
     counts = [side.counts for side in sides]
-    if not come_together(*counts) and not do_rounds_differ(sides):
+    if not are_clustered(*counts) and not rounds_differ(sides):
         return 1.0
     return design_effect(*counts) * max(map(_inflation, sides))
 
 
-def do_rounds_differ(sides: Sequence[SlowRounds]) -> bool:
+def rounds_differ(sides: Sequence[SlowRounds]) -> bool:
     """Return whether the times of rounds differ by more than chance explains."""
     squares, degrees = map(sum, zip(*map(friedman, sides), strict=True))
     return degrees > 0 and squares > chi_squared_quantile(ROUNDS_DIFFER, degrees)
@@ -160,13 +160,13 @@ def _inflation(side: SlowRounds) -> float:
     means = np.divide(side.ranks, side.variances, out=np.zeros_like(side.ranks), where=side.variances > 0)
     found = max(float(autocorrelation(each[None, :])[0]) for each in (slow / tried, means))
     rounds = len(slow)
-    return float(variance_inflation(add_caution(np.array([found]), rounds, IN_INTERVALS), rounds)[0])
+    return float(variance_inflation(with_margin(np.array([found]), rounds, IN_INTERVALS), rounds)[0])
 
 
 def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:
-    """Return the share of slow requests, at least one given, with its 95 % interval; None for fewer than six rounds.
+    """Return the share of slow requests, and its 95 % interval; the interval is None for fewer than six rounds.
 
-    It is Wilson's interval for the effective number of independent requests.
+    It is Wilson's interval for the effective number of independent requests. At least one request is required.
     """
     counts = count_by_round(slow.to_numpy(), rounds.to_numpy())
     share = Proportion.of(counts)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import DRAINING, FILLING, REPEATED, TEXT, lacks, measured, targets_of
+from runner.analysis.dataframe import DRAINING, FILLING, REPEATED, TEXT, has_none_of, targets_of, without_warmups
 from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
 
@@ -71,7 +71,7 @@ def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEn
 
     """
     added: dict[int, set[str]] = {}
-    for flag, labels in _find_left_out(header, measured(table), entries):
+    for flag, labels in _find_left_out(header, without_warmups(table), entries):
         for label in labels:
             added.setdefault(label, set()).add(flag)
     if not added:
@@ -196,14 +196,14 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     sent = _floats(rows["sent_s"])
     ended = sent + _floats(rows["total_s"])
     ends = np.sort(ended[~np.isnan(ended)])
-    is_filling = ~lacks(rows, FILLING)
+    is_filling = ~has_none_of(rows, FILLING)
     filling, others = int(is_filling.sum()), sent[~is_filling & ~np.isnan(sent)]
     filled_twice = bool((sent[is_filling] > others.min(initial=np.inf)).any())
     if not len(ends) or len(ends) < filling or filled_twice:
         return None
     start = float(ends[filling - 1] if filling else np.nanmin(sent))
     began = sent[_begins(rows) & ~np.isnan(sent)]
-    is_steady = len(began) > 0 and not lacks(rows, FILLING, DRAINING).all()
+    is_steady = len(began) > 0 and not has_none_of(rows, FILLING, DRAINING).all()
     end = float(began.max() if is_steady else ends[-1])
     return (start, end) if end > start else None
 

@@ -70,7 +70,7 @@ def summarize_journal(journal: Journal, found: stat_result, version: str) -> Sto
 
 
 def summarize_run(run: "Run", version: str) -> StoredSummary:
-    """Return the summary of a run, not for storage: it does not identify the journal."""
+    """Return the summary of a run in memory. It cannot be stored, since it does not identify a journal."""
     return _RunTally(run.header, run).summarize(
         version,
         ended=run.ended,
@@ -156,14 +156,14 @@ def _find_left_out(header: Header, source: "Journal | Run") -> frozenset[int]:
     """Return the positions of the records outside a closed loop's steady state; see `steady_state.py`."""
     if not header.load:  # true for nearly all runs, which then need no table
         return frozenset()
-    from runner.analysis.dataframe import FIGURE_COLUMNS, frame, steady  # noqa: PLC0415 -- brings pandas
+    from runner.analysis.dataframe import FIGURE_COLUMNS, frame_of_records, steady_rows  # noqa: PLC0415 -- brings pandas
     from runner.analysis.steady_state import has_steady_state, mark_left_out, read_level_entries  # noqa: PLC0415
 
     if not has_steady_state(header):
         return frozenset()
     entries = read_level_entries(source.lines("level")) if isinstance(source, Journal) else source.entries
-    table = mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS), entries)
-    return frozenset(table.index.difference(steady(table).index).tolist())
+    table = mark_left_out(header, frame_of_records(header, source.records, FIGURE_COLUMNS), entries)
+    return frozenset(table.index.difference(steady_rows(table).index).tolist())
 
 
 def _summarize_judge(cost: JudgeCost) -> StoredJudge:

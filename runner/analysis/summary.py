@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_failed, is_timed, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_failed, is_timed, rows_of, steady_rows, targets_of, without_warmups
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
@@ -129,8 +129,8 @@ def with_goodput(
     summaries: Iterable[TargetSummary], table: pd.DataFrame, slo: Slo, *, with_rates: bool
 ) -> tuple[TargetSummary, ...]:
     """Return the summaries with the goodput of each target; use `with_rates` only if all rows have the same load."""
-    without_warmups = measured(table)
-    of_row, rows = targets_of(without_warmups), without_warmups[_GOODPUT_COLUMNS]
+    measured = without_warmups(table)
+    of_row, rows = targets_of(measured), measured[_GOODPUT_COLUMNS]
     return tuple(
         replace(each, goodput=measure_goodput(rows[of_row == each.target], slo, with_rates=with_rates))
         for each in summaries
@@ -140,7 +140,7 @@ def with_goodput(
 def _mark_slow(table: pd.DataFrame) -> "pd.Series[bool]":
     """Return a mask of the slow rows among the timed ones of all targets, by place if the table is split by it."""
     by = [*QUESTION, *([PLACE] if PLACE in table else [])]
-    return mark_slow(_timed(steady(measured(table[[*by, "outcome", "flags", *TIMES]]))), by)
+    return mark_slow(_timed(steady_rows(without_warmups(table[[*by, "outcome", "flags", *TIMES]]))), by)
 
 
 def _timed(table: pd.DataFrame) -> pd.DataFrame:
@@ -150,17 +150,17 @@ def _timed(table: pd.DataFrame) -> pd.DataFrame:
 def _summarize_target(
     target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float], slow: "pd.Series[bool]"
 ) -> TargetSummary:
-    without_warmups = measured(table)
-    under_load = steady(without_warmups)
+    measured = without_warmups(table)
+    under_load = steady_rows(measured)
     timed = _timed(under_load)
     return TargetSummary(
         target=target,
         simulated=bool(table["simulated"].any()),
-        n=len(without_warmups),
-        warmups=len(table) - len(without_warmups),
-        left_out=len(_timed(without_warmups)) - len(timed),
-        outcomes=_count_outcomes(without_warmups),
-        flags=_count_flags(without_warmups),
+        n=len(measured),
+        warmups=len(table) - len(measured),
+        left_out=len(_timed(measured)) - len(timed),
+        outcomes=_count_outcomes(measured),
+        flags=_count_flags(measured),
         ttft_p50=_median_of_column(timed, "ttft_s"),
         ttft_p95=_percentile_of_column(timed, "ttft_s", 95),
         ttfa_p50=_median_of_column(timed, "ttfa_s"),
@@ -291,8 +291,8 @@ class Failure:
 
 def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Return the failed requests, with equal ones counted together; the most frequent of each target first."""
-    without_warmups = measured(table)
-    failed = without_warmups[~is_timed(without_warmups)]
+    measured = without_warmups(table)
+    failed = measured[~is_timed(measured)]
     counts = Counter(
         (target, *row.items())
         for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import (
     NO_ROWS,
+    has_none_of,
     is_failed,
     is_in_latencies,
-    lacks,
-    pick,
     plain_cells,
     positions_by_target,
+    take_cells,
 )
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.summary import Statistic, TargetSummary, median
@@ -72,18 +72,18 @@ class TargetFigures:
 _COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s", COLUMN, "output_tokens")
 
 
-@keep_latest
+@cache_latest
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = run.table_with_tokens
-    counted = is_in_latencies(table) & lacks(table, "warmup")
+    counted = is_in_latencies(table) & has_none_of(table, "warmup")
     rows = {target: rows[counted[rows]] for target, rows in positions_by_target(table).items()}
     return tuple(
         TargetFigures(
             summary=each,
             costs=tuple(cost for cost in run.costs if cost.target == each.target),
             passed=run.pass_rate(each.target),
-            rows=pick(table, rows.get(each.target, NO_ROWS), _COLUMNS),
+            rows=take_cells(table, rows.get(each.target, NO_ROWS), _COLUMNS),
         )
         for each in run.summary
     )

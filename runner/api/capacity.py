@@ -7,7 +7,7 @@ from typing import Any, Literal, Unpack
 
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, TriedLoad
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, read_values, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import interval_columns
@@ -86,12 +86,12 @@ def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
     return table
 
 
-def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
+def _row(found: FoundCapacity, one: TriedLoad) -> dict[str, object]:
     goodput = one.goodput
     return {
         "target": found.target,
         "load": one.load,
-        "standing": found.search.standing(one).value,
+        "standing": found.search.verdict_on(one).value,
         "share": goodput.share if goodput else None,
         **interval_columns(None if goodput is None else goodput.interval),
         "n": goodput.n if goodput else 0,

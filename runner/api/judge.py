@@ -17,7 +17,7 @@ from runner.commands.load_stored_run import load_run
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError
-from runner.outputs.judge import plain, plain_cost, write_markdown
+from runner.outputs.judge import judged_as_data, plain_cost, write_markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class JudgedRun:
         return plain_cost(self.pairs.cost)
 
     def _share(self, name: str) -> dict[str, Any]:
-        share: dict[str, Any] = plain(self.pairs)[name]
+        share: dict[str, Any] = judged_as_data(self.pairs)[name]
         return share
 
     def __repr__(self) -> str:

@@ -64,7 +64,7 @@ def _checked_in(table: pd.DataFrame) -> tuple[Sequence[CheckedCell], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class NotebookChart:
     """A chart; `picture` holds its `title`, `svg` and `caption`."""
 
     picture: Chart
@@ -81,32 +81,32 @@ class Drawing:
         return self.picture.svg
 
 
-class Gallery(Sequence[Drawing]):
+class NotebookCharts(Sequence[NotebookChart]):
     """The charts of a run. A notebook draws all of them; an index returns one."""
 
-    def __init__(self, drawings: Sequence[Drawing]) -> None:
-        self._drawings = tuple(drawings)
+    def __init__(self, charts: Sequence[NotebookChart]) -> None:
+        self._charts = tuple(charts)
 
     def __len__(self) -> int:
-        return len(self._drawings)
+        return len(self._charts)
 
     @overload
-    def __getitem__(self, at: int) -> Drawing: ...
+    def __getitem__(self, at: int) -> NotebookChart: ...
 
     @overload
-    def __getitem__(self, at: slice) -> "Gallery": ...
+    def __getitem__(self, at: slice) -> "NotebookCharts": ...
 
-    def __getitem__(self, at: int | slice) -> "Drawing | Gallery":
-        return Gallery(self._drawings[at]) if isinstance(at, slice) else self._drawings[at]
+    def __getitem__(self, at: int | slice) -> "NotebookChart | NotebookCharts":
+        return NotebookCharts(self._charts[at]) if isinstance(at, slice) else self._charts[at]
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self._drawings))
+        return "\n".join(map(repr, self._charts))
 
     def _repr_html_(self) -> str:
-        return "".join(drawing._repr_html_() for drawing in self._drawings)
+        return "".join(chart._repr_html_() for chart in self._charts)
 
 
-def pictures(run: pd.DataFrame | RunName) -> Gallery:
+def pictures(run: pd.DataFrame | RunName) -> NotebookCharts:
     """Return charts of a run: TTFT and total time of each request, distributions, phases, arrival of text, and more.
 
     Charts without data are left out. Each caption says how many of the requests are drawn.
@@ -119,9 +119,9 @@ def pictures(run: pd.DataFrame | RunName) -> Gallery:
 
     """
     found = run_of(run)
-    charts = draw_charts(found, f"{found.header.run_id}-{next(_GALLERY_NUMBERS)}")
-    return Gallery([Drawing(chart) for chart in charts])
+    charts = draw_charts(found, f"{found.header.run_id}-{next(_ID_NUMBERS)}")
+    return NotebookCharts([NotebookChart(chart) for chart in charts])
 
 
-_GALLERY_NUMBERS = count(1)
-"""Numbers that make the ids of SVG elements unique in a notebook with several galleries."""
+_ID_NUMBERS = count(1)
+"""Numbers that make the ids of SVG elements unique in a notebook with several sets of charts."""

@@ -52,7 +52,7 @@ def summary(
     if by is not None and by not in columns:
         raise CompareError(f"by={by!r} tells nothing about who answered; it may be {', '.join(columns)}")
     judged = run_of(run).with_slo(None if slo is None else read_options({"slo": slo}).slo)
-    found = judged if by is None else replace(judged, by=by).in_parts
+    found = judged if by is None else replace(judged, by=by).split_by_place
     rows = [_row(each) for each in target_figures(found)]
     table = pd.DataFrame(rows).set_index("target")
     return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")

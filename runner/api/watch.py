@@ -57,7 +57,7 @@ def watch(
     for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
         if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
-            table.attrs["missed"] = watched.moment.missed
+            table.attrs["missed"] = watched.due.missed
             yield table
         else:
             what = watched.missed if watched.problem is None else f"no run: {watched.problem}"

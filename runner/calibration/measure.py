@@ -172,7 +172,7 @@ async def run_load(
 
     """
     from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
-    from runner.engine.run import execute, open_senders  # noqa: PLC0415
+    from runner.engine.run import open_senders, send_plan  # noqa: PLC0415
     from runner.engine.send_requests import SendContext  # noqa: PLC0415
 
     parameters = Parameters()
@@ -190,7 +190,7 @@ async def run_load(
             connect_s=parameters.timeouts.connect,
             open_runners=open_runners or open_local_runners,
         ) as senders:
-            if not await execute(plan, senders, writer):
+            if not await send_plan(plan, senders, writer):
                 raise CalibrationInterrupted
     return timer.effort
 

@@ -30,31 +30,39 @@ def check_of_answer(check: Callable[[str, object], CheckFinding]) -> Callable[[R
 
 def equals(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer is one of the texts."""
-    texts = listed(wanted)
-    return PASSED if answer in [text.strip() for text in texts] else failed(f"{quote(answer)} is not {either(texts)}")
+    texts = as_tuple(wanted)
+    return (
+        PASSED
+        if answer in [text.strip() for text in texts]
+        else failed(f"{quote(answer)} is not {quoted_alternatives(texts)}")
+    )
 
 
 def starts_with(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer begins with one of the texts."""
-    texts = listed(wanted)
-    return PASSED if answer.startswith(texts) else failed(f"{quote(answer)} does not begin with {either(texts)}")
+    texts = as_tuple(wanted)
+    return (
+        PASSED
+        if answer.startswith(texts)
+        else failed(f"{quote(answer)} does not begin with {quoted_alternatives(texts)}")
+    )
 
 
 def contains(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer contains every text."""
-    missing = [quote(text) for text in listed(wanted) if text not in answer]
+    missing = [quote(text) for text in as_tuple(wanted) if text not in answer]
     return failed(f"{', '.join(missing)} is not in it") if missing else PASSED
 
 
 def not_contains(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer contains none of the texts."""
-    found = [quote(text) for text in listed(wanted) if text in answer]
+    found = [quote(text) for text in as_tuple(wanted) if text in answer]
     return failed(f"{', '.join(found)} is in it") if found else PASSED
 
 
 def match_patterns(answer: str, wanted: object) -> CheckFinding:
     """Pass if every pattern matches somewhere in the answer."""
-    patterns = listed(wanted)
+    patterns = as_tuple(wanted)
     limit_work(patterns, answer)
     missing = [quote(pattern) for pattern in patterns if not is_found(pattern, answer)]
     return failed(f"{', '.join(missing)} not found") if missing else PASSED
@@ -71,7 +79,7 @@ def length(answer: str, wanted: object) -> CheckFinding:
     return PASSED
 
 
-def listed(wanted: object) -> tuple[str, ...]:
+def as_tuple(wanted: object) -> tuple[str, ...]:
     """Return one text or several as a tuple."""
     if isinstance(wanted, str):
         return (wanted,)
@@ -79,7 +87,7 @@ def listed(wanted: object) -> tuple[str, ...]:
     return tuple(wanted)
 
 
-def either(texts: Sequence[str]) -> str:
+def quoted_alternatives(texts: Sequence[str]) -> str:
     """Return texts in quotes, joined by `or`."""
     return " or ".join(map(quote, texts))
 

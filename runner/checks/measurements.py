@@ -1,6 +1,6 @@
 """Checks of measurements: times, token rate, cost and finish reason. Without a measurement they do not decide."""
 
-from runner.checks.answer_text import either, listed
+from runner.checks.answer_text import as_tuple, quoted_alternatives
 from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
@@ -9,8 +9,12 @@ def finish_reason(record: Record, wanted: object) -> CheckFinding:
     """Pass if the finish reason is one of those wanted, in the provider's own spelling."""
     if record.finish_reason is None:
         return undecided("no finish_reason was sent")
-    reasons = listed(wanted)
-    return PASSED if record.finish_reason in reasons else failed(f"`{record.finish_reason}`, not {either(reasons)}")
+    reasons = as_tuple(wanted)
+    return (
+        PASSED
+        if record.finish_reason in reasons
+        else failed(f"`{record.finish_reason}`, not {quoted_alternatives(reasons)}")
+    )
 
 
 def max_ttft_s(record: Record, most_s: float) -> CheckFinding:

@@ -6,7 +6,7 @@ does not decide.
 
 from dataclasses import dataclass
 
-from runner.checks.answer_text import answer_of, listed, quote
+from runner.checks.answer_text import answer_of, as_tuple, quote
 from runner.checks.check_finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
 from runner.core.failure_kinds import NO_MESSAGE
 from runner.core.judge_prompt import read_verdict, write_reply
@@ -17,7 +17,7 @@ from runner.core.record_fields import JudgeAnswer
 def rubrics_met(record: Record, wanted: object) -> CheckFinding:
     """Pass if the judge says that the reply meets every rubric; fail with its reason for the first that is not met."""
     answers = record.judgements or {}
-    findings = [find_verdict(answers.get(rubric)) for rubric in listed(wanted)]
+    findings = [find_verdict(answers.get(rubric)) for rubric in as_tuple(wanted)]
     worst = (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
     return next((each for verdict in worst for each in findings if each.verdict is verdict), PASSED)
 
@@ -40,7 +40,7 @@ class RubricVerdict:
 def rubric_verdicts(record: Record, wanted: object) -> list[RubricVerdict]:
     """Return the verdict on each rubric that a judge was asked about a record, with its reason, also for a pass."""
     found, answers = [], record.judgements or {}
-    for rubric, answer in ((each, answers[each]) for each in listed(wanted) if each in answers):
+    for rubric, answer in ((each, answers[each]) for each in as_tuple(wanted) if each in answers):
         finding = find_verdict(answer)
         read = None if answer.text is None else read_verdict(answer.text)
         found.append(RubricVerdict(rubric, finding.verdict, finding.why if read is None else read[1]))

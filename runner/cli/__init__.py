@@ -18,7 +18,7 @@ import click
 
 from runner.cli.command_groups import COMMANDS, write_commands
 from runner.cli.completion import COMPLETION_VARIABLE
-from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
+from runner.cli.standard_streams import lost_output, lost_result, prepare_standard_streams
 from runner.cli.terminal import guard
 from runner.errors import CompareError, WriteFailed, did_you_mean, suggest
 from runner.outputs.text.escape import printable
@@ -165,7 +165,7 @@ def main() -> None:
     try:
         commands(prog_name="compare")
     except SystemExit as ended:
-        if ended.code in (0, None) and lost_product():
+        if ended.code in (0, None) and lost_result():
             sys.exit(WriteFailed.exit_code)
         raise
     finally:

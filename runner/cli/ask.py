@@ -8,7 +8,7 @@ import click
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.run_options import TARGETS, run_options
-from runner.cli.run_output import ViewOptions, perform_with, view_options
+from runner.cli.run_output import ViewOptions, perform_with_observer, view_options
 from runner.cli.standard_streams import read_standard_input, text_argument
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def ask(
         text, options, system=system, max_tokens=max_tokens, attached=attached, ask=ask_about_hosts
     )
     names = [target.name for target in prepared.plan.targets]
-    finished = perform_with(prepared, view, lambda: open_columns(view.reply_mode, view.open_results(), names))
+    finished = perform_with_observer(prepared, view, lambda: open_columns(view.reply_mode, view.open_results(), names))
     sys.exit(of_run(finished))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.shared_options import output_option, whole_number
-from runner.cli.standard_streams import mark_product
+from runner.cli.standard_streams import mark_result
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def calibrate(
         echo_error("interrupted: nothing is stored")
         sys.exit(INTERRUPTED)
     if as_json:
-        mark_product()
+        mark_result()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     store(found.to_json(), path)
     echo_written([path])

@@ -146,10 +146,10 @@ def capacity(
 
 
 def _print_step(step: "SearchStep", *, names_target: bool) -> None:
-    from runner.outputs.text.summary import write_met
+    from runner.outputs.text.summary import format_met
 
     how = "interrupted" if step.interrupted else "already there" if step.was_there else "tried"
     what = "rate" if step.capacity.search.by_rate else "concurrency"
-    standing = step.capacity.search.standing(step.tried)
+    verdict = step.capacity.search.verdict_on(step.tried)
     target = f"{step.capacity.target} " if names_target else ""
-    echo_error(f"{target}{what} {step.tried.load:g} {how}: SLO met {write_met(step.tried.goodput)}, {standing}")
+    echo_error(f"{target}{what} {step.tried.load:g} {how}: SLO met {format_met(step.tried.goodput)}, {verdict}")

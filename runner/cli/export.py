@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.shared_options import by_option, is_given, outputs_option, percentiles_option, run_argument
-from runner.cli.standard_streams import mark_product
+from runner.cli.standard_streams import mark_result
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
 from runner.core.answered_by import AnsweredByColumn
 from runner.outputs.text.escape import printable
@@ -71,7 +71,7 @@ def export(
 
 def _print(text: str) -> None:
     """Print an export: unchanged to a program, without control characters to a terminal."""
-    mark_product()
+    mark_result()
     stdout = exact_stdout()
     shown = printable(text) if stdout.isatty() else text
     stdout.flush()

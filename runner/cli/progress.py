@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.redraw_timer import RedrawTimer
-from runner.core.conversation_state import SettledRequests
+from runner.core.conversation_state import CompletedRequestCount
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case
@@ -172,7 +172,7 @@ class TargetProgress(RequestCounts):
         self.opened_ns = opened_ns
         self.in_flight = 0
         self.ttft = RunningMedian()
-        self._settled = SettledRequests(cases)
+        self._completed = CompletedRequestCount(cases)
 
     def finished(self, record: Record) -> None:
         """Count a request as done; a skipped one was never in flight."""

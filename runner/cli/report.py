@@ -72,13 +72,13 @@ def report(
     from runner.cli.stored_replies import print_replies
     from runner.commands.load_stored_run import load_run
     from runner.commands.notify_if_slow import notify_if_slow
-    from runner.commands.report import place_report, write_report
+    from runner.commands.report import report_path, write_report
     from runner.commands.votes import load_votes, try_votes
     from runner.outputs.judge import render_judged
     from runner.outputs.terminal import render_summary
     from runner.outputs.votes import render_votes
 
-    path = place_report(runs, output)
+    path = report_path(runs, output)
     loaded = [load_run(run, percents, by).with_slo(slo) for run in runs]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)

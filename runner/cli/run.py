@@ -80,7 +80,7 @@ def run(
     prepared = _prepare(suite, options)
     if gate is not None:
         targets = [target.name for target in prepared.plan.targets]
-        gate = gate.settle(targets, prepared.suite.cases, prepared.options.slo)
+        gate = gate.with_planned_names(targets, prepared.suite.cases, prepared.options.slo)
     confirm(prepared, confirm_over, yes=yes)
     finished = perform_with_progress(prepared, view)
     sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))

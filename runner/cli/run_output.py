@@ -89,7 +89,9 @@ def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) ->
 
 def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
     """Perform a run with its progress on standard error, and print its results."""
-    return perform_with(prepared, view, lambda: open_run_progress(prepared, view.progress_mode, view.open_errors()))
+    return perform_with_observer(
+        prepared, view, lambda: open_run_progress(prepared, view.progress_mode, view.open_errors())
+    )
 
 
 def open_run_progress(prepared: "PreparedRun", mode: str, console: "Console") -> "AbstractContextManager[Observer]":
@@ -101,7 +103,7 @@ def open_run_progress(prepared: "PreparedRun", mode: str, console: "Console") ->
     return open_progress(mode, console, total=prepared.remaining_requests, duration_s=duration_s)
 
 
-def perform_with(
+def perform_with_observer(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print its results."""

@@ -8,8 +8,8 @@ def schema() -> None:
     """Print the JSON Schema of suite files, for editors that validate YAML."""
     import json
 
-    from runner.cli.standard_streams import mark_product
+    from runner.cli.standard_streams import mark_result
     from runner.suite.schema import json_schema
 
-    mark_product()
+    mark_result()
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

@@ -30,11 +30,11 @@ def prepare_standard_streams() -> None:
     sys.stderr = _writable(sys.stderr, 2)
 
 
-class SteadyFile(io.FileIO):
+class NonRaisingFile(io.FileIO):
     """The file of a standard stream, whose writes never raise: it keeps the first error, and drops further output."""
 
     failure: OSError | None = None
-    is_product = False
+    is_result = False
     """Whether the output is the result that the command was called for, so that losing a part is a failure."""
 
     def write(self, data: Any, /) -> int | None:  # type: ignore[override] # None where it would block
@@ -51,28 +51,28 @@ def lost_output() -> str | None:
     """Return why a part of standard output was lost; None if nothing was, or if the reader closed the pipe."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    file = _steady_stdout()
+    file = _non_raising_stdout()
     if file is None or file.failure is None or file.failure.errno == errno.EPIPE:
         return None
     return f"standard output cannot be written: {file.failure.strerror}"
 
 
-def mark_product() -> None:
-    """Mark standard output as the result that the command was called for, such as JSON; see `lost_product`."""
-    if file := _steady_stdout():
-        file.is_product = True
+def mark_result() -> None:
+    """Mark standard output as the command's result, such as JSON, so that losing part of it is a failure."""
+    if file := _non_raising_stdout():
+        file.is_result = True
 
 
-def lost_product() -> bool:
+def lost_result() -> bool:
     """Return whether a part of the result that the command was called for was lost."""
-    file = _steady_stdout()
-    return lost_output() is not None and file is not None and file.is_product
+    file = _non_raising_stdout()
+    return lost_output() is not None and file is not None and file.is_result
 
 
-def _steady_stdout() -> SteadyFile | None:
+def _non_raising_stdout() -> NonRaisingFile | None:
     stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
     file = getattr(getattr(stream, "buffer", None), "raw", None)
-    return file if isinstance(file, SteadyFile) else None
+    return file if isinstance(file, NonRaisingFile) else None
 
 
 def read_standard_input() -> str:
@@ -113,7 +113,7 @@ def _writable(stream: TextIO | None, descriptor: int) -> TextIO:
             stream.reconfigure(errors=ESCAPE)
         return stream
     return io.TextIOWrapper(
-        io.BufferedWriter(SteadyFile(descriptor, "w", closefd=False)),
+        io.BufferedWriter(NonRaisingFile(descriptor, "w", closefd=False)),
         encoding=stream.encoding,
         errors=ESCAPE,
         newline="\n",

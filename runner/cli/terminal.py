@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from runner.cli.standard_streams import mark_product
+from runner.cli.standard_streams import mark_result
 from runner.outputs.text.escape import escape_controls, printable
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def echo_wrapped(text: str) -> None:
 
 def echo_json(json_text: str, *, nl: bool = True) -> None:
     """Print JSON with control characters written as escapes, which keeps its values."""
-    mark_product()
+    mark_result()
     click.echo(escape_controls(json_text).replace("##[", "\\u0023#["), nl=nl)
 
 

@@ -103,7 +103,7 @@ def _print_line(watched: "WatchedRun") -> None:
 
     if watched.missed is not None:
         echo_error(watched.missed)
-    if not watched.moment.is_due:
+    if not watched.due.is_due:
         return
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if watched.finished is None:

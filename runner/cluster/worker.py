@@ -21,7 +21,7 @@ from runner.cluster.worker_messages import (
     unpack_keys,
 )
 from runner.engine.attempt_runners import AttemptRunner, open_local_runners
-from runner.engine.process_limits_and_signals import allow_connections, gc_pause
+from runner.engine.process_limits_and_signals import allow_connections, rare_gc
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
 from runner.wire.attempt import Attempt, AttemptRequest
@@ -74,7 +74,7 @@ class Worker:
         """
         allow_connections(connections)
         endpoints = unpack_keys(keyless, keys)
-        self._stack.enter_context(gc_pause())
+        self._stack.enter_context(rare_gc())
         self._runners = await self._stack.enter_async_context(open_local_runners(endpoints, connect_s, TimeSlices()))
 
     async def warm_up(self, provider: str, connections: int) -> WarmUpReport:

@@ -65,7 +65,7 @@ def prepare_turns(
 
 async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:
     """Perform a run of one conversation whose turns have all been answered, except the last one."""
-    from runner.engine.run import execute  # brings the SDK
+    from runner.engine.run import send_plan  # brings the SDK
 
     def last_turn(opening: Request) -> Request:
         return replace(opening, replies=tuple(map(EarlierReply, replies.get(opening.target.name, ()))))
@@ -74,5 +74,5 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     prepared = replace(prepared, answered_turns=len(case.turns) - 1)
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (senders, writer):
-        finished = await execute(prepared.plan, senders, writer, load=prepared.load, first_missing=last_turn)
+        finished = await send_plan(prepared.plan, senders, writer, load=prepared.load, first_missing=last_turn)
     return write_outputs(prepared, interrupted=not finished, observer=observer)

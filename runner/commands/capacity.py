@@ -6,7 +6,7 @@ from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, TriedLoad
 from runner.analysis.loaded_run import Run
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
@@ -35,7 +35,7 @@ RunOnce = Callable[[PreparedRun], FinishedRun]
 class SearchStep:
     """A load that was just tried, or found in the folder of an earlier search; `capacity` is the result so far."""
 
-    tried: LoadTried
+    tried: TriedLoad
     capacity: FoundCapacity
     was_there: bool
     interrupted: bool = False
@@ -153,7 +153,7 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
     suite, folder = prepared.suite, prepared.folder
     options = replace(prepared.options, slo=prepared.options.slo or suite.slo)
     bounds = _within_requests(prepared.bounds, options)
-    tried: list[LoadTried] = []
+    tried: list[TriedLoad] = []
     targets: tuple[str, ...] = ()
     while (load := bounds.next_load(tried)) is not None:
         own = _at_load(options, load, bounds)
@@ -249,8 +249,8 @@ def _one_target(before: tuple[str, ...], run: Run, spell: Spelling) -> tuple[str
     return targets
 
 
-def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
+def _read_load(run: Run, load: float, search: CapacitySearch) -> TriedLoad:
     points = run.open_loop if search.by_rate else run.sweep
     if not points:
-        return LoadTried(load, None, run_id=run.header.run_id)
-    return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
+        return TriedLoad(load, None, run_id=run.header.run_id)
+    return TriedLoad(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)

@@ -146,7 +146,7 @@ class Gate:
     """Two targets of the run; the second is compared with the first."""
     rule: Rule
 
-    def settle(self, targets: Sequence[str], cases: Sequence[Case], slo: Slo | None) -> Self:
+    def with_planned_names(self, targets: Sequence[str], cases: Sequence[Case], slo: Slo | None) -> Self:
         """Return the gate with its arms named as in the plan of a run that is about to start.
 
         Args:

@@ -269,7 +269,7 @@ async def ping(endpoint: Endpoint, logins: ProxyLogins) -> DoctorFinding:
         await client.aclose()
     text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {counted(len(models), 'model')}"
     if client.rate_limits:
-        limits = redactor.in_names(client.rate_limits)
+        limits = redactor.in_headers(client.rate_limits)
         text += f"; limits: {', '.join(f'{name} {value}' for name, value in limits.items())}"
     unlisted = find_unlisted(endpoint.row.models, models)
     if unlisted:

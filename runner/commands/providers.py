@@ -13,7 +13,7 @@ from runner.errors import CompareError
 from runner.outputs.providers import ProviderDescription
 from runner.providers.config_files import with_configs
 from runner.providers.endpoint import find_endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
 from runner.simulator.model_names import PREFIX, model_ids
@@ -29,7 +29,7 @@ def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[P
     return [_describe(name, row, registry, environ) for name, row in registry.rows.items()]
 
 
-def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str]) -> ProviderDescription:
+def _describe(name: str, row: ProviderRow, registry: Registry, environ: Mapping[str, str]) -> ProviderDescription:
     used = next((variable for variable in row.api_key_env if environ.get(variable, "").strip()), None)
     return {
         "provider": name,
@@ -98,7 +98,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], ask: 
             await client.aclose()
 
     try:
-        return [redactor.in_headers(model) for model in run_async(request_models)]
+        return [redactor.in_header_text(model) for model in run_async(request_models)]
     except ProviderRefusal as refusal:
         status = f" {refusal.failed.http_status}" if refusal.failed.http_status else ""
         message = redactor.in_errors(refusal.failed.message)

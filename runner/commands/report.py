@@ -16,7 +16,7 @@ PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
 """Start of the security policy that every page of this tool has near its beginning; other pages do not have it."""
 
 
-def place_report(names: Sequence[Path], output: Path | None) -> Path:
+def report_path(names: Sequence[Path], output: Path | None) -> Path:
     """Return the report's file: `output`, else one in the folder of the only run, else one in the working folder.
 
     Raises:

@@ -34,32 +34,32 @@ class TimeOfDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment at which a run is due, and the number of moments missed before it during a run or a sleep."""
+class DueRun:
+    """A run at its due time, and the number of runs missed before it, during another run or a sleep."""
 
     number: int
     missed: int
     is_due: bool = True
-    """False for the last moment if it was missed as well, because the time ended before it."""
+    """False for the last run if it was missed as well, because the time ended before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
-    """The moments of a watch: multiples of the interval after the first one, by the wall clock."""
+    """The due times of a watch: multiples of the interval after the first one, by the wall clock."""
 
     every_s: float
     for_s: float | None = None
-    """Seconds after the first moment from which no further one is due; None for no end."""
+    """Seconds after the first due time from which no further run is due; None for no end."""
     clock: TimeOfDay = TimeOfDay()
-    """If the clock is set back, the next moment is still due within one interval."""
+    """If the clock is set back, the next run is still due within one interval."""
 
-    def moments(self) -> Iterator[Moment]:
-        """Yield each moment when it is due, the first at once; moments that pass during a run or a sleep are missed.
+    def due_runs(self) -> Iterator[DueRun]:
+        """Yield each run when it is due, the first at once; due times that pass during a run or a sleep are missed.
 
-        If the last moment was missed, it is yielded when the time is over.
+        If the last run was missed, it is yielded when the time is over.
         """
         origin, number = self.clock.now(), 0
-        yield Moment(0, 0)
+        yield DueRun(0, 0)
         while True:
             due = max(number, self._passed(origin)) + 1
             if self._is_over(due):
@@ -70,11 +70,11 @@ class WatchTimes:
             due = max(due, self._passed(origin))
             if self._is_over(due):  # the machine slept until after the end
                 break
-            yield Moment(due, due - number - 1)
+            yield DueRun(due, due - number - 1)
             number = due
         last = self._last()
         if last > number:
-            yield Moment(last, last - number, is_due=False)
+            yield DueRun(last, last - number, is_due=False)
 
     def _passed(self, origin: float) -> int:
         return int((self.clock.now() - origin) // self.every_s)
@@ -83,26 +83,26 @@ class WatchTimes:
         return self.for_s is not None and number * self.every_s >= self.for_s
 
     def _last(self) -> int:
-        """Return the number of the last moment before the end."""
+        """Return the number of the last due run before the end."""
         about = ceil((self.for_s or 0) / self.every_s)  # may be off by one, because of rounding
         return max((each for each in range(max(0, about - 2), about + 1) if not self._is_over(each)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a moment: a run, why there was none, or a run and which output could not be written.
+    """The outcome of one due time: a finished run, what prevented it, or a run with an unwritten output.
 
-    A moment that was not due has neither.
+    A run that was not due has neither.
     """
 
-    moment: Moment
+    due: DueRun
     finished: FinishedRun | None
     problem: str | None = None
 
     @property
     def missed(self) -> str | None:
         """A sentence on the runs missed before this one; None if there were none."""
-        number = self.moment.missed
+        number = self.due.missed
         return f"left out: {counted(number, 'run')} that would have begun meanwhile" if number else None
 
 
@@ -115,10 +115,10 @@ def watch(
     *,
     spans: Path | None = None,
 ) -> Iterator[WatchedRun]:
-    """Run a suite at each moment; yield the outcome of each.
+    """Run a suite at each due time; yield the outcome of each.
 
     The watch ends when the time is over, when the rest of a budget does not pay for another conversation, or after an
-    interrupted run. If a run other than the first cannot start, the next moment tries again: a key may be set by then,
+    interrupted run. If a run other than the first cannot start, the next one tries again: a key may be set by then,
     or a disk have space.
 
     Args:
@@ -126,7 +126,7 @@ def watch(
         options: options of each run; the budgets are for all runs together.
         prepare: prepares a run with these options.
         perform: performs a prepared run.
-        times: the moments at which runs are due.
+        times: the times at which runs are due.
         spans: a file to which the OpenTelemetry spans of each run are appended.
 
     Raises:
@@ -138,21 +138,21 @@ def watch(
     if spans is not None:
         _check_spans(spans)
     with _only_watcher(suite):
-        for moment in times.moments():
-            if not moment.is_due:
-                yield WatchedRun(moment, None)
+        for due in times.due_runs():
+            if not due.is_due:
+                yield WatchedRun(due, None)
                 return
             prepared = finished = problem = None
             try:
                 prepared = prepare(options)
                 finished = perform(prepared)
             except CompareError as error:
-                if moment.number == 0:
+                if due.number == 0:
                     raise
                 problem = str(error)
             if spans is not None and finished is not None:
                 problem = _append_spans(spans, finished)
-            yield WatchedRun(moment, finished, problem)
+            yield WatchedRun(due, finished, problem)
             if prepared is not None and options.budgets:
                 options = replace(options, budgets=_left(prepared))
             if (finished is not None and finished.interrupted) or any(not each.amount for each in options.budgets):

@@ -1,1 +1,1 @@
-"""Values that all other packages use: suite, load profile, nodes, events, fold, record, percentiles, hints."""
+"""Values that all other packages use: suite, load profile, cluster, events, records, percentiles, hints."""

@@ -41,7 +41,7 @@ class Attachment:
 
     def __str__(self) -> str:
         facts = [self.name, *filter(None, (_describe_extent(self),))]
-        return f"[{self.kind} {', '.join([*facts, *([] if self.size is None else [write_bytes(self.size)])])}]"
+        return f"[{self.kind} {', '.join([*facts, *([] if self.size is None else [format_bytes(self.size)])])}]"
 
     @property
     def file_name(self) -> str:
@@ -60,7 +60,7 @@ class Attachment:
 
     @property
     def upload_bytes(self) -> int:
-        """Number of bytes it adds to a request: those of the file in base64, of a text, or of a URL."""
+        """Number of bytes that it adds to a request: a file as base64, a text file as text, or only the URL."""
         if self.size is None:
             return len((self.url or "").encode())
         return self.size if self.media_type == "text/plain" else -(-self.size // 3) * 4
@@ -79,7 +79,7 @@ def _describe_extent(attachment: Attachment) -> str | None:
     return None if attachment.seconds is None else f"{attachment.seconds:.1f} s"
 
 
-def write_bytes(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Return a number of bytes as people write it: 999 B, 123 kB, 4.5 MB."""
     if size < KB:
         return f"{size} B"
@@ -105,7 +105,7 @@ def with_text_before(text: str, parts: Parts) -> Parts:
     return (text + first, *rest) if isinstance(first, str) else (text, *parts)
 
 
-def with_text_behind(text: str, parts: Parts) -> Parts:
+def with_text_after(text: str, parts: Parts) -> Parts:
     """Return the parts with a text after them; it is joined to the last part if that is a text."""
     if not text:
         return parts

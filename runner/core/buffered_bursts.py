@@ -46,6 +46,6 @@ def is_held_back(at_us: Sequence[int], client_error_us: float = 0.0) -> bool:
     return median(gap for gap in gaps if gap > TOGETHER_US) > max(BURST_US, client_error_us)
 
 
-def first_arrival(at_us: Sequence[int]) -> int:
+def count_in_first_burst(at_us: Sequence[int]) -> int:
     """Return the number of pieces that arrived within `TOGETHER_MEAN_US` of the first one, which is included."""
     return next((n for n, at in enumerate(at_us) if at - at_us[0] > TOGETHER_MEAN_US), len(at_us))

@@ -45,14 +45,14 @@ def is_last_turn(steps: Steps, record: Record) -> bool:
     return next_turn(steps, record) > steps.most
 
 
-class SettledRequests:
-    """A count of planned requests that the records of a run settle; a plan has the most steps that a turn may have."""
+class CompletedRequestCount:
+    """Counts the planned requests that each record completes; a plan assumes the most steps in every turn."""
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self._steps = {case.id: case.steps for case in cases if case.steps.max_steps > 1}
 
     def of(self, record: Record) -> int:
-        """Return the number of planned requests that a record settles: its own, and the steps left out after it."""
+        """Return how many planned requests a record completes: its own, and the steps left out after it."""
         return 1 + self.left_out(record)
 
     def left_out(self, record: Record) -> int:

@@ -103,7 +103,7 @@ class WholeMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceChanged:
-    """A change of the choice number: the text that follows has another one than the text before."""
+    """The choice number changed: the text that follows belongs to another choice than the text before."""
 
     at_ns: int
     choice: str

@@ -10,7 +10,7 @@ from runner.core.tool_call import ToolCall
 
 
 @dataclass(slots=True)
-class _CallSoFar:
+class _PartialToolCall:
     """One call, built from the pieces that have arrived."""
 
     last_ns: int
@@ -42,24 +42,24 @@ class _CallSoFar:
 
 
 @dataclass(slots=True)
-class CallsSoFar:
+class PartialToolCalls:
     """The tool calls of one reply, whose pieces may alternate, in the order in which the calls began."""
 
     _pieces: list[tuple[int, CallPiece]] = field(default_factory=list)
     """Pairs of the number of text events before a piece, and the piece."""
-    _calls: dict[str, _CallSoFar] = field(default_factory=dict)
+    _calls: dict[str, _PartialToolCall] = field(default_factory=dict)
 
     def add(self, place: int, piece: CallPiece) -> None:
         """Add a piece, the text event with this index."""
         self._pieces.append((place, piece))
         call = self._calls.get(piece.call)
         if call is None:
-            call = self._calls[piece.call] = _CallSoFar(piece.at_ns, piece.id, piece.by_provider)
+            call = self._calls[piece.call] = _PartialToolCall(piece.at_ns, piece.id, piece.by_provider)
         call.add(piece)
 
-    def keep(self, is_kept: Callable[[int], bool]) -> "CallsSoFar":
+    def keep(self, is_kept: Callable[[int], bool]) -> "PartialToolCalls":
         """Return the calls made of the pieces whose index is kept."""
-        kept = CallsSoFar()
+        kept = PartialToolCalls()
         for place, piece in self._pieces:
             if is_kept(place):
                 kept.add(place, piece)
@@ -97,7 +97,7 @@ class CallsSoFar:
             rest += [CallPiece(at_ns, key, *added, call.id)] if added is not None and any(added) else []
         return rest, differs
 
-    def _own(self) -> Iterator[_CallSoFar]:
+    def _own(self) -> Iterator[_PartialToolCall]:
         return (call for call in self._calls.values() if not call.by_provider)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def non_default_fields(value: Any, *, always: Collection[str] = (), never: Collection[str] = ()) -> dict[str, Any]:
-    """Return the fields of a dataclass that differ from their defaults, by name; a field without a default does.
+    """Return the fields of a dataclass that differ from their defaults, by name, and those without a default.
 
     Args:
         value: an instance of a dataclass.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from runner.core.buffered_bursts import first_arrival, in_one_burst, is_held_back
+from runner.core.buffered_bursts import count_in_first_burst, in_one_burst, is_held_back
 from runner.core.charged_cost import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model
@@ -251,7 +251,7 @@ class Record:
     @property
     def _chars_after_first(self) -> int:
         """Number of characters that came after the first chunk and the chunks that arrived with it."""
-        return sum(self.text_events.lengths[first_arrival(self.text_events.at_us) :])
+        return sum(self.text_events.lengths[count_in_first_burst(self.text_events.at_us) :])
 
     @property
     def _tokens_after_first(self) -> float | None:
@@ -263,7 +263,7 @@ class Record:
         tokens, chars = self.streamed_tokens, self.chars
         if tokens is None or tokens < 2 or not chars:
             return None
-        first, chunks = first_arrival(self.text_events.at_us), len(self.text_events.at_us)
+        first, chunks = count_in_first_burst(self.text_events.at_us), len(self.text_events.at_us)
         share = tokens * (1 - self._chars_after_first / chars)
         left = tokens - max(min(share, tokens - (chunks - first)), first)
         return left if left > 0 else None
@@ -325,7 +325,7 @@ class Record:
         """Number of events with text; None if there are none."""
         return len(self.text_events.lengths) or None
 
-    def client_late(self, bound_s: float = LATE_S) -> bool:
+    def is_client_late(self, bound_s: float = LATE_S) -> bool:
         """Return whether the row's timestamps may be late by more than `bound_s`, or by more than 5 % of its TTFT."""
         if self.client_error_s is None:
             return False
@@ -341,7 +341,7 @@ class Record:
     def flags_within(self, late_bound_s: float) -> tuple[str, ...]:
         """Return the sorted flags of the row; its timestamps are flagged if they may be later than `late_bound_s`."""
         derived = {
-            "client_late": self.client_late(late_bound_s),
+            "client_late": self.is_client_late(late_bound_s),
             "buffered": self.buffered,
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,

@@ -31,7 +31,7 @@ from runner.core.events import (
     WholeMessage,
 )
 from runner.core.finish_reasons import FinishClass, classify_reason, merge_reasons
-from runner.core.join_tool_calls import CallsSoFar
+from runner.core.join_tool_calls import PartialToolCalls
 from runner.core.record_fields import TextEvents
 from runner.core.repeated_text import (
     DOUBLED_PIECES,
@@ -62,7 +62,7 @@ class Fold:
         self._notes: set[str] = set()
         self._choices: list[tuple[int, str]] = []
         """Changes of the choice number: (number of text events before, choice)."""
-        self.calls = CallsSoFar()
+        self.calls = PartialToolCalls()
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
         """Indices of pieces that equal all earlier text of their channel, found since repetitions were last dropped."""

@@ -10,8 +10,8 @@ from runner.core.attachment_parts import (
     Parts,
     attachments_of,
     shown_text,
+    with_text_after,
     with_text_before,
-    with_text_behind,
 )
 from runner.core.sized_input import SizedInput
 from runner.core.slo import Slo
@@ -150,7 +150,7 @@ class Parameters:
         """Return the message of a user's prompt with the prefix and the suffix around it."""
         if not parts:
             return Message("user", self.wrap(prompt))
-        wrapped = with_text_behind(self.suffix or "", with_text_before(self.prefix or "", parts))
+        wrapped = with_text_after(self.suffix or "", with_text_before(self.prefix or "", parts))
         return Message("user", shown_text(wrapped), parts=wrapped)
 
 

@@ -1,4 +1,4 @@
-r"""Surrogates: halves of characters, as JSON's `\ud83d\ude00` may hold them apart or alone; UTF-8 cannot encode one."""
+r"""Surrogates: JSON may write a character as two halves, `\ud83d\ude00`; UTF-8 cannot encode a lone half."""
 
 import re
 
@@ -24,7 +24,7 @@ def escape_surrogates(json_text: str) -> str:
 
 
 def rest_of(whole: str, received: str) -> str | None:
-    """Return what follows a received text in a whole one; None if the whole text does not begin with it.
+    """Return the part of a whole text that follows the received part; None if the whole does not begin with it.
 
     The received text may hold the two halves of a character apart, or end with the first half of one: then the rest
     begins with the second half. A lone half may be U+FFFD in the whole text.

@@ -47,7 +47,7 @@ CHARACTERS_PER_TOKEN = 4.0
 CJK_CHARACTERS_PER_TOKEN = 1.5
 """Likely characters per token of Chinese, Japanese and Korean script, as Chinese vendors document it for Chinese."""
 
-AMPLE_TOKENS_PER_LETTER = 0.5
+GENEROUS_TOKENS_PER_LETTER = 0.5
 """Ample number of tokens per letter of a word: usually twice the real one."""
 
 CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
@@ -73,9 +73,11 @@ def most_tokens(text: str) -> float:
     return len(text.encode(errors="surrogatepass")) - saved
 
 
-def ample_tokens(text: str) -> float:
-    """Return about twice the tokens of a common text: one for each sign and for every two letters."""
-    saved = sum(len(blank) + len(letters) * (1 - AMPLE_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
+def generous_token_estimate(text: str) -> float:
+    """Return a generous estimate, about twice the tokens of ordinary text: one per sign and one per two letters."""
+    saved = sum(
+        len(blank) + len(letters) * (1 - GENEROUS_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text)
+    )
     saved += sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
     return len(text.encode(errors="surrogatepass")) - saved
 
@@ -113,7 +115,7 @@ def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bo
     spare = tokens - UNSTREAMED_TOKENS
     if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # comes first, so that few texts are searched
         return spare > LONGEST_UTF8 * chars
-    return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else ample_tokens(text))
+    return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else generous_token_estimate(text))
 
 
 MOST_IMAGE_TOKENS = 16_384

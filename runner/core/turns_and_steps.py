@@ -32,7 +32,7 @@ class Steps:
         """Most requests of a conversation."""
         return self.turns * self.max_steps
 
-    def place(self, turn: int) -> tuple[int, int]:
+    def turn_and_step(self, turn: int) -> tuple[int, int]:
         """Return the turn of the user and the step in it for a turn's number; both count from 1."""
         before, step = divmod(turn - 1, self.max_steps)
         return before + 1, step + 1
@@ -44,7 +44,7 @@ class Steps:
         """
         if 1 < turn <= len(self.idles):
             return name_repeat(self.idles[turn - 1])
-        asked, step = self.place(turn)
+        asked, step = self.turn_and_step(turn)
         return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
 
     def name_question(self, case: str, turn: int) -> str:
@@ -56,17 +56,17 @@ class Steps:
 
         It is the next step if results of the calls are sent, else the next turn of the user.
         """
-        return turn + 1 if self.are_answered(turn, calls) else self.place(turn)[0] * self.max_steps + 1
+        return turn + 1 if self.are_answered(turn, calls) else self.turn_and_step(turn)[0] * self.max_steps + 1
 
     def are_answered(self, turn: int, calls: Sequence[ToolCall]) -> bool:
         """Return whether the results of the calls made in a turn are sent."""
-        return bool(calls) and self.place(turn)[1] < self.max_steps and self._have_results(calls)
+        return bool(calls) and self.turn_and_step(turn)[1] < self.max_steps and self._have_results(calls)
 
     def is_last(self, turn: int, calls: Sequence[ToolCall]) -> bool:
         """Return whether a turn whose reply makes these calls ends the conversation; without a reply, pass no calls."""
         return self.next_turn(turn, calls) > self.most
 
-    def why_unanswered(self, turn: int, calls: Sequence[ToolCall]) -> str | None:
+    def unanswered_flag(self, turn: int, calls: Sequence[ToolCall]) -> str | None:
         """Return the flag of a reply whose calls get no results although the suite has some; None for other replies."""
         if not calls or not self.answered or self.are_answered(turn, calls):
             return None

@@ -65,7 +65,7 @@ class Document:
     root: Node
     problems: tuple[Problem, ...] = ()
 
-    def sound(self) -> "Document":
+    def require_valid(self) -> "Document":
         """Return the document itself.
 
         Raises:
@@ -95,7 +95,7 @@ class Document:
             node = following
         return node.position
 
-    def with_key(self, route: Route, key: str) -> "Document":
+    def with_renamed_key(self, route: Route, key: str) -> "Document":
         """Return the document with the last key of a route renamed; all positions stay the same."""
         root = _renamed(self.root, route, key)
         return replace(self, data=_value_of(root), root=root)
@@ -140,14 +140,14 @@ def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
 
 def _node_of(value: Json, path: str, position: Position, depth: int) -> Node:
     if depth > MAX_DEPTH:
-        raise refusal(path, position, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
+        raise invalid_file(path, position, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
     if isinstance(value, dict):
         nodes = {key: _node_of(item, path, position, depth + 1) for key, item in value.items()}
         return MappingNode(nodes, {}, position)
     if isinstance(value, list):
         return SequenceNode([_node_of(item, path, position, depth + 1) for item in value], position)
     if isinstance(value, str) and SURROGATE.search(value):
-        raise refusal(path, position, "half of a character stands alone here", "Write the whole character")
+        raise invalid_file(path, position, "half of a character stands alone here", "Write the whole character")
     return ScalarNode(value, position, str(value) if type(value) is int else None)
 
 
@@ -159,6 +159,6 @@ def _child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def refusal(path: str, position: Position, what: str, hint: str) -> InvalidFile:
+def invalid_file(path: str, position: Position, what: str, hint: str) -> InvalidFile:
     """Return an error with one problem."""
     return InvalidFile([Problem(path, position.line, position.column, what, hint)])

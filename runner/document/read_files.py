@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from runner.document.document_tree import START, Document, Position, refusal
+from runner.document.document_tree import START, Document, Position, invalid_file
 from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 
@@ -44,7 +44,7 @@ def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it small
     with file_errors(path), path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise refusal(str(path), START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
+        raise invalid_file(str(path), START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
     return content
 
 
@@ -61,13 +61,13 @@ def file_errors(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         near = _find_similar(path)
         hint = "Check the path" if near is None else suggest(str(near))
-        raise refusal(str(path), START, "there is no such file", hint) from None
+        raise invalid_file(str(path), START, "there is no such file", hint) from None
     except IsADirectoryError:
-        raise refusal(str(path), START, "this is a folder, not a file", "Name a file in it") from None
+        raise invalid_file(str(path), START, "this is a folder, not a file", "Name a file in it") from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         what = f"the file cannot be read: {reason.lower()}"
-        raise refusal(str(path), START, what, "Check its name and permissions") from None
+        raise invalid_file(str(path), START, what, "Check its name and permissions") from None
 
 
 def _find_similar(path: Path) -> Path | None:
@@ -102,7 +102,7 @@ def read_lines(path: Path, max_characters: int, *, ends: str) -> Iterator[str]:
                     number += 1
                     if len(line) > max_characters:
                         what = f"this line is longer than {max_characters >> 20} million characters"
-                        raise refusal(str(path), Position(number, 1), what, "Split it")
+                        raise invalid_file(str(path), Position(number, 1), what, "Split it")
                     yield line
         except UnicodeDecodeError:
             with path.open("rb") as content:
@@ -117,5 +117,5 @@ def _first_bad_byte(path: Path, lines: Iterable[bytes]) -> InvalidFile:
         except UnicodeDecodeError as error:
             position = Position(number, len(error.object[: error.start].decode()) + 1)
             what = f"the byte 0x{error.object[error.start]:02x} here is not UTF-8"
-            return refusal(str(path), position, what, "Save the file as UTF-8")
-    return refusal(str(path), START, "the file changed while it was read", "Read it again")
+            return invalid_file(str(path), position, what, "Save the file as UTF-8")
+    return invalid_file(str(path), START, "the file changed while it was read", "Read it again")

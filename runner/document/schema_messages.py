@@ -32,7 +32,7 @@ class SchemaKeys:
         self._schema = schema
         self._top = top
 
-    def at(self, route: Route) -> tuple[str, ...]:
+    def keys_at(self, route: Route) -> tuple[str, ...]:
         """Return the known keys of the mapping at a route."""
         return tuple(key for schema in self._at_route(route) for key in schema.get("properties", {}))
 
@@ -44,14 +44,14 @@ class SchemaKeys:
                 return str(described)
         return None
 
-    def near(self, error: SchemaError) -> str | None:
+    def closest_key(self, error: SchemaError) -> str | None:
         """Return the known key most similar to an unknown one; None if no key is similar."""
-        return closest_word(str(error.route[-1]), self.at(error.route[:-1]))
+        return closest_word(str(error.route[-1]), self.keys_at(error.route[:-1]))
 
-    def home(self, key: str) -> str | None:
+    def parent_key(self, key: str) -> str | None:
         """Return the top key whose mapping accepts a key; None if there is none."""
-        tops = self.at(self._top)
-        return next((top for top in tops if key in self.at((*self._top, top))), None)
+        tops = self.keys_at(self._top)
+        return next((top for top in tops if key in self.keys_at((*self._top, top))), None)
 
     def _at_route(self, route: Route) -> list[Schema]:
         schemas = list(self._branches(self._schema))
@@ -127,14 +127,14 @@ def _missing_key(error: SchemaError, keys: SchemaKeys) -> tuple[str, str]:
 
 def _unknown_key(error: SchemaError, keys: SchemaKeys, siblings: Collection[str]) -> tuple[str, str]:
     key = str(error.route[-1])
-    known = keys.at(error.route[:-1])
+    known = keys.keys_at(error.route[:-1])
     what = f"unknown key `{_shortened(key)}`{_where(error)}"
     near = closest_word(key, [name for name in known if name not in siblings]) or closest_word(key, known)
     if near:
         return what, suggest(near)
-    home = keys.home(key)
-    if home:
-        return what, f"It belongs in `{home}`"
+    parent = keys.parent_key(key)
+    if parent:
+        return what, f"It belongs in `{parent}`"
     return what, f"Known are {', '.join(known)}"
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from runner.document.document_tree import START, Json, Position, refusal
+from runner.document.document_tree import START, Json, Position, invalid_file
 
 
 def parse_json(text: str, path: str, *, if_several: str = "Correct it") -> Json:
@@ -17,9 +17,9 @@ def parse_json(text: str, path: str, *, if_several: str = "Correct it") -> Json:
         return strict_json(text)
     except json.JSONDecodeError as error:
         hint = if_several if error.msg == "Extra data" else "Correct it"
-        raise refusal(path, Position(error.lineno, error.colno), f"this is not JSON: {error.msg}", hint) from None
+        raise invalid_file(path, Position(error.lineno, error.colno), f"this is not JSON: {error.msg}", hint) from None
     except (ValueError, RecursionError) as error:
-        raise refusal(path, START, f"this cannot be read: {error}", "Correct it") from None
+        raise invalid_file(path, START, f"this cannot be read: {error}", "Correct it") from None
 
 
 def strict_json(text: str) -> Json:

@@ -50,11 +50,12 @@ def _problems_under_misspelt_keys(
 
     Pydantic does not validate the values of unknown keys.
     """
-    meant = {error.route: near for error in errors if error.kind == "extra_forbidden" and (near := keys.near(error))}
+    unknown = [error for error in errors if error.kind == "extra_forbidden"]
+    meant = {error.route: near for error in unknown if (near := keys.closest_key(error))}
     known = [route for route, near in meant.items() if near not in _siblings(document, route)]
     problems = []
     for route in known:
-        corrected = document.with_key(route, meant[route])
+        corrected = document.with_renamed_key(route, meant[route])
         try:
             _validated(model, _data_at(corrected.data, at), corrected, at)
         except ValidationError as error:
@@ -152,7 +153,7 @@ def _without_consequences(errors: Sequence[SchemaError], keys: SchemaKeys) -> li
 
     A misspelt key explains a missing one, and an error in a part explains one of the whole.
     """
-    meant = {(*error.route[:-1], keys.near(error)) for error in errors if error.kind == "extra_forbidden"}
+    meant = {(*error.route[:-1], keys.closest_key(error)) for error in errors if error.kind == "extra_forbidden"}
     wholes = {error.route[:size] for error in errors for size in range(len(error.route))}
     return [
         error

@@ -17,7 +17,7 @@ from runner.document.document_tree import (
     Position,
     ScalarNode,
     SequenceNode,
-    refusal,
+    invalid_file,
 )
 from runner.document.yaml_errors import QUOTE_BRACES, explain
 from runner.errors import InvalidFile, Problem
@@ -54,10 +54,10 @@ def parse(text: str, path: str, *, foreign: bool = False) -> Document:
     max_bytes = MAX_BYTES * (FOREIGN_FACTOR if foreign else 1)
     if len(text) > max_bytes:
         hint = "Split it" if foreign else "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
-        raise refusal(path, START, f"the text is larger than {max_bytes >> 20} MiB", hint)
+        raise invalid_file(path, START, f"the text is larger than {max_bytes >> 20} MiB", hint)
     composer = _compose(text, path, foreign=foreign)
     if composer.root is None:
-        raise refusal(path, START, "the file is empty", "Write at least one key")
+        raise invalid_file(path, START, "the file is empty", "Write at least one key")
     data = data_of(composer.root, path, foreign=foreign)
     return Document(path, data, composer.root, tuple(composer.problems))
 
@@ -244,7 +244,7 @@ class _Expansion:
         """
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
-            raise refusal(self._path, node.position, "aliases repeat too much", "Write the values out")
+            raise invalid_file(self._path, node.position, "aliases repeat too much", "Write the values out")
         if isinstance(node, MappingNode):
             self._characters += sum(map(len, node.nodes))
             return {key: self.data(value, depth + 1) for key, value in node.nodes.items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from runner.document.document_tree import START, Document, refusal
+from runner.document.document_tree import START, Document, invalid_file
 from runner.document.read_files import file_errors
 from runner.document.yaml_errors import explain
 from runner.document.yaml_parser import LOADER, Composer, data_of, position_of
@@ -27,7 +27,7 @@ def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
             yield from _items(yaml.parse(file, Loader=LOADER), name, key)
         except yaml.reader.ReaderError as error:
             what = f"this is not text in UTF-8 that YAML may hold: {error.reason}"
-            raise refusal(name, START, what, "Save the file as UTF-8") from None
+            raise invalid_file(name, START, what, "Save the file as UTF-8") from None
         except (yaml.YAMLError, ValueError, OverflowError) as error:
             raise InvalidFile([explain(error, "", name)]) from None
 
@@ -49,7 +49,7 @@ def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Docume
     for event in events:
         if isinstance(event, yaml.ScalarEvent):
             what = f"`{event.value[:40]}` stands beside the list of cases"
-            raise refusal(
+            raise invalid_file(
                 name, position_of(event), what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite"
             )
 
@@ -66,6 +66,6 @@ def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
             case yaml.ScalarEvent() if event.value == key:
                 continue
             case yaml.StreamEndEvent():
-                raise refusal(name, position_of(event), "the file is empty", hint)
+                raise invalid_file(name, position_of(event), "the file is empty", hint)
         found = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
-        raise refusal(name, position_of(event), f"here is no list of cases{found}", hint)
+        raise invalid_file(name, position_of(event), f"here is no list of cases{found}", hint)

@@ -68,7 +68,7 @@ class ByteRecorder:
             epoch_ns=epoch_ns,
             sent_ns=body.sent_ns,
             status=head.status if head else None,
-            headers=self._redactor.in_names({n: v for n, v in headers.items() if n not in UNKEPT_HEADERS}),
+            headers=self._redactor.in_headers({n: v for n, v in headers.items() if n not in UNKEPT_HEADERS}),
             headers_ns=body.headers_ns if head else None,
             closed_ns=attempt.closed_ns,
             failed=None if failed is None else self._redacted(failed),
@@ -80,7 +80,7 @@ class ByteRecorder:
         )
 
     def _redacted(self, failed: Failed) -> Failed:
-        code = None if failed.code is None else self._redactor.in_headers(failed.code)
+        code = None if failed.code is None else self._redactor.in_header_text(failed.code)
         return replace(failed, message=self._redactor.in_errors(failed.message), code=code)
 
     @staticmethod

@@ -162,9 +162,9 @@ async def _start_conversations(
 ) -> None:
     """Start one lane's conversations at one level until it has no more."""
     while True:
-        milestone, awaited = schedule.milestone, schedule.awaited_round
+        progress_marker, awaited = schedule.progress_marker, schedule.awaited_round
         step = schedule.decide(lane.queue.lane, perf_counter_ns())
-        if step is None or schedule.milestone != milestone or not schedule.is_next(lane.queue.lane):
+        if step is None or schedule.progress_marker != progress_marker or not schedule.is_next(lane.queue.lane):
             _wake_others(schedule, lanes, everyone=step is None)
         match step:
             case None:
@@ -180,7 +180,7 @@ async def _start_conversations(
 
 def _notify_of_round(spread: Spread, number: int, lane: OpenLane) -> None:
     """Notify the observer of the round that is waited for, and when the last one begins."""
-    lane.sender.context.observer.round_awaited(number, spread.moment_s(number), spread.moment_s(spread.rounds))
+    lane.sender.context.observer.round_awaited(number, spread.start_time_s(number), spread.start_time_s(spread.rounds))
 
 
 def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: bool) -> None:
@@ -205,7 +205,7 @@ async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
     sender, request = lane.sender, begin.request
     record = await _send_first(sender, begin)
     while record.outcome in TIMED:
-        next_turn = request.follow(earlier_reply(record))
+        next_turn = request.next_request(earlier_reply(record))
         if next_turn is None:
             return
         await _idle(lane, next_turn)
@@ -241,7 +241,7 @@ async def _idle(lane: OpenLane, following: Request) -> None:
 async def _think(request: Request, seed: int) -> None:
     """Wait for the user's think time before a turn, but not before a tool's result; the lane's place is kept."""
     case = request.case
-    turn, step = case.steps.place(request.turn)
+    turn, step = case.steps.turn_and_step(request.turn)
     if case.think_time is not None and step == 1:
         await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, turn))
 

@@ -44,7 +44,7 @@ class GroupOrder:
         return self._lane(self.pending[0]).name if self.pending else None
 
     def find_next(self, most_skips: int) -> int:
-        """Find the next group with a missing request; return the maximum number of requests of skipped conversations.
+        """Advance to the next group with a missing request; return how many requests the skipped ones have at most.
 
         Stops once at least `most_skips` completed conversations have been skipped.
         """

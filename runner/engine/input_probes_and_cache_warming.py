@@ -17,7 +17,7 @@ from runner.core.record import Record
 from runner.core.sized_input import InputProbe
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.provider_lane import Permit
-from runner.planning.plan import Plan, probe_requests, warm_request, warms
+from runner.planning.plan import Plan, cache_warming_request, probe_requests, warms_cache
 from runner.planning.request import Request
 from runner.storage.journal.writer import RecordLog
 
@@ -94,7 +94,7 @@ class PrefixWarmer:
             When the reply ended, in `perf_counter_ns`; the permit is then used up. None if nothing was sent.
 
         """
-        if not warms(opening.target, opening.case):
+        if not warms_cache(opening.target, opening.case):
             return None
         earlier = self._warmed.get(opening.prefix_key)
         if earlier is not None:
@@ -102,7 +102,7 @@ class PrefixWarmer:
             return None
         ended = self._warmed[opening.prefix_key] = anyio.Event()
         try:
-            await send(warm_request(opening), permit)
+            await send(cache_warming_request(opening), permit)
         finally:
             ended.set()
         return perf_counter_ns()

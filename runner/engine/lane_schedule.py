@@ -91,8 +91,8 @@ class _LaneProgress:
         return is_next_overdue + sum(openings.count_overdue(ends_ns) for openings in self.openings)
 
 
-def resume_nothing(opening: Request) -> Request:
-    """Return a conversation's first request as the first missing one, for a run that resumes no other."""
+def first_request(opening: Request) -> Request:
+    """Return the conversation's first request: in a run that resumes no other, nothing has been sent yet."""
     return opening
 
 
@@ -105,7 +105,7 @@ class RunRules:
     """The load of a run, and the rules on the conversations that it may begin."""
 
     load: LoadProfile = field(default_factory=LoadProfile)
-    first_missing: FirstMissing = resume_nothing
+    first_missing: FirstMissing = first_request
     stop: StopCheck = never_stop
     spread: Spread | None = None
     """Times at which rounds may begin; None if a round may begin as soon as the lanes have room."""
@@ -165,8 +165,8 @@ class Schedule:
         return (self.start_ns + at_ns for at_ns in times_ns)
 
     @property
-    def milestone(self) -> float:
-        """A number that changes when a lane that waits for another one may continue.
+    def progress_marker(self) -> float:
+        """A number whose change means that lanes waiting for other lanes may continue.
 
         It is the round of the slowest lane, infinite once all conversations have begun. If the targets of a case begin
         together, it is the number of conversations that have begun.
@@ -245,7 +245,7 @@ class Schedule:
 
     def _leads_too_far(self, progress: _LaneProgress) -> bool:
         lead = self.rules.load.lead if self.release == "lead" else None
-        return lead is not None and progress.round_number > self.milestone + lead
+        return lead is not None and progress.round_number > self.progress_marker + lead
 
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
         ready_ns = self._ready_ns if progress.due_ns is None else progress.due_ns

@@ -79,7 +79,7 @@ class InFlightRequest:
         calls = fold.calls.values
         if not calls or fold.outcome() not in TIMED:
             return set()
-        flag = request.case.steps.why_unanswered(request.turn, calls)
+        flag = request.case.steps.unanswered_flag(request.turn, calls)
         return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int, moments: Mapping[str, int | None]) -> Timestamps:
@@ -171,10 +171,12 @@ def _response_fields(
         "finish_reason": hide(fold.finish_reason),
         "error_type": failed.error_type if failed else None,
         "error": redactor.in_errors(failed.message) if failed else None,
-        "error_code": redactor.in_headers(failed.code) if failed and failed.code is not None else None,
+        "error_code": redactor.in_header_text(failed.code) if failed and failed.code is not None else None,
         "http_status": failed.http_status if failed and failed.http_status else started.status if started else None,
-        "request_id": redactor.in_headers(started.request_id) if started and started.request_id is not None else None,
-        "rate_limits": redactor.in_names(started.rate_limits) if started and started.rate_limits else None,
+        "request_id": redactor.in_header_text(started.request_id)
+        if started and started.request_id is not None
+        else None,
+        "rate_limits": redactor.in_headers(started.rate_limits) if started and started.rate_limits else None,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
@@ -210,6 +212,6 @@ def describe_failure(failed: Failed, epoch_ns: int, redactor: Redactor) -> dict[
         "outcome": failed.outcome.value,
         "error_type": failed.error_type,
         "http_status": failed.http_status,
-        "code": None if failed.code is None else redactor.in_headers(failed.code),
+        "code": None if failed.code is None else redactor.in_header_text(failed.code),
         "error": redactor.in_errors(failed.message),
     }

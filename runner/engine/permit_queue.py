@@ -9,7 +9,7 @@ import anyio.lowlevel
 from runner.engine.lane_limits import ConcurrencyLimit, RateWindow
 from runner.engine.provider_lane import Lane, Permit, Waiter
 from runner.planning.request import Request
-from runner.providers.provider_row import Limits, Row
+from runner.providers.provider_row import Limits, ProviderRow
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class LaneQueues:
     """
 
     provider: str
-    row: Row
+    row: ProviderRow
     concurrency: int
     shared: LaneQueue = field(init=False)
     _own: dict[str, LaneQueue] = field(default_factory=dict)

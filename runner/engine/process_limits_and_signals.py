@@ -56,8 +56,8 @@ FROZEN_BY_PYTHON = 1_000
 
 
 @contextmanager
-def gc_pause() -> Iterator[None]:
-    """Exempt all existing objects from garbage collection and let it run rarely, for the length of a `with` block.
+def rare_gc() -> Iterator[None]:
+    """Freeze existing objects and make garbage collection rare during a `with` block.
 
     One collection with a thousand streams in flight takes up to 0.1 s, in which no read is timestamped. Existing
     garbage is also exempted: finding it takes as long, and there is little of it. If the process has exempted objects

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from runner.core.events import Failed, Outcome
 from runner.core.suite import DEFAULT_API, Api, Timeouts
 from runner.planning.request import Request, Target
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.request_body import api_of, request_body, retirement
 
 
@@ -33,7 +33,7 @@ class RequestTemplate:
 class RequestTemplates:
     """The templates of one provider's targets, without the fields that it has refused."""
 
-    row: Row
+    row: ProviderRow
     _made: dict[str, RequestTemplate] = field(default_factory=dict)
     _refused: dict[str, set[str]] = field(default_factory=dict)
     """Target -> body fields that it has refused and that are not sent again."""

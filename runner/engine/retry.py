@@ -43,8 +43,8 @@ class RetryPolicy:
         return max(requested_s, retry_s or 0.0) if failed.outcome is Outcome.RATE_LIMITED else requested_s
 
 
-def say_wait(failed: Failed) -> Failed:
-    """Return a failure whose message states the requested wait, which is not observed."""
+def with_requested_wait(failed: Failed) -> Failed:
+    """Return the failure with the requested wait in its message, for a wait too long to be waited for."""
     asked_s = failed.retry_after_s or 0.0
     spans = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
     unit, size_s = next(((unit, size) for unit, size in spans if asked_s >= 2 * size), ("seconds", 1.0))

@@ -15,9 +15,9 @@ from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_limits import ConcurrencyLimit
-from runner.engine.lane_schedule import Levels, RunRules, StopCheck, never_stop, resume_nothing
+from runner.engine.lane_schedule import Levels, RunRules, StopCheck, first_request, never_stop
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
+from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, rare_gc
 from runner.engine.request_template import RequestTemplates
 from runner.engine.send_requests import RequestSender, SendContext
 from runner.engine.spread_rounds import Spread
@@ -63,7 +63,7 @@ async def open_senders(
         }
 
 
-async def execute(
+async def send_plan(
     plan: Plan,
     senders: Mapping[str, RequestSender],
     journal: RecordLog,
@@ -93,7 +93,7 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            rules = RunRules(load or LoadProfile(), first_missing or resume_nothing, stop or never_stop, spread)
+            rules = RunRules(load or LoadProfile(), first_missing or first_request, stop or never_stop, spread)
             reason = await _run_levels(plan, senders, rules, WarmUp(refuse_warmup or never_stop))
     finished = not scope.cancel_called
     if finished:
@@ -117,7 +117,7 @@ async def _run_levels(
             for provider in plan.providers():
                 connections = _connections(plan, load, provider, lanes)
                 tasks.start_soon(_prepare, plan, senders[provider], connections, warming)
-        with gc_pause():
+        with rare_gc():
             if warming.refusal is None:
                 await hold_conversations(lanes, levels, warming)
     except ExceptionGroup as group:

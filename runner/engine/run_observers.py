@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
-from runner.core.conversation_state import SettledRequests
+from runner.core.conversation_state import CompletedRequestCount
 from runner.core.events import Event
 from runner.core.record import Record
 from runner.planning.plan import Plan
@@ -140,11 +140,11 @@ class RequestCounts(Observer):
         self.done = self.failed = 0
         self.total: int | None = None
         """Maximum number of requests; None if it is not known."""
-        self._settled: SettledRequests | None = None
+        self._completed: CompletedRequestCount | None = None
 
     def planned(self, plan: Plan) -> None:
         """Add the requests of a plan to the total."""
-        self._settled = SettledRequests(plan.cases)
+        self._completed = CompletedRequestCount(plan.cases)
         self.total = None if plan.requests is None else self.done + plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
@@ -157,5 +157,5 @@ class RequestCounts(Observer):
             return
         self.done += 1
         self.failed += record.failed
-        if self.total is not None and self._settled is not None:
-            self.total -= self._settled.left_out(record)
+        if self.total is not None and self._completed is not None:
+            self.total -= self._completed.left_out(record)

@@ -24,7 +24,7 @@ from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.provider_lane import Lane, LimitChange, Permit
 from runner.engine.request_template import RequestTemplates
-from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.retry import RetryPolicy, with_requested_wait
 from runner.engine.run_observers import Observer
 from runner.planning.request import Request
 from runner.providers.body_fields import BodyBuilder
@@ -160,7 +160,7 @@ class RequestSender:
         if failed is None or in_flight.attempt.fold.has_text:
             return None
         if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
-            failed = in_flight.attempt.fold.failed = say_wait(failed)
+            failed = in_flight.attempt.fold.failed = with_requested_wait(failed)
         if self.templates.learn_refusal(in_flight.request, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:

@@ -24,15 +24,15 @@ class Spread:
     now_s: Callable[[], float]
     """Returns the time of day."""
 
-    def moment_s(self, round_number: int) -> float:
+    def start_time_s(self, round_number: int) -> float:
         """Return the start time of a round, counted from 1; it is the same in every run with this origin and seed."""
         share = Random(f"spread/{self.seed}/{round_number}").random()  # noqa: S311 -- a moment, not a secret
         return self.origin_s + (round_number - 1 + share) * self.span_s / self.rounds
 
     def opens_at(self, round_number: int, now_ns: int) -> int:
-        """Return when to check again whether a round may begin, on the clock of `now_ns`; that itself if it may.
+        """Return `now_ns` if a round may begin; otherwise the time at which to check again, on the same clock.
 
         A round whose time passed during a sleep, a stop or a long round begins at once.
         """
-        left_ns = round((self.moment_s(round_number) - self.now_s()) * 1e9)
+        left_ns = round((self.start_time_s(round_number) - self.now_s()) * 1e9)
         return now_ns + min(max(left_ns, 0), LONGEST_WAIT_NS)

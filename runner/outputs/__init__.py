@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from runner.errors import CompareError, WriteFailed
-from runner.plugins import broken, describe, load_function, plugin_names
+from runner.plugins import broken_plugin, describe_exception, load_function, plugin_names
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -133,10 +133,12 @@ def _plugin_writer(name: str) -> Writer:
         try:
             content = function(run)
         except Exception as error:
-            raise WriteFailed(f"{broken('compare.outputs', name, f'fails: {describe(error)}')}") from error
+            raise WriteFailed(
+                f"{broken_plugin('compare.outputs', name, f'fails: {describe_exception(error)}')}"
+            ) from error
         if not isinstance(content, str | bytes):
             fault = f"returns {type(content).__name__}, neither text nor bytes"
-            raise WriteFailed(f"{broken('compare.outputs', name, fault)}")
+            raise WriteFailed(f"{broken_plugin('compare.outputs', name, fault)}")
         return content
 
     return write

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadVerdict, TriedLoad, requests_for_readings
 from runner.outputs.text.escape import dump_json
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.table import TextTable
@@ -25,8 +25,8 @@ def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
     return TextTable(headings, rows, frozenset({0, len(headings) - 1} if not is_one else {len(headings) - 1}))
 
 
-def _row(tried: LoadTried, search: CapacitySearch) -> tuple[str, ...]:
-    found, needed, standing = tried.goodput, search.requests_needed(tried), search.standing(tried)
+def _row(tried: TriedLoad, search: CapacitySearch) -> tuple[str, ...]:
+    found, needed, verdict = tried.goodput, search.requests_needed(tried), search.verdict_on(tried)
     return (
         f"{tried.load:g}",
         MISSING if found is None else with_interval(percent(found.share), found.interval, percent),
@@ -35,8 +35,8 @@ def _row(tried: LoadTried, search: CapacitySearch) -> tuple[str, ...]:
         rate(tried.requests_per_s),
         seconds(tried.ttft_p95_s),
         _("not decided: needs {n} requests", n=f"{needed:,}")
-        if needed and standing is Standing.UNDECIDED
-        else _(standing.value),
+        if needed and verdict is LoadVerdict.UNDECIDED
+        else _(verdict.value),
     )
 
 
@@ -57,12 +57,12 @@ def describe_capacity(capacity: FoundCapacity) -> BilingualText:
             fewest=fewest,
             n=judged,
         )
-    undecided = [each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED]
+    undecided = [each for each in capacity.curve if capacity.search.verdict_on(each) is LoadVerdict.UNDECIDED]
     slow = next((each for each in undecided if requests_for_readings(each)), None)
     return _describe_slow(capacity, found, slow) if slow else _describe_undecided(capacity, found, undecided)
 
 
-def _describe_slow(capacity: FoundCapacity, found: str, slow: LoadTried) -> BilingualText:
+def _describe_slow(capacity: FoundCapacity, found: str, slow: TriedLoad) -> BilingualText:
     assert slow.goodput is not None
     return _(
         "{found}. At {load} the number in flight rose and fell too slowly for {n} requests to show what a longer run "
@@ -74,7 +74,7 @@ def _describe_slow(capacity: FoundCapacity, found: str, slow: LoadTried) -> Bili
     )
 
 
-def _describe_undecided(capacity: FoundCapacity, found: BilingualText, undecided: Sequence[LoadTried]) -> BilingualText:
+def _describe_undecided(capacity: FoundCapacity, found: BilingualText, undecided: Sequence[TriedLoad]) -> BilingualText:
     needed = {each.load: number for each in undecided if (number := capacity.search.requests_needed(each))}
     if needed:
         load = min(needed, key=lambda each: needed[each])
@@ -157,7 +157,7 @@ def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
         "highest_kept": capacity.highest_kept,
         "lowest_missed": capacity.lowest_missed,
         "curve": [
-            {**asdict(each), "standing": search.standing(each), "requests_needed": search.requests_needed(each)}
+            {**asdict(each), "standing": search.verdict_on(each), "requests_needed": search.requests_needed(each)}
             for each in capacity.curve
         ],
     }

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.dataframe import frame_of
+from runner.analysis.dataframe import frame_of_rows
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import ADDED_COLUMNS, COLUMNS, Cell, Kind, Row
 from runner.errors import JournalError
@@ -94,7 +94,7 @@ def load(path: str | Path) -> pd.DataFrame:
     if missing:
         raise JournalError(f"{file} is not a table of results: it has no column {missing[0]}; name a {TABLE} or a run")
     try:
-        return frame_of(_decode_rows(cells, start_only=_is_old(file)))
+        return frame_of_rows(_decode_rows(cells, start_only=_is_old(file)))
     except ValueError as error:
         raise JournalError(f"{file} was changed since it was written: {error}; name another copy") from error
 

@@ -12,7 +12,7 @@ from runner.analysis.change_points import FEWEST_A_SIDE
 from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.split_table import SplitTable
-from runner.outputs.text.diff_cells import write_level
+from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
@@ -60,8 +60,9 @@ def _row(series: RunSeries) -> tuple[str, ...]:
         series.target,
         series.measure.label,
         f"{len(series.points):,}",
-        write_level(series.measure, series.last.level),
-        interval_ends(usual, lambda value: MISSING if value is None else write_level(series.measure, value)) or MISSING,
+        format_level(series.measure, series.last.level),
+        interval_ends(usual, lambda value: MISSING if value is None else format_level(series.measure, value))
+        or MISSING,
         describe_place(series.last.level, usual),
         sparkline([point.level for point in series.points], is_linear=series.is_share),
     )

@@ -12,7 +12,7 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.input_sizes import measure_inputs
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell, Row
-from runner.outputs.judge import plain, plain_cost
+from runner.outputs.judge import judged_as_data, plain_cost
 from runner.outputs.text.escape import dump_json
 
 _INDENT = "  "
@@ -22,9 +22,9 @@ _INDENT = "  "
 def stream(run: Run) -> Iterator[str]:
     """Yield the document in pieces, since the rows of a long run may not fit into memory.
 
-    Targets are split, by `Run.in_parts`, only if `run.by` is set.
+    Targets are split, by `Run.split_by_place`, only if `run.by` is set.
     """
-    split = run.in_parts if run.by else run
+    split = run.split_by_place if run.by else run
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
@@ -35,7 +35,7 @@ def stream(run: Run) -> Iterator[str]:
         "caches": [_stage(each) for each in measure_caches(split)],
         "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(split)],
         "judges": [plain_cost(each) for each in run.judge_costs],
-        "judged": [plain(each) for each in run.judged],
+        "judged": [judged_as_data(each) for each in run.judged],
         "checks": [_checked(each) for each in split.checked],
         "pass_rates": [
             {**asdict(rate), "share": rate.share, "target": str(each.target)}

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def write_json(judged: Sequence[JudgedPairs], run_id: str) -> str:
     """Return a JSON document with all judgements of a run."""
-    document = {"run_id": run_id, "judged": [plain(each) for each in judged]}
+    document = {"run_id": run_id, "judged": [judged_as_data(each) for each in judged]}
     return dump_json(document) + "\n"
 
 
-def plain(judged: JudgedPairs) -> dict[str, Any]:
+def judged_as_data(judged: JudgedPairs) -> dict[str, Any]:
     """Return the judgements of one judge as plain data."""
     rates = judged.rates.plain
     return {

@@ -45,12 +45,12 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 def write(run: Run) -> str:
     """Return the sections of a run, then its replies in full."""
-    return "\n\n".join([*sections(run), *_replies_in_full(run.in_parts)]) + "\n"
+    return "\n\n".join([*sections(run), *_replies_in_full(run.split_by_place)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
     """Return all parts except the replies in full, to be joined by empty lines."""
-    split = run.in_parts
+    split = run.split_by_place
     return [
         *_heading(run),
         *_summary(split),
@@ -231,5 +231,5 @@ def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Exc
     """Return an excerpt of a run's replies. Only the replies of the first `max_cases` cases are read."""
     cases = run.chosen["case"].unique()
     first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
-    taken = excerpt(run.lay_out(first), max_cases, max_bytes)
+    taken = excerpt(run.grid_of(first), max_cases, max_bytes)
     return replace(taken, left_out=taken.left_out + len(cases[max_cases:]))

@@ -86,7 +86,7 @@ def _span(run: Run, record: Record, row: Row, *, with_content: bool) -> dict[str
     digest = sha256(f"{run.header.run_id}/{record.identity.key}".encode()).hexdigest()
     attributes = {**_convention_attributes(record), **_column_attributes(row)}
     if with_content:
-        _, step = steps_in(run.header.checks, record.identity.case).place(record.identity.turn)
+        _, step = steps_in(run.header.checks, record.identity.case).turn_and_step(record.identity.turn)
         attributes |= _content_attributes(record, step)
     return {
         "traceId": digest[:32],

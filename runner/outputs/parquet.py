@@ -13,7 +13,7 @@ from itertools import islice
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from runner.analysis.dataframe import frame_of
+from runner.analysis.dataframe import frame_of_rows
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.core.surrogates import join_surrogates
@@ -30,7 +30,7 @@ BATCH = 10_000
 def write(run: Run) -> bytes:
     """Return one Parquet file, compressed with zstd."""
     # Without its own metadata, pandas reads a column of counts with absent values as floats.
-    empty = frame_of([]).astype(dict.fromkeys(TIMES, "datetime64[ms, UTC]"))
+    empty = frame_of_rows([]).astype(dict.fromkeys(TIMES, "datetime64[ms, UTC]"))
     pandas_metadata = pa.Schema.from_pandas(empty, preserve_index=False).metadata
     metadata = {**pandas_metadata, "compare": json.dumps(asdict(run.header))}
     schema = pa.schema([(column.name, _type_of(column)) for column in COLUMNS], metadata=metadata)

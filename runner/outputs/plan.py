@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from runner.core.attachment_parts import write_bytes
+from runner.core.attachment_parts import format_bytes
 from runner.errors import counted
 from runner.outputs.text.number_format import rounded_span
 from runner.outputs.text.table import TextTable
@@ -35,21 +35,21 @@ def tabulate_plan(forecast: Forecast) -> TextTable:
 
 
 def _row(each: TargetForecast, role: str = "", *, uploads: bool) -> tuple[str, ...]:
-    upload = [_write_upload(each.upload_bytes)] if uploads else []
-    tokens = (_write_bound(each.input_tokens), _write_bound(each.output_tokens))
+    upload = [_format_upload(each.upload_bytes)] if uploads else []
+    tokens = (_format_bound(each.input_tokens), _format_bound(each.output_tokens))
     name = each.target + role + (" (simulated)" if each.simulated else "")
-    return (name, _write_bound(each.requests), *upload, *tokens, _write_cost(each))
+    return (name, _format_bound(each.requests), *upload, *tokens, _format_cost(each))
 
 
-def _write_upload(size: int | None) -> str:
-    return NO_LIMIT if size is None else write_bytes(size)
+def _format_upload(size: int | None) -> str:
+    return NO_LIMIT if size is None else format_bytes(size)
 
 
-def _write_bound(figure: int | None) -> str:
+def _format_bound(figure: int | None) -> str:
     return NO_LIMIT if figure is None else f"{figure:,}"
 
 
-def _write_cost(each: TargetForecast) -> str:
+def _format_cost(each: TargetForecast) -> str:
     if each.simulated:
         return "nothing"
     if each.price is None:
@@ -117,7 +117,7 @@ def describe_bounds(forecast: Forecast) -> list[str]:
 def _describe_uploads(forecast: Forecast) -> Iterator[str]:
     """Yield a sentence on the total size of images, files and audio in all requests, if there are any."""
     if forecast.upload_bytes:
-        size = write_bytes(forecast.upload_bytes)
+        size = format_bytes(forecast.upload_bytes)
         yield f"Images, files and audio of all requests: {size} as they are sent (base64), repeats included."
 
 

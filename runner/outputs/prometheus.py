@@ -52,7 +52,7 @@ def _escape(text: str) -> str:
 
 def write(run: Run) -> str:
     """Return the metrics of a run as text."""
-    run = run.in_parts
+    run = run.split_by_place
     header, figures = run.header, target_figures(run)
     started = datetime.fromisoformat(header.started_at).timestamp()
     common = {"suite": header.suite}

@@ -31,7 +31,7 @@ def _output(record: Record) -> str:
 def _tags(record: Record, checks: Expectations) -> list[str]:
     """Return tags for target, case, turn, step, repeat and outcome, and for a simulated reply."""
     identity = record.identity
-    asked, step = steps_in(checks, identity.case).place(identity.turn)
+    asked, step = steps_in(checks, identity.case).turn_and_step(identity.turn)
     tags = [identity.target, f"case {identity.case}", f"turn {asked}", *([f"step {step}"] if step > 1 else [])]
     tags += [f"repeat {identity.repeat}"]
     return [*tags, record.outcome.value, *(["simulated"] if identity.simulated else [])]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from runner.analysis.check_results import CheckedCell, Expectations
-from runner.analysis.dataframe import measured, targets_of
+from runner.analysis.dataframe import targets_of, without_warmups
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row
-from runner.analysis.side_by_side import excerpt, lay_out
+from runner.analysis.side_by_side import excerpt, grid_of_table
 from runner.errors import counted
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.labels import SIMULATED
-from runner.outputs.text.summary import write_pass_rate
+from runner.outputs.text.summary import format_pass_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def compose_side_by_side(
         idles: pauses in seconds before the turns of a cache probe.
 
     """
-    shown = excerpt(lay_out(table, cases, checks, idles), MAX_CASES, MAX_BYTES)
+    shown = excerpt(grid_of_table(table, cases, checks, idles), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
     last_turn = {row.case: row.turn for row in shown.rows}
     passed = {(last_turn.get(cell.case), cell.case, str(cell.target)): describe_repeats(cell) for cell in checked}
@@ -115,11 +115,11 @@ def _describe_pass_rates(checked: Sequence[CheckedCell]) -> Iterator[str]:
     for target in dict.fromkeys(cell.target for cell in checked):
         rate = measure_pass_rate([cell for cell in checked if cell.target == target])
         if rate is not None:
-            yield f"{target}: pass rate {write_pass_rate(rate)}"
+            yield f"{target}: pass rate {format_pass_rate(rate)}"
 
 
 def _describe_repeats(table: "pd.DataFrame") -> str | None:
-    rows = measured(table)
+    rows = without_warmups(table)
     replies = rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size()
     most = int(replies.max()) if len(replies) else 1
     return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."

@@ -47,7 +47,7 @@ def render_summary(run: Run, known_flags: Collection[str] = ()) -> Group:
 
     `known_flags` holds the flags that were reported to the user before the run; they are not repeated.
     """
-    run = run.in_parts
+    run = run.split_by_place
     return Group(
         *_notices(run),
         SpeedTable(run),

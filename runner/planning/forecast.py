@@ -16,12 +16,12 @@ from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import most_attachment_tokens
-from runner.planning.plan import Plan, probed_cases, warmed_cases, warms
+from runner.planning.plan import Plan, cache_warming_cases, probed_cases, warms_cache
 from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
-from runner.providers.provider_row import Limits, Row
+from runner.providers.provider_row import Limits, ProviderRow
 from runner.providers.request_body import request_body
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -141,14 +141,14 @@ class Forecast:
         return tuple(each.target for each in self.paid if each.price is not None and each.cost is None)
 
 
-def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
+def provider_limit(row: ProviderRow, load: LoadProfile, concurrency: int | None) -> int:
     """Return the concurrency limit of a provider, not counting models with limits of their own."""
     return concurrency or row.concurrency or load.concurrency
 
 
 def forecast_plan(
     plan: Plan,
-    rows: Mapping[str, Row],
+    rows: Mapping[str, ProviderRow],
     prices: Mapping[str, Price],
     load: LoadProfile | None = None,
     concurrency: int | None = None,
@@ -238,17 +238,19 @@ class Bound:
         )
 
 
-def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
+def _forecast_target(
+    target: Target, row: ProviderRow, plan: Plan, rounds: int | None, price: Price | None
+) -> TargetForecast:
     limit = reply_limit(target, row)
     conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
-    unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
+    unmeasured = [*cache_warming_cases(plan, target), *(case for _, case in probed_cases(plan))]
     warmups += [next(_bounds(case, target, limit, price)) for case in unmeasured]
     sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
     each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
     costs = [
-        sum(requests, requests[0] if warms(target, case) else Bound()).cost
+        sum(requests, requests[0] if warms_cache(target, case) else Bound()).cost
         for case, requests in zip(plan.cases, conversations, strict=True)
     ]
     return replace(
@@ -306,7 +308,7 @@ def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) 
     before = [each for message in case.history for each in attachments_of(message.parts)]
     sent = before
     for turn, size in enumerate(input_sizes(case, target.parameters, reply), 1):
-        asked, step = case.steps.place(turn)
+        asked, step = case.steps.turn_and_step(turn)
         if step == 1:
             sent = [*(before if case.idle_s else sent), *attachments_of(case.parts_of(asked))]
         tokens = _sum([size, *map(most_attachment_tokens, sent)])
@@ -320,7 +322,7 @@ def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> B
     return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
 
 
-def reply_limit(target: Target, row: Row) -> int | None:
+def reply_limit(target: Target, row: ProviderRow) -> int | None:
     """Return the limit on a reply's tokens in the request body; None if it has none."""
     body, _ = request_body(row, target.model, target.parameters)
     limits = [body[name] for name in REPLY_LIMITS if name in body]
@@ -330,7 +332,7 @@ def reply_limit(target: Target, row: Row) -> int | None:
 def _forecast_lanes(
     targets: Sequence[Target],
     forecasts: Sequence[TargetForecast],
-    rows: Mapping[str, Row],
+    rows: Mapping[str, ProviderRow],
     load: LoadProfile,
     concurrency: int | None,
     *,

@@ -15,14 +15,14 @@ from runner.planning.plan import Plan
 from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.rates import Price
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 
 MARKS = 64
 """Highest number of bytes of the two marks around a message of the conversation."""
 
 
 def forecast_judge(
-    judge: Target, price: Price | None, plan: Plan, *, rounds: int | None, rows: Mapping[str, Row]
+    judge: Target, price: Price | None, plan: Plan, *, rounds: int | None, rows: Mapping[str, ProviderRow]
 ) -> TargetForecast:
     """Return the forecast of the requests that decide on the rubrics of a plan.
 

@@ -105,9 +105,9 @@ class Plan:
                         yield Request(target, case, repeat=round_number, block=round_number, vantage=origin)
 
     def groups_at(self, level: int) -> Iterator[tuple[Request, ...]]:
-        """Yield the conversations of one level, from 0, a case of a round at a time: all targets, in shuffled order.
+        """Yield one level's conversations in groups: all targets of one case in one round, in shuffled order.
 
-        Each conversation is its first request. The cases of a round are shuffled, too.
+        Levels count from 0. Each conversation is its first request. The cases of a round are shuffled, too.
         """
         for round_number in self._rounds_of(level):
             for at in _shuffle(len(self.cases), f"{self.seed}/{round_number}/cases"):
@@ -192,19 +192,19 @@ WARMING_REPEAT = -1_000_000
 """Repeat number of a request that warms a cache: below those of a plan's warm-ups, which count down from 0."""
 
 
-def warm_request(opening: Request) -> Request:
+def cache_warming_request(opening: Request) -> Request:
     """Return the request that puts the beginning of a conversation into a prompt cache."""
     return replace(opening, target=with_short_replies(opening.target), repeat=WARMING_REPEAT, block=0, warmup=True)
 
 
-def warms(target: Target, case: Case) -> bool:
+def warms_cache(target: Target, case: Case) -> bool:
     """Return whether the beginning of a case's conversations is sent to a target before the conversations."""
     return target.parameters.cache == "warm" and not case.idle_s
 
 
-def warmed_cases(plan: Plan, target: Target) -> list[Case]:
+def cache_warming_cases(plan: Plan, target: Target) -> list[Case]:
     """Return a case for each beginning that is sent to a target before its conversations."""
-    of_prefix = {Request(target, case, 0, 0).prefix_key: case for case in plan.cases if warms(target, case)}
+    of_prefix = {Request(target, case, 0, 0).prefix_key: case for case in plan.cases if warms_cache(target, case)}
     return list(of_prefix.values())
 
 

@@ -128,7 +128,7 @@ class Request:
     @property
     def prompt(self) -> str:
         """The user's message in this turn, or the results of the tools that the last reply called."""
-        asked, step = self.case.steps.place(self.turn)
+        asked, step = self.case.steps.turn_and_step(self.turn)
         if step == 1:
             return self.case.turns[asked - 1]
         return results_prompt((call.name, self.case.tool_results[call.name]) for call in self.replies[-1].calls)
@@ -150,7 +150,7 @@ class Request:
 
     def key_at(self, turn: int) -> str:
         """Return the key of a turn of this conversation, which does not depend on the replies before it."""
-        asked, step = self.case.steps.place(turn)
+        asked, step = self.case.steps.turn_and_step(turn)
         content: dict[str, object] = {
             "target": self.target.name,
             "system": self.case.system,
@@ -243,7 +243,7 @@ class Request:
 
     def _messages_of_turn(self, turn: int, calls: Iterable[ToolCall], sized: str | None) -> Iterator[Message]:
         """Yield the new messages of a turn: results of the calls before it, or the prompt after a sized text."""
-        asked, step = self.case.steps.place(turn)
+        asked, step = self.case.steps.turn_and_step(turn)
         if step > 1:
             yield from (Message("tool", self.case.tool_results[call.name], call_id=call.id) for call in calls)
         elif asked > 1 or not self.case.asks_with_results:
@@ -260,7 +260,7 @@ class Request:
         beside = sum(map(len, counted_texts((*before, asked), self.parameters)))
         return cut_text(self.case.input, probe, beside, likely_file_tokens((*before, asked)))
 
-    def follow(self, reply: EarlierReply) -> "Request | None":
+    def next_request(self, reply: EarlierReply) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""
         if self.case.steps.is_last(self.turn, reply.calls):
             return None
@@ -268,12 +268,12 @@ class Request:
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
-        row = skipped(self.identity(), self.case.steps.place(failed_turn)[0])
+        row = skipped(self.identity(), self.case.steps.turn_and_step(failed_turn)[0])
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def later_turns(self) -> "Iterator[Request]":
         """Yield the requests with the user's later prompts, which cannot be sent if this one failed."""
-        following = self.follow(EarlierReply(""))
+        following = self.next_request(EarlierReply(""))
         while following is not None:
             yield following
-            following = following.follow(EarlierReply(""))
+            following = following.next_request(EarlierReply(""))

@@ -21,7 +21,7 @@ class Money:
     currency: str
 
     def __str__(self) -> str:
-        return f"{write_amount(self.amount)} {self.currency}"
+        return f"{format_amount(self.amount)} {self.currency}"
 
 
 def parse_money(text: str) -> Money:
@@ -40,7 +40,7 @@ def parse_money(text: str) -> Money:
     return money
 
 
-def write_amount(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """Return an amount with three significant digits below 1, and with cents from 1 on: `0.00123`, `1,234.50`."""
     if amount == 0:
         return "0"

@@ -19,7 +19,7 @@ from runner.errors import CompareError
 from runner.providers.base_url import is_on_this_machine
 from runner.providers.endpoint import Endpoint
 from runner.providers.environment import Environment
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import Declaration, Registry
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -114,7 +114,7 @@ def _is_known(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]
     return any(_allows(row, endpoint, variable, is_own=file is None) for row in registry.known.values())
 
 
-def _has_both(row: Row, endpoint: Endpoint) -> bool:
+def _has_both(row: ProviderRow, endpoint: Endpoint) -> bool:
     """Return whether a row names the variables of an endpoint's base URL and key."""
     return (
         endpoint.key is not None
@@ -123,7 +123,7 @@ def _has_both(row: Row, endpoint: Endpoint) -> bool:
     )
 
 
-def _allows(row: Row, endpoint: Endpoint, variable: str | None, *, is_own: bool) -> bool:
+def _allows(row: ProviderRow, endpoint: Endpoint, variable: str | None, *, is_own: bool) -> bool:
     """Return whether a trusted row would send the same variable to the same place."""
     if variable is not None and variable not in row.api_key_env:
         return False

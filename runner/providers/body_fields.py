@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.core.suite import Api, Parameters, Thinking
 from runner.providers.part_fields import API_NAMES, read_text
-from runner.providers.provider_row import Parameter, Row
+from runner.providers.provider_row import Parameter, ProviderRow
 
 Body = dict[str, object]
 Notes = tuple[str, ...]
@@ -28,7 +28,7 @@ def roles_and_texts(messages: Messages, *, texts_inline: bool = False) -> Sequen
 class BodyBuilder:
     """How one dialect writes the body of a request."""
 
-    fields: Callable[[Row, str, Parameters], tuple[Body, Notes]]
+    fields: Callable[[ProviderRow, str, Parameters], tuple[Body, Notes]]
     """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
     with_messages: Callable[[Body, Messages], Body]
     """Returns a body with the messages of a conversation."""
@@ -39,7 +39,7 @@ class BodyBuilder:
 
 
 def sampling_fields(
-    row: Row, model: str, parameters: Parameters, names: Mapping[Parameter, str], api: Api
+    row: ProviderRow, model: str, parameters: Parameters, names: Mapping[Parameter, str], api: Api
 ) -> tuple[Body, list[str]]:
     """Return the parameters that a model takes, under the names that a dialect has for them, and notes on the others.
 
@@ -72,7 +72,7 @@ def sampling_fields(
 
 
 def thinking_fields(
-    row: Row, model: str, setting: Thinking | None, api: Api, standard: Mapping[Thinking, Mapping[str, object]]
+    row: ProviderRow, model: str, setting: Thinking | None, api: Api, standard: Mapping[Thinking, Mapping[str, object]]
 ) -> tuple[Body, str | None]:
     """Return the fields that stand for a `thinking` setting at this provider, or a note that there are none.
 

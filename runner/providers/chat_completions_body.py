@@ -15,11 +15,11 @@ from runner.providers.body_fields import (
     thinking_fields,
 )
 from runner.providers.part_fields import blocks, chat_part
-from runner.providers.provider_row import Parameter, Row
+from runner.providers.provider_row import Parameter, ProviderRow
 from runner.providers.tool_fields import arguments_text, calls_of, chat_tool_fields
 
 
-def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
+def _fields(row: ProviderRow, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     names: Mapping[Parameter, str] = {
         "temperature": "temperature",
         "top_p": "top_p",

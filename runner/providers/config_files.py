@@ -12,7 +12,7 @@ from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
 from runner.providers.find_config_files import find_own_file, user_folder
-from runner.providers.provider_row import Rows
+from runner.providers.provider_row import ProviderRows
 from runner.providers.registry import Registry
 
 CONFIG_NAME = "compare.yaml"
@@ -24,7 +24,7 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     version: Literal[1] = Field(default=1, description="The format of this file.")
-    providers: Rows = Field(
+    providers: ProviderRows = Field(
         default_factory=dict, description="Provider -> its row, or what differs from the built-in one."
     )
     prices: dict[TargetGlob, PriceSchema] = Field(
@@ -75,7 +75,7 @@ def with_configs(registry: Registry, start: Path) -> Registry:
     return registry.with_rows(load_config(nearest), nearest)
 
 
-def load_config(path: Path) -> Rows:
+def load_config(path: Path) -> ProviderRows:
     """Return the rows of a compare.yaml.
 
     Raises:

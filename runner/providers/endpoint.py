@@ -8,7 +8,7 @@ from runner.core.suite import Api
 from runner.errors import CompareError, did_you_mean
 from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, is_on_this_machine, parse_base_url
 from runner.providers.key import Key, find_key
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import Registry
 
 
@@ -19,7 +19,7 @@ class Endpoint:
     provider: str
     base_url: str
     key: Key | None
-    row: Row = field(repr=False)
+    row: ProviderRow = field(repr=False)
     notes: tuple[str, ...] = ()
     base_url_variable: str | None = None
     """The environment variable that the base URL comes from; None if it comes from the row."""
@@ -92,7 +92,7 @@ def is_configured(provider: str, registry: Registry, environ: Mapping[str, str])
     return has_key or provider in registry.own
 
 
-def _find_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple[ParsedBaseUrl, str | None]:
+def _find_base_url(provider: str, row: ProviderRow, environ: Mapping[str, str]) -> tuple[ParsedBaseUrl, str | None]:
     """Return the base URL, and the environment variable that it comes from, if any."""
     variable = next((name for name in row.base_url_env if environ.get(name, "").strip()), None)
     text = environ[variable] if variable else _base_url_of_row(provider, row)
@@ -106,7 +106,7 @@ def _find_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple
         raise CompareError(f"{provider}, by {variable or 'its row'}: {error}.") from None
 
 
-def _base_url_of_row(provider: str, row: Row) -> str | None:
+def _base_url_of_row(provider: str, row: ProviderRow) -> str | None:
     if row.region is None:
         return row.base_url
     if row.region not in row.regions:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from runner.errors import MissingKey
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 
 SHARED_VARIABLE = "OPENAI_API_KEY"
 """The variable that many tutorials use for another vendor's key."""
@@ -48,7 +48,7 @@ class Key:
         raise TypeError("a key is not pickled; find it again where it is needed")
 
 
-def find_key(provider: str, row: Row, environ: Mapping[str, str]) -> Key | None:
+def find_key(provider: str, row: ProviderRow, environ: Mapping[str, str]) -> Key | None:
     """Return the key from the row's first variable that holds one; None if none is set and none is needed.
 
     Raises:
@@ -87,7 +87,7 @@ def _checked_key(value: str, variable: str) -> Key:
     return Key(value, variable)
 
 
-def _describe_absence(provider: str, row: Row, environ: Mapping[str, str]) -> str:
+def _describe_absence(provider: str, row: ProviderRow, environ: Mapping[str, str]) -> str:
     if not row.api_key_env:
         return f"The row of {provider} names no variable for its key. Write api_key_env: NAME, or keyless: true."
     first, *others = row.api_key_env

@@ -16,7 +16,7 @@ from runner.providers.body_fields import (
     thinking_fields,
 )
 from runner.providers.part_fields import blocks, content_mark, messages_part
-from runner.providers.provider_row import Parameter, Row
+from runner.providers.provider_row import Parameter, ProviderRow
 from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 
 MAX_TOKENS = 8192
@@ -51,7 +51,7 @@ MERGED = ("output_config",)
 """Objects of the body in which later fields replace single members, such as the format beside the effort."""
 
 
-def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
+def _fields(row: ProviderRow, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     sampling, notes = sampling_fields(row, model, parameters, NAMES, "messages")
     if "max_tokens" not in sampling and "max_tokens" not in parameters.extra_body:
         sampling["max_tokens"] = MAX_TOKENS

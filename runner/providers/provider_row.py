@@ -145,7 +145,7 @@ def _fill_route(value: JsonValue, route: str) -> JsonValue:
     return [_fill_route(item, route) for item in value] if isinstance(value, list) else value
 
 
-class Row(BaseModel):
+class ProviderRow(BaseModel):
     """A provider. The keys in it replace those of the built-in row of the same name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -249,7 +249,7 @@ class Row(BaseModel):
         """Return the limits of a model that has its own; None if the provider's apply."""
         return next((limits for glob, limits in self.limits.items() if fnmatchcase(model, glob)), None)
 
-    def merged_onto(self, other: "Row") -> "Row":
+    def merged_onto(self, other: "ProviderRow") -> "ProviderRow":
         """Return the other row with the keys of this one replaced.
 
         A base URL or region in this row also removes the variables that could replace the base URL. A base URL on
@@ -272,5 +272,5 @@ def _check_provider_id(name: str) -> str:
 
 
 ProviderId = Annotated[str, AfterValidator(_check_provider_id)]
-Rows = dict[ProviderId, Row]
+ProviderRows = dict[ProviderId, ProviderRow]
 """A `providers` mapping of a suite or a compare.yaml."""

@@ -159,19 +159,19 @@ class Redactor:
         """Return a text with the known keys hidden and nothing else changed, as replies need it."""
         return self._everywhere.sub(text)
 
-    def in_headers(self, text: str) -> str:
+    def in_header_text(self, text: str) -> str:
         """Return a header's name or value, or a code, with the known keys hidden, short ones included."""
         return self._short.sub(self.by_value(text))
 
     def in_errors(self, text: str) -> str:
         """Return a text with known keys and whatever looks like one hidden: for errors and logs, not for replies."""
-        return LOOKS_LIKE_A_KEY.sub(MARK, self.in_headers(text))
+        return LOOKS_LIKE_A_KEY.sub(MARK, self.in_header_text(text))
 
-    def in_names(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def in_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return headers with the known keys hidden in names and values; names that become the same are numbered."""
         hidden: dict[str, str] = {}
         for name, value in headers.items():
-            hidden[_unused_name(self.in_headers(name), hidden)] = self.in_headers(value)
+            hidden[_unused_name(self.in_header_text(name), hidden)] = self.in_header_text(value)
         return hidden
 
     def in_values(self, block: Mapping[str, str]) -> dict[str, str]:

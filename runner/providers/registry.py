@@ -11,8 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from runner.core.target_name import TargetName
 from runner.document import read
 from runner.errors import BrokenPlugin, CompareError, UnknownTarget, did_you_mean
-from runner.plugins import broken, load_plugin, plugin_names
-from runner.providers.provider_row import Row, Rows
+from runner.plugins import broken_plugin, load_plugin, plugin_names
+from runner.providers.provider_row import ProviderRow, ProviderRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Declaration:
 class Registry:
     """Provider rows by id."""
 
-    rows: Mapping[str, Row]
-    known: Mapping[str, Row] = field(default_factory=dict)
+    rows: Mapping[str, ProviderRow]
+    known: Mapping[str, ProviderRow] = field(default_factory=dict)
     """The rows that the user trusts: built-in ones, those of plug-ins and of the user's own configuration."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts that the user's own configuration or options allow, each with or without a port."""
@@ -56,7 +56,7 @@ class Registry:
                 return id_
         return None
 
-    def with_rows(self, rows: Mapping[str, Row], path: Path | None = None) -> "Registry":
+    def with_rows(self, rows: Mapping[str, ProviderRow], path: Path | None = None) -> "Registry":
         """Return a registry with the rows of a file merged in: a known id or alias changes its row, others are added.
 
         The new rows are not trusted; `trusted` makes them so.
@@ -87,18 +87,18 @@ class Registry:
 def builtin() -> Registry:
     """Return the registry of the built-in providers."""
     document = read(Path(__file__).with_name("builtin.yaml"))
-    rows = TypeAdapter(Rows).validate_python(document.data)
+    rows = TypeAdapter(ProviderRows).validate_python(document.data)
     _refuse_shared_names(rows)
     hosts = {id_: _home_hosts(row) for id_, row in rows.items()}
     return Registry(MappingProxyType(rows), home_hosts=MappingProxyType(hosts)).trusted()
 
 
-def _home_hosts(row: Row) -> frozenset[str]:
+def _home_hosts(row: ProviderRow) -> frozenset[str]:
     """Return the vendor's hosts; none for servers that users run themselves."""
     return frozenset() if row.keyless or row.base_url is None else row.hosts
 
 
-def _refuse_shared_names(rows: Mapping[str, Row]) -> None:
+def _refuse_shared_names(rows: Mapping[str, ProviderRow]) -> None:
     owners: dict[str, str] = {}
     for id_, row in rows.items():
         for name in {id_.lower(), *map(str.lower, row.aliases)}:
@@ -158,20 +158,22 @@ def with_plugins(registry: Registry) -> Registry:
     return replace(registry, plugin_errors=MappingProxyType(errors)) if errors else registry
 
 
-def _load_row(name: str, registry: Registry) -> Row:
+def _load_row(name: str, registry: Registry) -> ProviderRow:
     row = _validated(name, load_plugin("compare.providers", name))
     taken = [each for each in (name, *row.aliases) if registry.resolve(each) is not None]
     if taken:
-        raise broken("compare.providers", name, f"is called {taken[0]}, as another provider is")
+        raise broken_plugin("compare.providers", name, f"is called {taken[0]}, as another provider is")
     return row
 
 
-def _validated(name: str, data: object) -> Row:
+def _validated(name: str, data: object) -> ProviderRow:
     if not isinstance(data, Mapping):
-        raise broken("compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row")
+        raise broken_plugin(
+            "compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row"
+        )
     try:
-        return TypeAdapter(Rows).validate_python({name: dict(data)})[name]
+        return TypeAdapter(ProviderRows).validate_python({name: dict(data)})[name]
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         place = ".".join(map(str, first["loc"][1:])) or name
-        raise broken("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None
+        raise broken_plugin("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None

@@ -14,7 +14,7 @@ from runner.providers.body_fields import (
     thinking_fields,
 )
 from runner.providers.part_fields import blocks, read_text, responses_part
-from runner.providers.provider_row import Parameter, Row
+from runner.providers.provider_row import Parameter, ProviderRow
 from runner.providers.tool_fields import arguments_text, calls_of, responses_tool_fields
 
 NAMES: Mapping[Parameter, str] = {
@@ -33,7 +33,7 @@ MERGED = ("reasoning", "text")
 """Objects of the body in which `extra_body` replaces single members, such as the summary beside the effort."""
 
 
-def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
+def _fields(row: ProviderRow, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     sampling, notes = sampling_fields(row, model, parameters, NAMES, "responses")
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
     # The provider stores nothing: each request has the whole conversation and refers to no earlier one.

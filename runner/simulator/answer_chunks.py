@@ -203,7 +203,9 @@ def _compose_tokens(
 
 
 def _seed(persona: Persona, messages: Sequence[ChatMessage], seed: int | None) -> int:
-    conversation = json.dumps([persona.name, seed, [(message.role, message.told) for message in messages]])
+    conversation = json.dumps(
+        [persona.name, seed, [(message.role, message.text_with_file_marks) for message in messages]]
+    )
     return int.from_bytes(blake2b(conversation.encode(), digest_size=8).digest())
 
 

@@ -83,7 +83,7 @@ Shown = tuple[str, tuple[ReceivedAttachment, ...]]
 """The text of a message, and the files in it."""
 
 
-def told_text(text: str, files: Sequence[ReceivedAttachment]) -> str:
+def text_with_file_marks(text: str, files: Sequence[ReceivedAttachment]) -> str:
     """Return a message's text with a mark in place of each file, so that a replay can recognise the conversation."""
     marked, last = "", 0
     for file in files:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from runner.simulator.attachments import ReceivedAttachment, told_text
+from runner.simulator.attachments import ReceivedAttachment, text_with_file_marks
 from runner.simulator.tool_use import NO_TOOLS, ToolUse
 
 Effort = Literal["low", "medium", "high"]
@@ -31,9 +31,9 @@ class ChatMessage:
     files: tuple[ReceivedAttachment, ...] = ()
 
     @property
-    def told(self) -> str:
+    def text_with_file_marks(self) -> str:
         """The text with a mark in place of each file."""
-        return told_text(self.text, self.files) if self.files else self.text
+        return text_with_file_marks(self.text, self.files) if self.files else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ def break_utf8(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
         yield step._replace(head=TEXT.sub(b"\\g<0>\xff", step.head, count=1)) if broken else step
 
 
-def write_oddly(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+def use_rare_sse_syntax(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
     """Use parts of the format of server-sent events that few servers send."""
     yield Step(0, b"\xef\xbb\xbf: a byte order mark, then a comment\r\n\r\n")
     for number, (due_ns, head, tail) in enumerate(steps):
@@ -359,7 +359,9 @@ FAULTS = {
         ),
         InjectedFault("broken-json", "one event's JSON is cut off", edit_stream(break_json)),
         InjectedFault("invalid-utf8", "one event's text holds a byte that is not UTF-8", edit_stream(break_utf8)),
-        InjectedFault("odd-framing", "legal but rare: BOM, CRLF, ids, events without data", edit_stream(write_oddly)),
+        InjectedFault(
+            "odd-framing", "legal but rare: BOM, CRLF, ids, events without data", edit_stream(use_rare_sse_syntax)
+        ),
         InjectedFault("lingers", "the body stays open after [DONE] (?hold_ms=5000)", edit_stream(linger)),
     )
 }

@@ -16,7 +16,7 @@ from runner.errors import did_you_mean
 from runner.simulator.http_request import RequestError
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
 from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
-from runner.simulator.vendors import Answerers, parse_answerers
+from runner.simulator.vendors import AnswererRotation, parse_answerers
 
 if TYPE_CHECKING:
     from runner.simulator.faults import InjectedFault
@@ -45,7 +45,7 @@ class Model:
     fault: "InjectedFault | None" = None
     hold_ns: int | None = None
     times: int | None = None
-    answerers: Answerers = field(default_factory=Answerers)
+    answerers: AnswererRotation = field(default_factory=AnswererRotation)
 
 
 def model_ids() -> Mapping[str, str]:

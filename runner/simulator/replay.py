@@ -99,7 +99,7 @@ class ReplayHandler:
 
     def _reply(self, provider: str | None, dialect: ServedDialect, body: bytes) -> Response:
         model, messages = dialect.parse_conversation(body)
-        digest = conversation_digest(model, ((message.role, message.told) for message in messages))
+        digest = conversation_digest(model, ((message.role, message.text_with_file_marks) for message in messages))
         conversation = provider, dialect.api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)

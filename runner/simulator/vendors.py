@@ -49,7 +49,7 @@ class Answerer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answerers:
+class AnswererRotation:
     """The vendors, fingerprints and tiers that answer the requests to a model in turn."""
 
     vendors: tuple[Vendor, ...] = ()
@@ -79,7 +79,7 @@ class Answerers:
         )
 
 
-def parse_answerers(options: Mapping[str, str]) -> Answerers:
+def parse_answerers(options: Mapping[str, str]) -> AnswererRotation:
     """Parse a model's options `served_by=a,b*3`, `fingerprint=x,y` and `tier=default`.
 
     Raises:
@@ -96,7 +96,7 @@ def parse_answerers(options: Mapping[str, str]) -> Answerers:
         for text in _names(options, key):
             if NAME.fullmatch(text) is None:
                 raise _refuse(key, text, "a name of letters, digits, dots, dashes and underscores")
-    return Answerers(tuple(vendors), _names(options, "fingerprint"), _names(options, "tier"))
+    return AnswererRotation(tuple(vendors), _names(options, "fingerprint"), _names(options, "tier"))
 
 
 def _names(options: Mapping[str, str], key: str) -> tuple[str, ...]:

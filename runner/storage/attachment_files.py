@@ -34,7 +34,7 @@ class AttachmentFiles:
         self._lock = Lock()
 
     def kept(self, attachment: Attachment) -> str | None:
-        """Return the data to send if no file must be read for it, empty for a URL; else None."""
+        """Return the cached data of a file, or an empty text for a URL; None if the file must be read."""
         if attachment.path is None:
             return ""
         with self._lock:

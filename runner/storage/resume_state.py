@@ -195,7 +195,7 @@ class _Conversation:
                 return request, False
             if turn.outcome not in TIMED:
                 return request, True
-            request = request.follow(turn.reply)
+            request = request.next_request(turn.reply)
         return None, False
 
 

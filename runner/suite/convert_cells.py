@@ -19,8 +19,8 @@ ROLES = {
 _GSM8K_ANSWER = re.compile(r"\n#### ([^\n]+)\s*$")
 
 
-def asked_by(value: Json, column: str) -> dict[str, Json]:
-    """Return the keys of a case for a value: a text, several texts one after another, or a conversation."""
+def prompt_keys(value: Json, column: str) -> dict[str, Json]:
+    """Return a cell's value as the keys of a case: `prompt`, `turns`, or the keys of a conversation."""
     if is_parts(value):
         return {"prompt": value}
     if isinstance(value, list) and is_conversation(value):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from runner.checks.answer_text import listed
+from runner.checks.answer_text import as_tuple
 from runner.checks.match_and_pass import read_share
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
@@ -91,7 +91,7 @@ def function_problems(checks: ChecksSchema | None, document: Document, route: Ro
         if fault := _plugin_fault(name):
             yield document.problem((*route, "checks", "plugin", name), fault.what, fault.hint, of_key=True)
     wanted = checks.python if checks else None
-    for index, name in enumerate(listed(wanted or ())):
+    for index, name in enumerate(as_tuple(wanted or ())):
         at = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
         if fault := _function_fault(name, folder):
             yield document.problem(at, fault.what, fault.hint)

@@ -13,7 +13,7 @@ from runner.core.slo import parse_slo
 from runner.core.suite import Case, Suite, SuiteTarget
 from runner.document import Document, Json, Route, read, validate
 from runner.errors import InvalidFile, Problem
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.suite.cases import CaseLocation
 from runner.suite.errors import UnusableFile
 from runner.suite.recognise_columns import ColumnNames
@@ -48,7 +48,7 @@ _Judge = RootModel[JudgeSchema | JudgeName]
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
+def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a file, and the provider rows in it.
 
     `known_providers` are ids and aliases; the suite may use these and those of its own rows.
@@ -60,7 +60,9 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
     return load_document(read(path, if_too_large=TOO_LARGE), path, known_providers)
 
 
-def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
+def load_document(
+    document: Document, path: Path, known_providers: Collection[str]
+) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a document, and its provider rows, as if the file `path` contained the document.
 
     Raises:
@@ -78,7 +80,7 @@ class _FileReader(SuiteReader):
         self._path = path
         super().__init__(path.parent, [*known_providers, *self._own_providers()])
 
-    def result(self) -> tuple[Suite, Mapping[str, Row]]:
+    def result(self) -> tuple[Suite, Mapping[str, ProviderRow]]:
         """Return the suite and its provider rows.
 
         Raises:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from runner.document import Json
 from runner.errors import closest_word, did_you_mean, list_first, suggest
 from runner.suite.convert_cells import (
-    asked_by,
     begins_with_system,
     is_conversation,
     is_pair,
     is_parts,
     is_tag,
     openai_message,
+    prompt_keys,
     prompt_parts,
     reference_of,
     text_of,
@@ -118,7 +118,7 @@ def is_own_form(columns: Sequence[str]) -> bool:
     return bool({"prompt", "prompt_file"} & {*columns}) and not known & {*REFERENCES, *IDS, "category"}
 
 
-def no_such_column(name: str, columns: Sequence[str]) -> NotImportable:
+def missing_column_error(name: str, columns: Sequence[str]) -> NotImportable:
     """Return the error that a column which the user names is missing."""
     what = f"there is no `{name}` here; there {listed_columns(columns)}"
     return NotImportable(what, did_you_mean(name, columns, "Name one of them"))
@@ -130,7 +130,7 @@ def listed_columns(columns: Sequence[str]) -> str:
     return f"{'is' if len(columns) == 1 else 'are'} {shown or 'none'}"
 
 
-def nothing_says(columns: Sequence[str], names: ColumnNames) -> NotImportable:
+def no_prompt_column_error(columns: Sequence[str], names: ColumnNames) -> NotImportable:
     """Return the error that none of these columns says what to ask."""
     what = f"nothing says what to ask; there {listed_columns(columns)}"
     sentence = names.hint[:1].upper() + names.hint[1:]
@@ -142,7 +142,7 @@ def _nothing_asked(row: Mapping[str, Json], names: ColumnNames) -> NotImportable
     empty = [column for column in row if column.lower() in {*RECOGNISED, *WAYS_TO_ASK}]
     if empty:
         return NotImportable(f"`{empty[0]}` is empty", "Write what to ask, or remove the row")
-    return nothing_says([*row], names)
+    return no_prompt_column_error([*row], names)
 
 
 class _RowReader:
@@ -171,7 +171,7 @@ class _RowReader:
         """Return the keys of a case that say what to ask; None if nothing does."""
         if self._names.prompt is not None:
             column = self._column_named(self._names.prompt)
-            return asked_by(self._row[column], column)
+            return prompt_keys(self._row[column], column)
         own = None if self._repeats_the_prompt() else self.take(("turns", "prompt", "prompt_file"))
         if own is not None:
             return self._keys_of_own_form(own)
@@ -239,7 +239,7 @@ class _RowReader:
     def _column_named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())
         if column is None:
-            raise no_such_column(name, [*self._row])
+            raise missing_column_error(name, [*self._row])
         self.used.add(column)
         return column
 
@@ -259,12 +259,12 @@ class _RowReader:
             self.used |= {*others}
             return {way: self._row[way] for way in others}
         self.is_own = False
-        return self._conversation(value, column) if is_conversation(value) else asked_by(value, column)
+        return self._conversation(value, column) if is_conversation(value) else prompt_keys(value, column)
 
     def _conversation(self, value: Json, column: str) -> dict[str, Json]:
         messages: Json = [openai_message(each) for each in value] if isinstance(value, list) else value
         if column.lower() != "messages" and not isinstance(messages, list):
-            return asked_by(value, column)
+            return prompt_keys(value, column)
         self._last_reply = last_reply(messages)
         keys = read_conversation(messages)
         system = self.take(SYSTEMS)
@@ -299,7 +299,7 @@ class _RowReader:
             return self._conversation(value, column)
         choices = [*self._choices()]
         if not choices:
-            return self._after_history(value) if isinstance(value, str) else asked_by(value, column)
+            return self._after_history(value) if isinstance(value, str) else prompt_keys(value, column)
         answer = self._row.get(self._by_name.get("answer", ""))
         if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
             self._letter = choices[answer][0]

@@ -19,8 +19,8 @@ from runner.suite.recognise_columns import (
     ColumnNames,
     RecognisedCase,
     is_own_form,
-    no_such_column,
-    nothing_says,
+    missing_column_error,
+    no_prompt_column_error,
     recognise,
     says_what_to_ask,
 )
@@ -194,9 +194,9 @@ def column_problems(row: FileRow, names: ColumnNames, *, is_strict: bool = True)
     columns = row.columns or ()
     for name in filter(None, (names.prompt, names.expected, names.image, names.file, names.audio)):
         if name.lower() not in {column.lower() for column in columns}:
-            yield row.problem(no_such_column(name, columns))
+            yield row.problem(missing_column_error(name, columns))
     if names.prompt is None and not says_what_to_ask(columns):
-        yield row.problem(nothing_says(columns, names))
+        yield row.problem(no_prompt_column_error(columns, names))
     for column in columns if is_strict else ():
         is_known = column in {*COLUMNS, *CHECK_COLUMNS} or column.startswith("vars.")
         if not is_known and (column.startswith("checks.") or (names.prompt is None and is_own_form(columns))):

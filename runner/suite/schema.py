@@ -10,7 +10,7 @@ from runner.core.suite import HIGHEST_TEMPERATURE, Api, CacheUse, Thinking, pars
 from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
 from runner.errors import CompareError
-from runner.providers.provider_row import Rows
+from runner.providers.provider_row import ProviderRows
 from runner.suite.checks_schema import ChecksSchema, Match, Share
 from runner.suite.schema_parts import (
     VALUE_SCHEMA,
@@ -179,13 +179,13 @@ JudgeName = Annotated[Name, AfterValidator(checked(_read_judge_name))]
 
 
 class JudgeSchema(ParametersSchema):
-    """The model that judges replies by rubrics, and the parameters for it; the suite's defaults are not for it."""
+    """The judge's model and parameters; the suite's defaults do not apply to it."""
 
     target: JudgeName = Field(description="The model, as provider/model.")
 
 
 class CaseSchema(StrictModel):
-    """One conversation: exactly one of prompt, turns, messages and prompt_file, or none of them behind an input."""
+    """One conversation: exactly one of prompt, turns, messages and prompt_file, or only an `input`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -235,7 +235,7 @@ class CaseSchema(StrictModel):
 
 
 class CasesFromSchema(StrictModel):
-    """A file with further cases, and which of its columns are meant where their names are none of the usual ones."""
+    """A file with further cases, and the columns to use if their names are not recognised."""
 
     file: Text = Field(description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite.")
     prompt: Text | None = Field(default=None, description="The column, or key of a row, that says what to ask.")
@@ -281,7 +281,9 @@ class SuiteSchema(StrictModel):
         default=None,
         description="The SLO that requests are judged by, such as ttft=800ms,tpot=50ms,total=10s. Left out: none.",
     )
-    providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
+    providers: ProviderRows = Field(
+        default_factory=dict, description="Providers that this suite adds or changes, by id."
+    )
     judge: JudgeSchema | JudgeName | None = Field(
         default=None, description="The model that decides on `rubric` checks: provider/model, or a mapping."
     )

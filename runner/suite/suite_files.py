@@ -76,7 +76,7 @@ class SuiteFiles:
         from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
         if name not in self._schemas:
-            schema = self.document(name).sound().data
+            schema = self.document(name).require_valid().data
             fault = schema_fault(schema) if isinstance(schema, dict) else "it is no object"
             if fault:
                 raise UnusableFile(f"`{name}` is not a JSON Schema: {fault.replace('. ', ', ')}", "Correct it")

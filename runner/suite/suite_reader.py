@@ -8,7 +8,7 @@ from typing import TypeVar
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
@@ -101,7 +101,7 @@ class SuiteReader:
         if self.problems:
             raise InvalidFile(list(dict.fromkeys(self.problems)))
 
-    def finished(self, suite: Suite, path: str, rows: Mapping[str, Row] | None = None) -> Suite:
+    def finished(self, suite: Suite, path: str, rows: Mapping[str, ProviderRow] | None = None) -> Suite:
         """Return a suite of the parts that were read, with its files and its digest; `rows` are its providers.
 
         Raises:

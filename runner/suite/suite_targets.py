@@ -189,7 +189,7 @@ def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
     if not equals or not name.strip() or not values.strip():
         raise CompareError(f"{text!r} names no parameter with values; write thinking=off,low,high")
     try:
-        listed = parse(f"[{values}]", OPTION).sound().data
+        listed = parse(f"[{values}]", OPTION).require_valid().data
     except InvalidFile:
         listed = None
     if not isinstance(listed, list):

@@ -70,7 +70,7 @@ def _faults_of_results(case: Case, offered: Collection[_OfferedTools]) -> Iterat
 
 
 def unused_results(names: Iterable[str], cases: Collection[Case], targets: Collection[Parameters]) -> Iterator[str]:
-    """Yield the names of the defaults' `tool_results` that no case has and that are no tools of any request."""
+    """Yield the defaults' `tool_results` that no case uses and that are not the name of an offered tool."""
     if any("tools" in each.extra_body for each in targets):
         return
     taken = {name for case in cases for name in case.tool_results}

@@ -46,10 +46,10 @@ class ReplyText:
 
         """
         answers = [text.text for text in texts if text.channel is ANSWER]
-        if len(answers) == len(texts) and texts and self._tags.passes("".join(answers)):
+        if len(answers) == len(texts) and texts and self._tags.accept_plain("".join(answers)):
             return texts
         for place, (_, channel, text, _, _) in enumerate(texts):
-            if not (self._tags.passes(text) if channel is ANSWER else self._reasoning.add_only(source, text)):
+            if not (self._tags.accept_plain(text) if channel is ANSWER else self._reasoning.add_only(source, text)):
                 return texts[:place]
         return texts
 

@@ -106,11 +106,11 @@ class ThinkTags:
 
     @property
     def settled(self) -> bool:
-        """Whether the answer has begun and nothing is held back: text without a tag's first character passes."""
+        """Whether the answer has begun and no text is held back: text without `<`, `[` or `◁` needs no parsing."""
         return self._state is _State.ANSWER and not self._held
 
-    def passes(self, text: str) -> bool:
-        """Accept a text that is certainly answer, unchanged, and return True; return False if it must be fed."""
+    def accept_plain(self, text: str) -> bool:
+        """Accept a text that is certainly part of the answer, unchanged; return False if `feed` must read it."""
         if self._state is not _State.ANSWER or self._held or self._headings or self._beginning is not None:
             return False
         if (self._may_be_unopened or self._family) and ("<" in text or "[" in text or "◁" in text):
@@ -120,7 +120,7 @@ class ThinkTags:
 
     def feed(self, text: Text) -> list[Event]:
         """Return the texts whose channel is certain; the others follow with a later text, or with `flush`."""
-        if self.passes(text.text):
+        if self.accept_plain(text.text):
             self._had_answer = True
             return [text]
         self._held.append(text)

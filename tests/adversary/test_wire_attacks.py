@@ -13,7 +13,7 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from tests.support.certificate import make_certificate, server_context
@@ -98,7 +98,9 @@ async def observe_all(addresses: Addresses) -> dict[str, Observed]:
 
     async def observe(name: str, behaviour: Behaviour) -> None:
         async with places:
-            client = Client(Endpoint("acme", url_of(behaviour, addresses), None, Row()), behaviour.timeouts.connect)
+            client = Client(
+                Endpoint("acme", url_of(behaviour, addresses), None, ProviderRow()), behaviour.timeouts.connect
+            )
             try:
                 attempt = await ask(client, name, "hello", behaviour)
                 await anyio.sleep(behaviour.settle_s)

@@ -8,12 +8,12 @@ from scipy import linalg, stats
 
 from runner.analysis.autocorrelation import (
     IN_INTERVALS,
-    add_caution,
     autocorrelation,
-    judge_shift,
     mean_of_rounds,
     share_autocorrelation,
+    t_test_of_shift,
     variance_inflation,
+    with_margin,
 )
 from runner.analysis.student_t import chi_squared_quantile, quantile, two_sided_p
 
@@ -41,17 +41,17 @@ def test_p_and_interval_of_few_rounds_are_students() -> None:
     """Below eight rounds there is no correction: the paired test and Welch's test equal those of scipy."""
     rng = np.random.default_rng(3)
     new, base = rng.normal(0.4, 0.3, (1, 7)), rng.normal(0, 0.5, (1, 6))
-    p, half = judge_shift(new, None, 0.95)
+    p, half = t_test_of_shift(new, None, 0.95)
     student = stats.ttest_1samp(new[0], 0)
     assert float(p[0]) == pytest.approx(student.pvalue)
     assert float(half[0]) == pytest.approx(student.confidence_interval().high - new.mean())
-    p, _ = judge_shift(new, base, 0.95)
+    p, _ = t_test_of_shift(new, base, 0.95)
     assert float(p[0]) == pytest.approx(stats.ttest_ind(new[0], base[0], equal_var=False).pvalue)
 
 
 def test_equal_rounds_are_certain() -> None:
     """Without variation, a shift has p = 0 and no shift has p = 1."""
-    p, half = judge_shift(np.array([[0.3] * 10, [0.0] * 10]), None, 0.95)
+    p, half = t_test_of_shift(np.array([[0.3] * 10, [0.0] * 10]), None, 0.95)
     assert p.tolist() == pytest.approx([0.0, 1.0], abs=1e-12)
     assert half.tolist() == pytest.approx([0.0, 0.0], abs=1e-12)
 
@@ -113,7 +113,7 @@ def test_caution_is_for_what_is_more_than_chance() -> None:
     """
     few, one, clear = 0.5 / 8, 1 / 8, 4 / 8
     found = np.array([-0.2, few, one, clear])
-    assert add_caution(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])
-    assert add_caution(found, 64, IN_INTERVALS).tolist() == pytest.approx([0, few, one, clear + 1 / 8])
+    assert with_margin(found, 64).tolist() == pytest.approx([0, 0, one, clear + 0.75 / 8])
+    assert with_margin(found, 64, IN_INTERVALS).tolist() == pytest.approx([0, few, one, clear + 1 / 8])
     short = np.array([0.6 / 4, 2 / 4])
-    assert add_caution(short, 16).tolist() == pytest.approx([0.2 * 0.6 / 4, 2 / 4])
+    assert with_margin(short, 16).tolist() == pytest.approx([0.2 * 0.6 / 4, 2 / 4])

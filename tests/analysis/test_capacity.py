@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
-from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadVerdict, TriedLoad, requests_for_readings
+from runner.analysis.goodput import Goodput, count_in_flight, design_effect_of_high_readings
 from runner.analysis.intervals import Interval
 from runner.analysis.loaded_run import Run
 from runner.analysis.proportions import Proportion, wilson_interval
@@ -52,7 +52,7 @@ class ParallelServers(QueueServer):
         return max(ends_ns - self.now_ns(), 2000)
 
 
-def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> LoadTried:
+def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> TriedLoad:
     """Send requests at one load with the real schedule, lanes and analysis."""
     server = ParallelServers(Random(seed))
     profile = LoadProfile(rate=load, arrivals="poisson") if by_rate else LoadProfile(levels=(int(load),))
@@ -67,12 +67,12 @@ def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> LoadTri
     header = replace(header_of(**profile.to_plain()), slo=WORLD.slo.to_plain(), repeat=requests)
     found = Run.of(header, records)
     (point,) = found.open_loop if by_rate else found.sweep
-    return LoadTried(load, point.goodput)
+    return TriedLoad(load, point.goodput)
 
 
-def run_search(search: CapacitySearch, attempt: Callable[[float], LoadTried]) -> list[LoadTried]:
+def run_search(search: CapacitySearch, attempt: Callable[[float], TriedLoad]) -> list[TriedLoad]:
     """Try loads until the search is over."""
-    tried: list[LoadTried] = []
+    tried: list[TriedLoad] = []
     while (load := search.next_load(tried)) is not None:
         tried.append(attempt(load))
     return tried
@@ -165,48 +165,48 @@ def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]])
 def test_the_design_effect_of_spells_depends_on_ranks_only(readings: list[float]) -> None:
     """It is at least 1, is 1 for equal readings, and does not depend on the unit."""
     values = np.array(readings)
-    assert spell_effect(values) >= 1
-    assert spell_effect(np.full(len(values), 3.0)) == 1
-    assert spell_effect(8 * values) == spell_effect(values)
+    assert design_effect_of_high_readings(values) >= 1
+    assert design_effect_of_high_readings(np.full(len(values), 3.0)) == 1
+    assert design_effect_of_high_readings(8 * values) == design_effect_of_high_readings(values)
 
 
 def test_a_slow_wave_counts_as_few_readings_and_noise_as_many() -> None:
     """A wave of 200 requests in 2,000 counts as some tens of readings; values in random order as nearly all."""
     wave = np.sin(np.arange(2000) / 200 * 2 * np.pi)
-    assert 15 < 2000 / spell_effect(wave) < 100
-    assert 2000 / spell_effect(np.random.default_rng(1).permutation(wave)) > 1000
+    assert 15 < 2000 / design_effect_of_high_readings(wave) < 100
+    assert 2000 / design_effect_of_high_readings(np.random.default_rng(1).permutation(wave)) > 1000
 
 
 @given(st.integers(1, 10_000), st.floats(1, 10_000))
 def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seldom(n: int, readings: float) -> None:
     """The number is what should give a hundred readings; it is None if there are as many."""
-    needed = requests_for_readings(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
+    needed = requests_for_readings(TriedLoad(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n
 
 
 def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
     """Twenty-three times a hundred requests are 2,300, whichever way the quotients are rounded."""
-    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 2300)) for n in range(1, 2300))
+    found = (TriedLoad(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 2300)) for n in range(1, 2300))
     assert set(map(requests_for_readings, found)) == {2300}
 
 
-def shown(load: float, low: float, high: float) -> LoadTried:
+def shown(load: float, low: float, high: float) -> TriedLoad:
     """Return a load whose share has this interval."""
-    return LoadTried(load, Goodput((low + high) / 2, 100, Interval(low, high)))
+    return TriedLoad(load, Goodput((low + high) / 2, 100, Interval(low, high)))
 
 
 def test_the_search_doubles_then_bisects_and_names_undecided_levels() -> None:
     """Levels up to 12 meet the SLO, levels from 17 miss it, and those in between are undecided."""
 
-    def attempt(load: float) -> LoadTried:
+    def attempt(load: float) -> TriedLoad:
         return shown(load, *((0.96, 0.99) if load <= 12 else (0.8, 0.9) if load >= 17 else (0.93, 0.97)))
 
     search = CapacitySearch()
     tried = run_search(search, attempt)
     assert [each.load for each in tried] == [1, 2, 4, 8, 16, 32, 12, 14, 13, 24, 20, 18]
     assert (search.highest_kept(tried), search.lowest_missed(tried)) == (12, 18)
-    assert {search.standing(each) for each in tried if 12 < each.load < 18} == {Standing.UNDECIDED}
+    assert {search.verdict_on(each) for each in tried if 12 < each.load < 18} == {LoadVerdict.UNDECIDED}
 
 
 @given(st.integers(1, 400), st.integers(1, 300), st.integers(1, 20), st.booleans())
@@ -233,20 +233,20 @@ def test_the_requests_that_an_undecided_load_needs_decide_if_its_share_stays(
     """With a sixth less they do not; spells count as much as before."""
     share, search = min(met, n) / n, CapacitySearch(wanted, by_rate=True)
 
-    def tried(requests: float) -> LoadTried:
+    def tried(requests: float) -> TriedLoad:
         interval = Interval(*wilson_interval(Proportion(share * requests / effect, requests / effect)))
-        return LoadTried(1, Goodput(share, round(requests), interval, in_flight_n=1000.0))
+        return TriedLoad(1, Goodput(share, round(requests), interval, in_flight_n=1000.0))
 
     needed = search.requests_needed(tried(n))
-    if search.standing(tried(n)) is not Standing.UNDECIDED:
+    if search.verdict_on(tried(n)) is not LoadVerdict.UNDECIDED:
         assert needed is None
     elif needed is None:
         assert abs(share - wanted) < 0.003, "too close"
     else:
         assert needed >= n
-        assert search.standing(tried(needed * 1.001)) is not Standing.UNDECIDED
+        assert search.verdict_on(tried(needed * 1.001)) is not LoadVerdict.UNDECIDED
         # The number is rounded up to two digits, or to a whole request.
-        assert needed < 10 or search.standing(tried(needed * 0.85 - 1)) is Standing.UNDECIDED
+        assert needed < 10 or search.verdict_on(tried(needed * 0.85 - 1)) is LoadVerdict.UNDECIDED
 
 
 def test_seconds_are_those_of_the_clock() -> None:
@@ -262,10 +262,14 @@ def test_a_rate_that_was_tried_too_shortly_says_how_many_requests_it_needs() -> 
     """
     search = CapacitySearch(by_rate=True)
     tried = [
-        LoadTried(load, Goodput(0.99, 500, Interval(0.97, 1.0), in_flight_n=readings))
+        TriedLoad(load, Goodput(0.99, 500, Interval(0.97, 1.0), in_flight_n=readings))
         for load, readings in ((1, 200.0), (2, 30.0), (4, 25.0))
     ]
-    assert [search.standing(each) for each in tried] == [Standing.KEPT, Standing.UNDECIDED, Standing.UNDECIDED]
+    assert [search.verdict_on(each) for each in tried] == [
+        LoadVerdict.KEPT,
+        LoadVerdict.UNDECIDED,
+        LoadVerdict.UNDECIDED,
+    ]
     found = FoundCapacity("acme/m", search, "total=1s", tuple(tried))
     with in_language("en"):
         sentence, table = describe_capacity(found), tabulate_curves([found, found])

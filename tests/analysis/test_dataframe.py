@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.dataframe import TEXT, lacks, measured, pick, plain_cells, positions_by_target, targets_of
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.dataframe import (
+    TEXT,
+    has_none_of,
+    plain_cells,
+    positions_by_target,
+    take_cells,
+    targets_of,
+    without_warmups,
+)
+from runner.analysis.loaded_run import Run, cache_latest
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of
 
 words = st.sampled_from(["warmup", "warmups", "filling", "cached", "\ud800"])
@@ -22,8 +30,8 @@ def test_a_row_lacks_a_flag_that_is_not_one_of_its_words(cells: list[str | None]
     """A flag is a whole word of the cell; a row without flags has none, for any index of the table."""
     table = pd.DataFrame({"flags": pd.Series(cells, dtype=TEXT)}).set_axis(range(7, 7 + len(cells)))
     expected = [cell is None or "warmup" not in cell.split(";") for cell in cells]
-    assert lacks(table, "warmup").tolist() == expected
-    assert measured(table).index.tolist() == [7 + at for at, kept in enumerate(expected) if kept]
+    assert has_none_of(table, "warmup").tolist() == expected
+    assert without_warmups(table).index.tolist() == [7 + at for at, kept in enumerate(expected) if kept]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_picked_rows_are_those_that_pandas_takes() -> None:
     columns = ["outcome", "ttft_s", "block", "flags"]
     positions = np.array([4, 0, 2])
     pd.testing.assert_frame_equal(
-        pick(table, positions, columns), table.iloc[positions][columns], check_column_type=False
+        take_cells(table, positions, columns), table.iloc[positions][columns], check_column_type=False
     )
 
 
@@ -71,7 +79,7 @@ def test_the_latest_result_of_a_run_is_kept_while_the_run_is_there() -> None:
     """Other arguments are computed again, other runs have their own results, and no result keeps a run in memory."""
     asked = []
 
-    @keep_latest
+    @cache_latest
     def read(run: Run, column: str) -> list[str]:
         asked.append(column)
         return [column, run.header.run_id]

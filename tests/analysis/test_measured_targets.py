@@ -163,7 +163,7 @@ def test_summary_of_a_place_is_that_of_its_requests_alone(requests: list[tuple[s
         *(each for target, node, ms in requests for each in sent_from(node, answered(target, ttft_s=ms / 1000))),
         *(each for node in NODES for target in (BASE, NEW) for each in sent_from(node, failed(target))),
     ]
-    summaries = {each.target: each for each in run_from(*records).in_parts.summary}
+    summaries = {each.target: each for each in run_from(*records).split_by_place.summary}
     assert list(summaries) == [
         MeasuredTarget(target, region) for target in run_from(*records).header.targets for region in REGIONS
     ]
@@ -179,8 +179,8 @@ def test_summary_of_a_place_is_that_of_its_requests_alone(requests: list[tuple[s
 def test_a_run_without_vantages_has_one_row_per_target() -> None:
     """Nodes that share the requests are not split."""
     run = run_of([*sent_from("alpha", answered(BASE)), *sent_from("beta", answered(BASE, block=2))])
-    assert run.in_parts is run
-    assert [row[0] for row in tabulate_summary(run.in_parts.summary).rows] == [BASE]
+    assert run.split_by_place is run
+    assert [row[0] for row in tabulate_summary(run.split_by_place.summary).rows] == [BASE]
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html"])
@@ -213,8 +213,10 @@ def test_price_of_a_target_is_the_same_from_every_place() -> None:
     """Costs are per target and place."""
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     run = run_from(*sent_from("alpha", answered(BASE, input_tokens=1)), prices={BASE: price})
-    assert [(str(each.target), each.spent.currency) for each in run.in_parts.costs] == [(f"{BASE} from north", "USD")]
-    assert describe_costs(run.in_parts) == [f"cost of {BASE} from north: 0.000004 USD, n 1; prices: test"]
+    assert [(str(each.target), each.spent.currency) for each in run.split_by_place.costs] == [
+        (f"{BASE} from north", "USD")
+    ]
+    assert describe_costs(run.split_by_place) == [f"cost of {BASE} from north: 0.000004 USD, n 1; prices: test"]
 
 
 # Differences

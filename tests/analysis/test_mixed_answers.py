@@ -109,12 +109,12 @@ def test_a_vendor_without_a_timed_reply_has_no_median() -> None:
 
 def test_a_split_run_has_a_row_for_each_vendor() -> None:
     """Rows without a vendor, such as failures, are separate; a target that never names one stays whole."""
-    run = replace(run_of([*served("B", "A", None), *served(None, target=NEW)]), by="served_by").in_parts
+    run = replace(run_of([*served("B", "A", None), *served(None, target=NEW)]), by="served_by").split_by_place
     assert [str(each.target) for each in run.summary] == [f"{BASE} by A", f"{BASE} by B", f"{BASE} by unknown", NEW]
     assert [each.n for each in run.summary] == [1, 1, 1, 1]
     assert {str(run.split.target_of(record)) for record in run.records} == {str(each.target) for each in run.summary}
     assert run.mixed_answers == ()
-    assert run.in_parts is run
+    assert run.split_by_place is run
 
 
 def test_a_run_is_split_by_place_and_vendor() -> None:
@@ -123,7 +123,7 @@ def test_a_run_is_split_by_place_and_vendor() -> None:
         replace(answered(block=at, served_by=vendor), node=node)
         for at, (vendor, node) in enumerate([("A", "north"), ("B", "north"), ("A", "south")], 1)
     ]
-    run = replace(run_of(records, vantages={"north": None, "south": None}), by="served_by").in_parts
+    run = replace(run_of(records, vantages={"north": None, "south": None}), by="served_by").split_by_place
     assert [str(each.target) for each in run.summary] == [
         f"{BASE} from north by A",
         f"{BASE} from north by B",
@@ -133,7 +133,7 @@ def test_a_run_is_split_by_place_and_vendor() -> None:
 
 def test_replies_side_by_side_are_split_like_tables() -> None:
     """The grid has a column for each vendor."""
-    run = replace(run_of(served("A", "B")), by="served_by").in_parts
+    run = replace(run_of(served("A", "B")), by="served_by").split_by_place
     (row,) = run.grid
     assert [str(target) for target in row.replies] == [f"{BASE} by A", f"{BASE} by B"]
 

@@ -19,9 +19,9 @@ from runner.analysis.pass_rate_diff import (
     cases_needed,
     compare_passes,
     difference_interval,
-    flip_p,
     pair_passes,
     rounds_needed,
+    sign_flip_p,
 )
 from runner.analysis.significance_tests import fewest_pairs
 from runner.checks.check_finding import CheckVerdict
@@ -68,15 +68,15 @@ def test_p_is_the_share_of_all_exchanges_of_signs(differences: list[int]) -> Non
     at = sum(differences)
     tails = [sum(each <= at for each in sums), sum(each >= at for each in sums)]
     expected = min(1.0, 2 * min(tails) / len(sums))
-    assert flip_p(np.array(differences)) == pytest.approx(expected, abs=1e-12)
+    assert sign_flip_p(np.array(differences)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=40), st.integers(1, 5))
 def test_p_does_not_depend_on_scale_sign_or_order(differences: list[int], factor: int) -> None:
     """Differences may be negated, reversed or multiplied."""
-    p = flip_p(np.array(differences))
-    assert flip_p(-np.array(differences)) == pytest.approx(p, abs=1e-12)
-    assert flip_p(factor * np.array(differences[::-1])) == pytest.approx(p, abs=1e-12)
+    p = sign_flip_p(np.array(differences))
+    assert sign_flip_p(-np.array(differences)) == pytest.approx(p, abs=1e-12)
+    assert sign_flip_p(factor * np.array(differences[::-1])) == pytest.approx(p, abs=1e-12)
 
 
 def test_repeats_of_a_case_are_one_cluster() -> None:

@@ -13,7 +13,7 @@ from runner.analysis.diff_measures import Better
 from runner.analysis.diff_verdict import Criteria, Rule, Verdict, decide
 from runner.analysis.proportions import (
     Proportion,
-    come_together,
+    are_clustered,
     design_effect,
     fewest_above,
     requests_needed,
@@ -53,7 +53,7 @@ def test_a_dispersion_that_chance_explains_has_no_design_effect() -> None:
     rng = np.random.default_rng(5)
     arms = [(rng.binomial(13, 0.2, 10).astype(float), TRIED[:10]) for _ in range(1000)]
     assert 0.05 < np.mean([design_effect(each) > 1 for each in arms]) < 0.15
-    assert np.mean([come_together(each) for each in arms]) < 0.01
+    assert np.mean([are_clustered(each) for each in arms]) < 0.01
 
 
 def test_two_arms_disperse_as_their_difference_does() -> None:

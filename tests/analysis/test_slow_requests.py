@@ -11,9 +11,9 @@ from scipy import stats
 from runner.analysis.slow_requests import (
     SlowRounds,
     design_effect_of_slow,
-    do_rounds_differ,
     friedman,
     rank_within,
+    rounds_differ,
     share_of_slow,
     slow_rounds,
 )
@@ -56,7 +56,7 @@ def test_rounds_of_independent_requests_differ_in_two_runs_of_a_hundred() -> Non
     for seed in range(500):
         sides = [some_times(1000 * each + seed) for each in (1, 2)]
         sides[1][rng.random(sides[1].shape) < 0.04] *= 5
-        found += do_rounds_differ([rounds_of(side) for side in sides])
+        found += rounds_differ([rounds_of(side) for side in sides])
     assert found / 500 < 0.06
 
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.dataframe import frame, rows_of
+from runner.analysis.dataframe import frame_of_records, rows_of
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import COLUMNS, row
-from runner.analysis.side_by_side import lay_out
+from runner.analysis.side_by_side import grid_of_table
 from runner.analysis.summary import (
     ErrorAdjustedPercentile,
     Statistic,
@@ -84,7 +84,7 @@ def test_columns_are_the_documented_ones_in_their_order() -> None:
     """The table has exactly the documented columns."""
     documented = DOCUMENTED_COLUMNS.replace("\n", " ").strip().split(", ")
     assert [column.name for column in COLUMNS] == [name.strip() for name in documented]
-    assert list(frame(HEADER, [ok_record()]).columns) == [column.name for column in COLUMNS]
+    assert list(frame_of_records(HEADER, [ok_record()]).columns) == [column.name for column in COLUMNS]
 
 
 def test_row_has_observations_and_derived_figures() -> None:
@@ -114,7 +114,7 @@ def test_row_has_observations_and_derived_figures() -> None:
 def test_column_types_do_not_depend_on_the_rows() -> None:
     """Full rows, blank ones and no rows give the same types."""
     blank = Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.CANCELLED)
-    tables = [frame(HEADER, [ok_record()]), frame(HEADER, [blank]), frame(HEADER, [])]
+    tables = [frame_of_records(HEADER, [ok_record()]), frame_of_records(HEADER, [blank]), frame_of_records(HEADER, [])]
     assert len({tuple(map(str, table.dtypes)) for table in tables}) == 1
     types = tables[0].dtypes
     assert [str(types[name]) for name in ("turn", "ttft_s", "reused", "reply")] == [
@@ -127,7 +127,7 @@ def test_column_types_do_not_depend_on_the_rows() -> None:
 
 def test_absent_cells_are_missing_and_never_zero() -> None:
     """An empty reply is not missing."""
-    table = frame(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
+    table = frame_of_records(HEADER, [Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.OK, reply="")])
     assert table[["ttft_s", "total_s", "output_tokens", "reused", "reasoning", "error"]].isna().all(axis=None)
     assert table["reply"].tolist() == [""]
     assert table["flags"].tolist() == ["no_answer"]
@@ -140,7 +140,7 @@ def test_rows_of_a_table_are_those_it_was_made_of() -> None:
         Record(identity=IDENTITY, timestamps=Timestamps(), outcome=Outcome.TIMEOUT, reply="half \ud83d"),
     ]
     rows = [row(HEADER, record) for record in records]
-    given_back = list(rows_of(frame(HEADER, records)))
+    given_back = list(rows_of(frame_of_records(HEADER, records)))
     assert given_back == rows
     assert [list(map(type, cells.values())) for cells in given_back] == [list(map(type, r.values())) for r in rows]
 
@@ -181,7 +181,7 @@ def test_only_ok_and_length_are_timed_and_all_outcomes_counted() -> None:
         ok_record(9.0, outcome=Outcome.TRUNCATED),
         ok_record(9.0, warmup=True),
     ]
-    summary, silent = summarize(frame(HEADER, records), (A_X, B_Y))
+    summary, silent = summarize(frame_of_records(HEADER, records), (A_X, B_Y))
     assert (summary.n, summary.ok, summary.timed, summary.failed, summary.warmups) == (4, 1, 2, 2, 1)
     assert summary.outcomes == {"ok": 1, "length": 1, "truncated": 1, "timeout": 1}
     assert summary.ttft_p50 == Statistic("p50", 0.2, 2)
@@ -192,7 +192,7 @@ def test_only_ok_and_length_are_timed_and_all_outcomes_counted() -> None:
 def test_each_statistic_has_its_own_n() -> None:
     """A request without a figure is missing from that figure's sample alone."""
     burst = ok_record(text_events=TextEvents((300_000, 300_100, 300_200), "aaa", (1, 1, 1)))
-    (summary,) = summarize(frame(HEADER, [ok_record(), burst, ok_record(noted=("not_streamed",))]))
+    (summary,) = summarize(frame_of_records(HEADER, [ok_record(), burst, ok_record(noted=("not_streamed",))]))
     assert summary.total_p50 == Statistic("p50", 0.8, 3)
     assert summary.ttft_p50 == Statistic("p50", 0.3, 2)
     assert summary.output_tps_p50 is not None
@@ -237,7 +237,7 @@ def test_equal_failures_are_counted_together() -> None:
     slow = ok_record(outcome=Outcome.RATE_LIMITED, error="slow down", http_status=429)
     refused = ok_record(outcome=Outcome.AUTH, error="bad key", http_status=401)
     gathered = summarize_failures(
-        frame(HEADER, [refused, slow, ok_record(), slow, ok_record(outcome=Outcome.CANCELLED)])
+        frame_of_records(HEADER, [refused, slow, ok_record(), slow, ok_record(outcome=Outcome.CANCELLED)])
     )
     assert [(f.count, f.outcome, f.http_status, f.error) for f in gathered] == [
         (2, "rate_limited", 429, "slow down"),
@@ -251,9 +251,9 @@ def test_side_by_side_shows_the_first_ok_repeat() -> None:
     failed = ok_record(outcome=Outcome.AUTH, reply=None)
     second = ok_record(identity=identified(repeat=2), reply="second")
     third = ok_record(identity=identified(repeat=3))
-    (row_,) = lay_out(frame(HEADER, [ok_record(warmup=True), third, second, failed]))
+    (row_,) = grid_of_table(frame_of_records(HEADER, [ok_record(warmup=True), third, second, failed]))
     assert row_.replies[A_X]["reply"] == "second"
-    (row_,) = lay_out(frame(HEADER, [failed, replace(second, outcome=Outcome.LENGTH)]))
+    (row_,) = grid_of_table(frame_of_records(HEADER, [failed, replace(second, outcome=Outcome.LENGTH)]))
     assert row_.replies[A_X]["outcome"] == "length"
 
 
@@ -265,7 +265,9 @@ def test_side_by_side_is_in_the_suites_order() -> None:
         identified(case="two", provider="b", model="y"),
         identified(case="one"),
     ]
-    rows = lay_out(frame(HEADER, [ok_record(identity=identity) for identity in identities]), ("one", "two"))
+    rows = grid_of_table(
+        frame_of_records(HEADER, [ok_record(identity=identity) for identity in identities]), ("one", "two")
+    )
     assert [(row_.label, list(row_.replies)) for row_ in rows] == [
         ("one", [A_X]),
         ("two", [B_Y]),
@@ -294,7 +296,7 @@ def test_table_with_replies_adds_only_replies() -> None:
 
 def test_table_works_with_plain_pandas() -> None:
     """Filters and grouping work, missing cells included."""
-    table = frame(
+    table = frame_of_records(
         HEADER, [ok_record(), ok_record(0.5), ok_record(identity=identified(model="z"), outcome=Outcome.AUTH)]
     )
     medians = table[table["outcome"] == "ok"].groupby("model")["ttft_s"].median()
@@ -306,9 +308,9 @@ def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
     """Six requests, one a round, are enough for the interval of a median, and 99 for that of a 95th percentile."""
     random = Random(1)
     records = [ok_record(0.1 + random.random(), identity=identified(block=number)) for number in range(1, 100)]
-    (few,) = summarize(frame(HEADER, records[:5]))
-    (six,) = summarize(frame(HEADER, records[:6]))
-    (many,) = summarize(frame(HEADER, records), percents=(90, 95, 99))
+    (few,) = summarize(frame_of_records(HEADER, records[:5]))
+    (six,) = summarize(frame_of_records(HEADER, records[:6]))
+    (many,) = summarize(frame_of_records(HEADER, records), percents=(90, 95, 99))
     assert few.ttft_p50 is not None
     assert few.ttft_p50.interval is None
     assert six.ttft_p50 is not None
@@ -357,13 +359,13 @@ def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
     answered = [ok_record(0.1 * number) for number in range(1, 9)]
     failed = [ok_record(outcome=Outcome.TIMEOUT), ok_record(outcome=Outcome.PROVIDER_ERROR)]
     aside = [ok_record(outcome=Outcome.CANCELLED), ok_record(outcome=Outcome.SKIPPED), ok_record(9.0, warmup=True)]
-    (summary,) = summarize(frame(HEADER, [*failed, *answered, *aside]), percents=(80, 90))
+    (summary,) = summarize(frame_of_records(HEADER, [*failed, *answered, *aside]), percents=(80, 90))
     assert summary.ttft_adjusted == (
         ErrorAdjustedPercentile("p50", 0.5, 10),
         ErrorAdjustedPercentile("p80", 0.8, 10),
         ErrorAdjustedPercentile("p90", None, 10),
     )
-    assert summarize(frame(HEADER, answered))[0].ttft_adjusted == ()
+    assert summarize(frame_of_records(HEADER, answered))[0].ttft_adjusted == ()
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.sampled_from([50.0, 75.0, 90.0]))
@@ -371,7 +373,7 @@ def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed
     """It is the inverted CDF of the replies with an infinity for each failure."""
     records = [ok_record(0.1 * number) for number in range(1, answered + 1)]
     records += [ok_record(outcome=Outcome.TIMEOUT) for _ in range(failed)]
-    (summary,) = summarize(frame(HEADER, records), percents=(percent,))
+    (summary,) = summarize(frame_of_records(HEADER, records), percents=(percent,))
     for each in summary.ttft_adjusted:
         share = 1.0 if each.name == "max" else float(each.name.removeprefix("p")) / 100
         values = [0.1 * number for number in range(1, answered + 1)] + [np.inf] * failed
@@ -383,7 +385,7 @@ def test_a_question_may_have_half_a_character_in_its_name() -> None:
     """Its slow requests are counted, whether or not pandas stores texts in pyarrow."""
     times = zip((1, 2, 3), (0.3, 0.9, 0.3), strict=True)
     records = [ok_record(ttft_s, identity=identified(case="half \ud800", block=block)) for block, ttft_s in times]
-    (summary,) = summarize(frame(HEADER, records))
+    (summary,) = summarize(frame_of_records(HEADER, records))
     assert summary.slow is not None
     assert summary.slow.value == pytest.approx(1 / 3)
 
@@ -400,7 +402,7 @@ def test_slow_requests_took_twice_the_median_of_their_question() -> None:
             ("b", "y", "two", 2.0),
         )
     ]
-    fast, tail = (summary.slow for summary in summarize(frame(HEADER, records)))
+    fast, tail = (summary.slow for summary in summarize(frame_of_records(HEADER, records)))
     assert fast is not None
     assert tail is not None
     assert (fast.value, fast.n, tail.value, tail.n) == (0.0, 20, 0.2, 20)
@@ -409,8 +411,8 @@ def test_slow_requests_took_twice_the_median_of_their_question() -> None:
     assert fast.interval.low == pytest.approx(0)
     assert 0.2 in tail.interval
     assert tail.interval.high > 0.41  # wider than that of 20 independent requests
-    (few,) = summarize(frame(HEADER, records[:4:2]))
+    (few,) = summarize(frame_of_records(HEADER, records[:4:2]))
     assert few.slow is not None
     assert few.slow.interval is None
-    table = tabulate_summary(summarize(frame(HEADER, records)))
+    table = tabulate_summary(summarize(frame_of_records(HEADER, records)))
     assert [row[table.headings.index("slow")][:6] for row in table.rows] == ["0.0 % ", "20.0 %"]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch, Standing
+from runner.analysis.capacity import CapacitySearch, LoadVerdict
 from runner.analysis.goodput import share_interval
 from tests.benchmarks.queue_worlds import QueueWorld, mark_met, search, try_run, world_at
 
@@ -38,10 +38,10 @@ def count_kept(
     """
     before = kept = missed = 0
     for rows in world.runs_at_rate(np.random.default_rng(1), rate, requests, runs):
-        standing = bounds.standing(try_run(rows, world, rate))
+        verdict = bounds.verdict_on(try_run(rows, world, rate))
         before += _is_kept_by_misses(rows, world, bounds.share)
-        kept += standing is Standing.KEPT
-        missed += standing is Standing.MISSED
+        kept += verdict is LoadVerdict.KEPT
+        missed += verdict is LoadVerdict.MISSED
     return before / runs, kept / runs, missed / runs
 
 

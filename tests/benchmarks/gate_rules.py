@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
+from runner.analysis.autocorrelation import autocorrelation, share_autocorrelation, t_test_of_shift, with_margin
 from runner.analysis.diff_evidence import compare_shares, compare_slow
 from runner.analysis.diff_measures import Better
 from runner.analysis.diff_verdict import Criteria, Decision, Rule, Verdict, decide
@@ -120,9 +120,9 @@ def judge(new: Floats, base: Floats | None = None, rows: int = 1) -> Judged:
     permutations = SignFlips(rounds) if base is None else Relabellings(rounds, rounds)
     values = new if base is None else np.concatenate([base, new], axis=1)
     permuted = p_values(values, permutations) if rounds <= MOST_PERMUTED else np.zeros(len(new))
-    p, half = judge_shift(new, base, 0.95, _correlations(sides, rows))
+    p, half = t_test_of_shift(new, base, 0.95, _correlations(sides, rows))
     none = [np.zeros(len(new))] * len(sides)
-    plain = judge_shift(new, base, 0.95, none)
+    plain = t_test_of_shift(new, base, 0.95, none)
     student = stats.ttest_1samp(new, 0, axis=1) if base is None else stats.ttest_ind(new, base, axis=1)
     return Judged(
         verdicts=_decide_all(
@@ -160,7 +160,7 @@ def _correlations(sides: tuple[Floats, ...], rows: int) -> list[Floats]:
     rounds = sides[0].shape[1]
     found = [autocorrelation(each) for each in sides]
     shared = share_autocorrelation(np.concatenate([each.reshape(-1, rows) for each in found], axis=1), rounds)
-    return [add_caution(np.maximum(each, shared.repeat(rows)), rounds) for each in found]
+    return [with_margin(np.maximum(each, shared.repeat(rows)), rounds) for each in found]
 
 
 def _decide_all(
@@ -218,7 +218,7 @@ def needed_rounds(pilots: Floats) -> list[int]:
     rounds = pilots.shape[1]
     permutations = SignFlips(rounds)
     correlations = _correlations((pilots,), 1)
-    p, half = judge_shift(pilots, None, 0.95, correlations)
+    p, half = t_test_of_shift(pilots, None, 0.95, correlations)
     p = np.maximum(p, p_values(pilots, permutations))
     lags = np.arange(1, rounds)
     inflation = 1 + 2 * ((1 - lags / rounds) * correlations[0][:, None] ** lags).sum(axis=1)

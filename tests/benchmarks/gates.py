@@ -22,7 +22,7 @@ from scipy import stats
 
 from runner.analysis.diff_findings import claim_for_this_run
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.history_verdict import judge_against_history
+from runner.analysis.history_verdict import compare_against_history
 from runner.analysis.intervals import percentile_interval
 from runner.analysis.proportions import Proportion, fisher_p
 from tests.benchmarks.gate_rules import CLAIMS, Judged, Rate, judge, judge_failures, judge_slow, needed_rounds
@@ -196,7 +196,7 @@ def _judge_nights(rng: np.random.Generator, rows: int) -> Judged:
 
 
 def _night_fails(past: Floats, new: Floats) -> bool:
-    findings = judge_against_history(past.tolist(), new.tolist())
+    findings = compare_against_history(past.tolist(), new.tolist())
     return any(found.moved and (found.change or 1) > 1 for found in findings)
 
 

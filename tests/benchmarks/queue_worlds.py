@@ -14,8 +14,8 @@ from scipy.integrate import trapezoid
 from scipy.optimize import brentq
 from scipy.stats import expon, gamma
 
-from runner.analysis.capacity import CapacitySearch, LoadTried
-from runner.analysis.goodput import Goodput, count_readings, share_interval, slow_spells
+from runner.analysis.capacity import CapacitySearch, TriedLoad
+from runner.analysis.goodput import Goodput, design_effect_of_slow_requests, effective_readings, share_interval
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
@@ -110,17 +110,17 @@ def mark_met(rows: pd.DataFrame, world: QueueWorld) -> "pd.Series[float]":
     return pd.concat([rows[name] <= limit for name, limit in limits.items()], axis=1).all(axis=1).astype(float)
 
 
-def try_run(rows: pd.DataFrame, world: QueueWorld, load: float) -> LoadTried:
+def try_run(rows: pd.DataFrame, world: QueueWorld, load: float) -> TriedLoad:
     """Return the result of a run at a load."""
     met, is_open = mark_met(rows, world), bool(rows["planned_s"].notna().any())
-    interval = share_interval(met, rows, slow_spells(rows, world.slo) if is_open else 1.0)
-    goodput = Goodput(float(met.mean()), len(met), interval, in_flight_n=count_readings(rows) if is_open else None)
-    return LoadTried(load, goodput)
+    interval = share_interval(met, rows, design_effect_of_slow_requests(rows, world.slo) if is_open else 1.0)
+    goodput = Goodput(float(met.mean()), len(met), interval, in_flight_n=effective_readings(rows) if is_open else None)
+    return TriedLoad(load, goodput)
 
 
-def search(world: QueueWorld, bounds: CapacitySearch, requests: int, rng: np.random.Generator) -> list[LoadTried]:
+def search(world: QueueWorld, bounds: CapacitySearch, requests: int, rng: np.random.Generator) -> list[TriedLoad]:
     """Search the capacity of a queue, with one run at each load; return all loads that were tried."""
-    tried: list[LoadTried] = []
+    tried: list[TriedLoad] = []
     while (load := bounds.next_load(tried)) is not None:
         if bounds.by_rate:
             (rows,) = world.runs_at_rate(rng, load, requests, 1)

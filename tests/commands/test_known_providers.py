@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import builtin
 from tests.support.command import compare, write_config, write_yaml
 from tests.support.scripted_server import json_reply, serve
@@ -19,7 +19,7 @@ def test_a_provider_is_shown_as_its_row_in_a_file(tmp_path: Path) -> None:
     shown = yaml.safe_load(compare(tmp_path, "providers", "claude").stdout)
     assert list(shown) == ["anthropic"]
     assert "https://platform.claude.com/docs/en/api/openai-sdk" in shown["anthropic"]["sources"]
-    assert Row.model_validate_json(json.dumps(shown["anthropic"], default=str)) == builtin().rows["anthropic"]
+    assert ProviderRow.model_validate_json(json.dumps(shown["anthropic"], default=str)) == builtin().rows["anthropic"]
     assert json.loads(compare(tmp_path, "providers", "claude", "--json").stdout)["anthropic"]["as_of"] == "2026-11-30"
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.commands.run.until_ci_stop_rules import measure_narrowness
+from runner.commands.run.until_ci_stop_rules import relative_half_widths
 from runner.core.cluster import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.events import Channel, Outcome
@@ -26,11 +26,11 @@ from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import Plan, warm_request
+from runner.planning.plan import Plan, cache_warming_request
 from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from tests.support.command import compare, read_rows, write_yaml
 from tests.support.plans import first_requests
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
@@ -65,7 +65,9 @@ def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **va
 
 def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
     """Return the rule of budgets such as 5USD, with a price for some models."""
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {f"p/{model}": price for model, price in prices.items()})
+    forecast = forecast_plan(
+        plan, {"p": ProviderRow(keyless=True)}, {f"p/{model}": price for model, price in prices.items()}
+    )
     sums = [Money(Decimal(text[:-3]), text[-3:]) for text in budgets]
     rule = stop_rule(plan, forecast, budgets=sums)
     assert rule is not None
@@ -102,7 +104,7 @@ def test_a_budget_is_never_exceeded(
         tokens = next(length)
         spent += Decimal(tokens) / 100
         rule.finished(answer(request, tokens))
-        if (following := request.follow(EarlierReply("x"))) is not None:
+        if (following := request.next_request(EarlierReply("x"))) is not None:
             under_way.append(following)
     assert spent <= dollars
 
@@ -210,7 +212,7 @@ def test_the_reason_names_warmups_and_conversations_under_way() -> None:
     reason = rule.refuse_warmup()
     assert reason is not None
     assert reason.endswith("for 2 requests under way and one more")
-    rule.finished(answer(warm_request(next(first_requests(plan))), tokens=0, warmup=True))
+    rule.finished(answer(cache_warming_request(next(first_requests(plan))), tokens=0, warmup=True))
     assert rule.refuse_warmup() is not None
 
 
@@ -277,7 +279,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 
 def precision_rule(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {})
+    forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {})
     rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor())
     assert rule is not None
     return rule
@@ -313,7 +315,7 @@ def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:
     rule = precision_rule(plan, 0.1)
     for request in list(first_requests(plan))[:16]:
         rule.finished(answer(request, ttft_s=1.0 if request.target.model == "a" else 1 + 0.01 * request.block))
-    (found,) = measure_narrowness({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
+    (found,) = relative_half_widths({"p/b": ([1 + 0.01 * block for block in range(1, 9)], range(8))})
     assert found.share is not None
     wanted = f"least well p/b's, to ±{100 * found.share:.2g} % (n 8, 8 rounds)"
     assert rule() == f"every target's median TTFT is known to ±10 %, {wanted}"
@@ -377,7 +379,7 @@ def test_conversations_start_while_intervals_are_computed() -> None:
     for request in first_requests(plan):
         rule.finished(answer(request))
     assert [rule(), rule()] == [None, None]
-    waiting.set_result(measure_narrowness(*later.asked))
+    waiting.set_result(relative_half_widths(*later.asked))
     assert rule() is not None
 
 
@@ -398,7 +400,9 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
         precision_rule(plan_of("a", parameters=Parameters(stream=False)), 0.05)
     with pytest.raises(CompareError, match="may never be reached"):
         precision_rule(plan_of("a", repeat=None), 0.05)
-    forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
+    forecast = forecast_plan(
+        plan_of("a", repeat=None), {"p": ProviderRow(keyless=True)}, {}, LoadProfile(max_requests=5)
+    )
     assert (
         stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=ImmediateExecutor())
         is not None
@@ -407,4 +411,4 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without either, a run completes its plan."""
-    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
+    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": ProviderRow(keyless=True)}, {})) is None

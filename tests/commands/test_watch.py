@@ -20,7 +20,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, perform
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.watch import Moment, TimeOfDay, WatchedRun, WatchTimes, watch
+from runner.commands.watch import DueRun, TimeOfDay, WatchedRun, WatchTimes, watch
 from runner.errors import CompareError, WriteFailed
 from runner.pricing.money import Money
 from runner.storage.find_run import folders_of_runs
@@ -53,7 +53,7 @@ class VirtualClock:
 def test_a_run_is_due_at_once_and_then_each_hour() -> None:
     """Runs are due to the second, however long earlier ones took; none is missed."""
     clock, due = VirtualClock(), []
-    for moment in islice(WatchTimes(HOUR, None, clock.wall).moments(), 5):
+    for moment in islice(WatchTimes(HOUR, None, clock.wall).due_runs(), 5):
         due.append((moment.number, clock.time_s - 1_000_000))
         clock.time_s += 600  # the duration of the run
     assert due == [(number, number * HOUR) for number in range(5)]
@@ -63,16 +63,16 @@ def test_a_run_is_due_at_once_and_then_each_hour() -> None:
 def test_a_week_ends_when_it_is_over() -> None:
     """It has the 168 hours of seven days, and not the first hour of the eighth."""
     clock = VirtualClock()
-    assert len(list(WatchTimes(HOUR, 7 * 24 * HOUR, clock.wall).moments())) == 168
+    assert len(list(WatchTimes(HOUR, 7 * 24 * HOUR, clock.wall).due_runs())) == 168
 
 
 def test_a_moment_that_passes_during_a_run_is_missed_not_caught_up() -> None:
     """After a run of two and a half hours the next is due at the third hour, and two were missed."""
     clock = VirtualClock()
-    due = WatchTimes(HOUR, None, clock.wall).moments()
+    due = WatchTimes(HOUR, None, clock.wall).due_runs()
     next(due)
     clock.time_s += 2.5 * HOUR
-    assert next(due) == Moment(3, 2)
+    assert next(due) == DueRun(3, 2)
     assert clock.time_s == 1_000_000 + 3 * HOUR
 
 
@@ -83,15 +83,15 @@ def test_a_machine_that_slept_runs_when_it_wakes() -> None:
     def suspend(seconds: float) -> None:
         clock.sleep(seconds if clock.slept else 5.25 * HOUR)
 
-    due = WatchTimes(HOUR, None, TimeOfDay(lambda: clock.time_s, suspend)).moments()
-    assert [next(due), next(due)] == [Moment(0, 0), Moment(5, 4)]
+    due = WatchTimes(HOUR, None, TimeOfDay(lambda: clock.time_s, suspend)).due_runs()
+    assert [next(due), next(due)] == [DueRun(0, 0), DueRun(5, 4)]
 
 
 def test_a_machine_that_slept_past_the_end_runs_no_more() -> None:
     """No run is due after the end, not even one that should have started before it."""
     clock = VirtualClock()
     asleep = TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR))
-    assert list(WatchTimes(HOUR, 3 * HOUR, asleep).moments()) == [Moment(0, 0), Moment(2, 2, is_due=False)]
+    assert list(WatchTimes(HOUR, 3 * HOUR, asleep).due_runs()) == [DueRun(0, 0), DueRun(2, 2, is_due=False)]
 
 
 @given(st.floats(1, 30), st.floats(0.1, 100), st.lists(st.floats(0, 20), min_size=1, max_size=50))
@@ -99,7 +99,7 @@ def test_every_moment_is_run_or_counted_as_missed(every_s: float, for_s: float, 
     """This includes those at the end, which no run follows."""
     clock, took = VirtualClock(), iter(runs * 200)
     found = []
-    for moment in WatchTimes(every_s, for_s, clock.wall).moments():
+    for moment in WatchTimes(every_s, for_s, clock.wall).due_runs():
         found.append(moment)
         clock.time_s += next(took) if moment.is_due else 0
     due = [number for number in range(200) if number == 0 or number * every_s < for_s]
@@ -110,16 +110,16 @@ def test_every_moment_is_run_or_counted_as_missed(every_s: float, for_s: float, 
 def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> None:
     """When summer time ends or the clock is set, the next run is still due within an hour."""
     clock = VirtualClock()
-    due = WatchTimes(HOUR, None, clock.wall).moments()
+    due = WatchTimes(HOUR, None, clock.wall).due_runs()
     next(due)
     clock.time_s -= 10 * HOUR
-    assert next(due) == Moment(1, 0)
+    assert next(due) == DueRun(1, 0)
     assert sum(clock.slept) == pytest.approx(HOUR)
-    often = WatchTimes(5, None, clock.wall).moments()
+    often = WatchTimes(5, None, clock.wall).due_runs()
     next(often)
     clock.time_s -= HOUR
     clock.slept.clear()
-    assert next(often) == Moment(1, 0)
+    assert next(often) == DueRun(1, 0)
     assert sum(clock.slept) == 5
 
 
@@ -127,7 +127,7 @@ def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> No
 def test_moments_are_counted_without_gaps(runs: list[float]) -> None:
     """For any durations of runs, each moment is either run or counted as missed."""
     clock, number = VirtualClock(), -1
-    for moment, took in zip(WatchTimes(1.0, None, clock.wall).moments(), runs, strict=False):
+    for moment, took in zip(WatchTimes(1.0, None, clock.wall).due_runs(), runs, strict=False):
         assert moment.number == number + 1 + moment.missed
         number = moment.number
         clock.time_s += took
@@ -221,7 +221,7 @@ def test_an_unwritable_spans_file_is_refused_at_the_start_and_noted_later(
     for each in watch_virtually(RunOptions(), spans=Path("there/spans.jsonl"), for_s=1.5 * HOUR):
         told.append(each.problem)
         assert each.finished is not None
-        if each.moment.number == 0:
+        if each.due.number == 0:
             Path("there").rename("away")
     assert told[0] is None
     assert "there/spans.jsonl cannot be written: No such file or directory; `compare export" in str(told[1])

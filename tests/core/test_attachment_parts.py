@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from runner.core.attachment_parts import (
     Attachment,
     Part,
+    format_bytes,
     sent_content,
     shown_text,
+    with_text_after,
     with_text_before,
-    with_text_behind,
-    write_bytes,
 )
 
 CHART = Attachment(
@@ -48,7 +48,7 @@ def test_an_attachment_is_written_with_its_size(attachment: Attachment, text: st
 @given(st.integers(0, 10**9))
 def test_sizes_are_written_with_three_digits_at_most_before_the_unit(size: int) -> None:
     """The unit grows with the number, and the shown value is within half of its last digit."""
-    number, unit = write_bytes(size).split()
+    number, unit = format_bytes(size).split()
     step = {"B": 1, "kB": 1000, "MB": 1_000_000}[unit]
     assert abs(float(number) * step - size) <= step / 2
     assert unit == "MB" or len(number) <= 3
@@ -62,7 +62,7 @@ def test_a_text_around_parts_is_joined_to_the_text_there(parts: tuple[Part, ...]
         return "".join(part if isinstance(part, str) else "\0" for part in several)
 
     assert texts(with_text_before(text, parts)) == text + texts(parts)
-    assert texts(with_text_behind(text, parts)) == texts(parts) + text
+    assert texts(with_text_after(text, parts)) == texts(parts) + text
     assert len(with_text_before(text, parts)) - len(parts) == (bool(text) and not isinstance(parts[0], str))
 
 

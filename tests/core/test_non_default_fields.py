@@ -24,7 +24,7 @@ from runner.core.tool_call import ToolCall
 from runner.planning.request import Request, Target
 from runner.planning.target_prices import Prices
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.suite.digest import digest_of
 
 
@@ -110,5 +110,5 @@ def test_digests_of_suites_are_those_of_earlier_versions() -> None:
 
 def test_ids_of_judges_are_those_of_earlier_versions() -> None:
     """An id that changed would ask a judge again about pairs that it has decided."""
-    judge = PreparedJudge(TARGET, Endpoint("acme", "http://x", None, Row()), Prices())
+    judge = PreparedJudge(TARGET, Endpoint("acme", "http://x", None, ProviderRow()), Prices())
     assert judge_line(judge, datetime(2026, 1, 1).astimezone())["id"] == "106ba6007da8"

@@ -544,12 +544,12 @@ def test_flags_are_sorted_and_unique() -> None:
 def test_client_late_by_ten_milliseconds_or_a_share_of_ttft(ttft_ms: float | None, bound_ms: float) -> None:
     """The bound is 10 ms, 5 % of a short TTFT, and never less than the clock's resolution."""
     said = TextEvents() if ttft_ms is None else arrived(ttft_ms)
-    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).client_late() for extra in (-1000, 1000)]
+    late = [recorded(said, late_ns=round(bound_ms * MS) + extra).is_client_late() for extra in (-1000, 1000)]
     assert late == [False, True]
-    assert recorded(said, late_ns=None).client_late() is False
+    assert recorded(said, late_ns=None).is_client_late() is False
     if ttft_ms in (0, 10):  # rows of earlier versions do not count a period of the ticks
         marks = replace(FULL, sent_by=None)
-        older = [recorded(said, late_ns=2 * MS + extra, timestamps=marks).client_late() for extra in (-1000, 1000)]
+        older = [recorded(said, late_ns=2 * MS + extra, timestamps=marks).is_client_late() for extra in (-1000, 1000)]
         assert older == [False, True]
     assert "client_late" in recorded(said, late_ns=11 * MS).flags
 

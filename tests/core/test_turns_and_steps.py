@@ -13,7 +13,7 @@ CALLS = st.lists(st.builds(ToolCall, st.sampled_from("abcd"), st.just("{}"), st.
 @given(STEPS)
 def test_turns_and_steps_are_numbered_without_gaps(steps: Steps) -> None:
     """Every number belongs to one turn and step."""
-    places = [steps.place(turn) for turn in range(1, steps.most + 1)]
+    places = [steps.turn_and_step(turn) for turn in range(1, steps.most + 1)]
     assert places == [(turn + 1, step + 1) for turn in range(steps.turns) for step in range(steps.max_steps)]
 
 
@@ -26,10 +26,10 @@ def test_a_conversation_has_at_most_max_steps_for_each_turn(steps: Steps, data: 
         calls = data.draw(CALLS)
         following = steps.next_turn(turn, calls)
         assert steps.is_last(turn, calls) == (following > steps.most)
-        assert steps.place(following)[1] == 1 or {each.name for each in calls} <= {*steps.answered}
+        assert steps.turn_and_step(following)[1] == 1 or {each.name for each in calls} <= {*steps.answered}
         turn = following
     assert turns == sorted(set(turns))
-    assert {steps.place(each)[0] for each in turns} == set(range(1, steps.turns + 1))
+    assert {steps.turn_and_step(each)[0] for each in turns} == set(range(1, steps.turns + 1))
 
 
 @given(st.integers(1, 6), CALLS)
@@ -37,17 +37,17 @@ def test_without_results_every_turn_is_one_of_the_user(turns: int, calls: list[T
     """Conversations without results of tools keep their numbers, for any calls of the model."""
     steps = Steps(turns)
     assert [steps.next_turn(turn, calls) for turn in range(1, turns + 1)] == list(range(2, turns + 2))
-    assert all(steps.why_unanswered(turn, calls) is None for turn in range(1, turns + 1))
+    assert all(steps.unanswered_flag(turn, calls) is None for turn in range(1, turns + 1))
 
 
 def test_the_reason_why_calls_have_no_results() -> None:
     """A missing result takes precedence over the limit of steps; text and answered calls have no reason."""
     steps = Steps(1, 2, {"a"})
     known, unknown = ToolCall("a", "{}"), ToolCall("b", "{}")
-    assert steps.why_unanswered(1, [known]) is None
-    assert steps.why_unanswered(1, [known, unknown]) == NO_TOOL_RESULT
-    assert steps.why_unanswered(2, [known]) == MAX_STEPS
-    assert steps.why_unanswered(2, []) is None
+    assert steps.unanswered_flag(1, [known]) is None
+    assert steps.unanswered_flag(1, [known, unknown]) == NO_TOOL_RESULT
+    assert steps.unanswered_flag(2, [known]) == MAX_STEPS
+    assert steps.unanswered_flag(2, []) is None
 
 
 @given(CALLS, st.integers(1, 99))

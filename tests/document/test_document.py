@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from runner.document import Document, Position, document_of, parse, read, read_text, validate
 from runner.document.yaml_parser import MAX_BYTES
 from runner.errors import InvalidFile, Problem
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 
 YAML_LIKE = st.text(alphabet="ab1.0 \n\t-:#?[]{},&*!|>'\"%@`~<\\xU\u00e9\u4f60\U0001f600\r\ufeff\x07", max_size=60)
 UNPRINTABLE = "".join(map(chr, range(0x7F, 0xA0))) + "\u2028\u2029\ufeff\ufffe\uffff"
@@ -161,7 +161,9 @@ def test_an_error_in_a_union_names_the_closest_branch() -> None:
 def test_hidden_input_is_not_shown() -> None:
     """A key in the wrong field of a provider's row does not appear in a message."""
     secret = "sk-0123456789abcdef0123456789abcdef"
-    told = problems_of(f"concurrency: {secret}\nkeyless: {secret}\nlabel: [{secret}]\nheaders: {{a: [{secret}]}}", Row)
+    told = problems_of(
+        f"concurrency: {secret}\nkeyless: {secret}\nlabel: [{secret}]\nheaders: {{a: [{secret}]}}", ProviderRow
+    )
     assert len(told) == 4
     assert secret not in " ".join(told)
 

@@ -12,7 +12,7 @@ from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.provider_lane import Lane
 from runner.planning.request import Request, Target
 from runner.providers.config_files import CONFIG_NAME, load_config
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from tests.support.wait_until import until
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)
@@ -73,7 +73,7 @@ async def test_waiter_waits_to_the_end_of_an_extended_pause() -> None:
 # Models with their own limits
 
 
-ROW = Row.model_validate(
+ROW = ProviderRow.model_validate(
     {"keyless": True, "requests_per_minute": 60, "limits": {"big-*": {"concurrency": 1, "tokens_per_minute": 900}}}
 )
 

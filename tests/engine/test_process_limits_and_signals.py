@@ -42,11 +42,11 @@ def test_hard_limit_too_low_is_an_error_with_a_hint() -> None:
 
 FREEZING = """
 import gc, sys
-from runner.engine.process_limits_and_signals import gc_pause
+from runner.engine.process_limits_and_signals import rare_gc
 if sys.argv[1] == "frozen":
     gc.freeze()
 before, usual = gc.get_freeze_count(), gc.get_threshold()
-with gc_pause():
+with rare_gc():
     assert gc.get_freeze_count() > 10_000
     assert gc.get_threshold() != usual
 kept = before if sys.argv[1] == "frozen" else 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.retry import RetryPolicy, with_requested_wait
 
 POLICY = RetryPolicy()
 RANDOMS = st.integers(0, 2**32).map(Random)
@@ -104,5 +104,5 @@ def test_an_absurd_wait_does_not_pause_the_lane() -> None:
     absurd = failed(3 * 86400.0)
     assert POLICY.wait_s(absurd, 1, Random(1)) is None
     assert POLICY.pause_s(absurd, None) == 0
-    assert say_wait(absurd).message == "busy (asks for a wait of 3 days, not waited for)"
+    assert with_requested_wait(absurd).message == "busy (asks for a wait of 3 days, not waited for)"
     assert POLICY.pause_s(replace(absurd, retry_after_s=300.0), None) == POLICY.longest_wait_s

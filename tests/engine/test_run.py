@@ -15,14 +15,14 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_senders
+from runner.engine.run import open_senders, send_plan
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import SendContext
 from runner.errors import JournalError
 from runner.planning.plan import Order, Plan
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor
 from runner.storage import journal
 from tests.support.command import finish, read_lines, read_rows, start, write_config, write_yaml
@@ -77,7 +77,7 @@ async def run(
     """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
     plan = Plan(tuple(cases), targets, seed=1, order=order)
-    row = Row.model_validate({"keyless": True})
+    row = ProviderRow.model_validate({"keyless": True})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header_of(plan))
         async with open_senders(
@@ -89,7 +89,7 @@ async def run(
             for sender in senders.values():
                 sender.retry = QUICK
             with anyio.fail_after(20):
-                await execute(plan, senders, writer)
+                await send_plan(plan, senders, writer)
     written = journal.read(folder)
     return JournalLines(list(written.records), list(written.lines("attempt")), written.ended)
 
@@ -384,7 +384,7 @@ async def test_full_disk_ends_the_run_with_one_error(tmp_path: Path, monkeypatch
 async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Path) -> None:
     """An interruption between the end of a reply and the writing of its record loses nothing."""
     plan = Plan((Case("case", ("Question?",)),), (Target("one", "m-1", Parameters()),))
-    row = Row.model_validate({"keyless": True})
+    row = ProviderRow.model_validate({"keyless": True})
     with serve(streamed_reply("Hello")) as server, journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header_of(plan))
         async with open_senders(

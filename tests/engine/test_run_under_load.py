@@ -267,7 +267,7 @@ async def test_run_sends_only_missing_requests(tmp_path: Path) -> None:
     def first_missing(opening: Request) -> Request | None:
         if opening.case.id == "case-0":
             return None
-        return opening.follow(EarlierReply("earlier")) if opening.case.id == "case-1" else opening
+        return opening.next_request(EarlierReply("earlier")) if opening.case.id == "case-1" else opening
 
     with serve(streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, turns=2), first_missing=first_missing)

@@ -55,7 +55,7 @@ def begun(run: VirtualRun) -> dict[int, float]:
 def moments(run: VirtualRun) -> dict[int, float]:
     """Return the moment of each round, in seconds since the start of the run."""
     assert run.spread is not None
-    return {number: run.spread.moment_s(number) - ORIGIN for number in range(1, ROUNDS + 1)}
+    return {number: run.spread.start_time_s(number) - ORIGIN for number in range(1, ROUNDS + 1)}
 
 
 @pytest.mark.parametrize("order", ["blocks", "free"])
@@ -70,10 +70,10 @@ def test_each_round_begins_at_a_moment_of_its_own_part(order: Order) -> None:
 
 def test_moments_depend_on_the_seed_and_cover_their_part() -> None:
     """The same seed gives the same moments; over many seeds a round falls anywhere in its part."""
-    shares = [Spread(0, 1, 1, seed, lambda: 0).moment_s(1) for seed in range(2000)]
+    shares = [Spread(0, 1, 1, seed, lambda: 0).start_time_s(1) for seed in range(2000)]
     assert sum(shares) / 2000 == pytest.approx(0.5, abs=0.03)
     assert (min(shares) < 0.01, max(shares) > 0.99) == (True, True)
-    assert Spread(0, 1, 1, 7, lambda: 0).moment_s(1) == shares[7]
+    assert Spread(0, 1, 1, 7, lambda: 0).start_time_s(1) == shares[7]
 
 
 def test_rounds_missed_during_a_suspension_begin_on_wake_up() -> None:
@@ -105,7 +105,7 @@ def test_summer_time_moves_no_round() -> None:
     spread = day().spread
     assert spread is not None
     abroad = replace(spread, origin_s=datetime.fromisoformat("2026-10-24T18:00:00+00:00").timestamp())
-    assert [abroad.moment_s(number) for number in range(1, 13)] == [at + ORIGIN for at in moments(day()).values()]
+    assert [abroad.start_time_s(number) for number in range(1, 13)] == [at + ORIGIN for at in moments(day()).values()]
 
 
 def test_a_resumed_run_keeps_the_moments_that_are_left() -> None:
@@ -140,7 +140,7 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
     assert sorted(table["block"]) == [1, 1, 2, 2, 3, 3]
     begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
     for number in (1, 2, 3):
-        assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05
+        assert begun_at[number].timestamp() >= spread.start_time_s(number) - 0.05
     assert table["queue_s"].max() < 1
     assert "TTFT over the day" in (Path("run") / "report.html").read_text(encoding="utf-8")
     sentence = "figures and intervals speak of 6 s: 3 rounds"
@@ -177,7 +177,7 @@ def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: 
     spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 6, 3, EARLY_END, lambda: 0)
     begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
     for number in (1, 2, 3):
-        assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05
+        assert begun_at[number].timestamp() >= spread.start_time_s(number) - 0.05
 
 
 @pytest.mark.parametrize(

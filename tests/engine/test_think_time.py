@@ -22,7 +22,7 @@ from runner.engine.permit_queue import LaneQueues
 from runner.engine.provider_lane import Permit
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from tests.conftest import RunCli
 from tests.support.command import read_rows, write_yaml
 from tests.support.virtual_loop import VirtualLoop, run_virtually
@@ -56,7 +56,9 @@ class TimedSender:
         queue.lane.release(permit, input_tokens=None, output_tokens=None)
         queue.wake()
         calls = (
-            (ToolCall("look", "{}", "1"),) if request.case.steps.place(request.turn)[1] < request.case.max_steps else ()
+            (ToolCall("look", "{}", "1"),)
+            if request.case.steps.turn_and_step(request.turn)[1] < request.case.max_steps
+            else ()
         )
         return Record(request.identity(), Timestamps(), Outcome.OK, reply="Yes.", calls=calls)
 
@@ -86,7 +88,7 @@ def hold(
         targets = tuple(Target("acme", model, Parameters()) for model in models)
         case = Case("talk", ("a", "b", "c", "d"), think_time=think, max_steps=steps, tool_results={"look": "9"})
         plan = Plan((case,), targets, repeat, seed)
-        queues = LaneQueues("acme", Row.model_validate({"keyless": True}), users)
+        queues = LaneQueues("acme", ProviderRow.model_validate({"keyless": True}), users)
         sender = TimedSender(loop, queues)
         senders.append(sender)
         made: Any = sender

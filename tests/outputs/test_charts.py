@@ -32,8 +32,8 @@ from runner.outputs.charts.svg import elide, text_width
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.text_over_time import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
-from runner.outputs.charts.time_of_day import RoundPoint, draw_day
-from runner.outputs.charts.waterfall import RequestSpan, begin_of, draw_waterfall, pack, read_span
+from runner.outputs.charts.time_of_day import RoundPoint, draw_rounds_by_time
+from runner.outputs.charts.waterfall import RequestSpan, draw_waterfall, in_flight_since_ns, pack, read_span
 from runner.outputs.text.number_format import seconds
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -459,7 +459,7 @@ def test_tracks_are_as_few_as_requests_overlap(spans: list[RequestSpan]) -> None
 def test_span_is_read_from_the_marks(details: dict[str, object], span: RequestSpan | None) -> None:
     """A span lasts from the slot to the last mark; a request that was never sent has none."""
     record = replace(request("a/x", start_s=3.0), **details)  # type: ignore[arg-type]
-    begin = begin_of(record.timestamps)
+    begin = in_flight_since_ns(record.timestamps)
     assert (None if begin is None else read_span(record, begin, {})) == span
 
 
@@ -702,7 +702,7 @@ def test_every_panel_of_a_spread_run_has_times_of_day(span: timedelta) -> None:
     first = datetime(2026, 9, 1, 3, 0, 30, tzinfo=UTC)
     rounds = [RoundPoint(first + span * part / 11, 0.3, 2) for part in range(12)]
     run = run_of([*with_ttft("a/x", [0.3]), *with_ttft("b/y", [0.3])])
-    chart = drawn(draw_day(run, {"a/x": rounds, "b/y": rounds}))
+    chart = drawn(draw_rounds_by_time(run, {"a/x": rounds, "b/y": rounds}))
     times = [text for text in texts(chart) if ":" in text]
     half = len(times) // 2
     assert half >= 2

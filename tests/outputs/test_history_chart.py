@@ -15,7 +15,7 @@ from runner.analysis.diff_measures import TIMED_MEASURES
 from runner.analysis.history import RunSeries, make_series
 from runner.analysis.stored_summary import summarize_run
 from runner.outputs.charts.chart import NARROW, Canvas
-from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_hours
+from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_runs_by_hour
 from runner.outputs.charts.svg import WIDE
 from runner.storage.stored_summary import StoredRun
 from tests.support.crafted_runs import answered, run_of
@@ -64,7 +64,7 @@ def test_a_sample_of_ten_thousand_runs_keeps_extremes_and_changes() -> None:
     chart = draw_history(drawn, "a", Canvas())
     assert f"10,000 runs. {len(shown):,} of these are drawn: of each of {PARTS} parts of the time" in chart.caption
     assert len(chart.readings["runs"]) == len(shown)
-    hours = draw_hours(drawn, "a", Canvas())
+    hours = draw_runs_by_hour(drawn, "a", Canvas())
     assert hours is not None
     assert f"10,000 runs, by when they began. The newest {MOST_DRAWN:,} are drawn." in hours.caption
     assert [each.value for each in drawn.newest] == values[-MOST_DRAWN:]

@@ -15,7 +15,7 @@ from string import Formatter
 
 import pytest
 
-from runner.analysis.capacity import Standing
+from runner.analysis.capacity import LoadVerdict
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
 from runner.analysis.diff_verdict import Verdict
@@ -50,7 +50,7 @@ from runner.outputs.text.translation import (
     language_of,
     other_of,
     plural,
-    said,
+    translate,
 )
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
@@ -86,7 +86,7 @@ def texts_of_code() -> Iterator[str]:
     yield from (OUTCOMES[outcome] for outcome in Outcome)
     yield from FLAGS.values()
     yield from (measure.label for measure in MEASURES)
-    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, Standing) for word in words)
+    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, LoadVerdict) for word in words)
     yield from (word for words in BETWEEN_TARGETS.values() for word in words)
     yield from RELEASES.values()
     yield from (
@@ -189,7 +189,7 @@ def test_every_hint_is_translated() -> None:
     assert [text for hint in hints for text in (hint.what, hint.help) if text not in known] == []
     for kind in FAILURE_KINDS:
         with in_language("zh"):
-            hint = said(hint_for("acme", "connection", kind, attempts=3) or "")
+            hint = translate(hint_for("acme", "connection", kind, attempts=3) or "")
         assert not re.search(r" at acme|given up|[a-z]: ", hint), hint
 
 
@@ -370,7 +370,7 @@ def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> 
     read = Catalogue(compiled(texts, order))
     assert read.entries == texts
     assert {text: read.gettext(text) for text in texts if text} == {text: each for text, each in texts.items() if text}
-    assert read.say("c 5") == "丙 5"
+    assert read.translate("c 5") == "丙 5"
 
 
 def compiled(texts: dict[str, str], order: str = "<") -> bytes:

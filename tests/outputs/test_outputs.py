@@ -21,7 +21,7 @@ from rich.console import Console
 from wcwidth import wcswidth
 
 import runner
-from runner.analysis.dataframe import frame_of, rows_of
+from runner.analysis.dataframe import frame_of_rows, rows_of
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind
 from runner.analysis.side_by_side import excerpt
@@ -151,7 +151,7 @@ def test_csv_loads_as_it_was_written(rows: list[dict[str, Cell]]) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder, "results.csv")
         path.write_text("".join(csv_output.write_rows(rows)), encoding="utf-8", newline="")
-        pd.testing.assert_frame_equal(runner.load(path), frame_of(rows))
+        pd.testing.assert_frame_equal(runner.load(path), frame_of_rows(rows))
 
 
 @given(ROWS)

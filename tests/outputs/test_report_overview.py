@@ -244,7 +244,7 @@ def test_targets_from_different_places_are_paired_whatever_node_sent_them() -> N
     """Different places share no node; within one place the pair is of one node, because distant nodes answer later."""
     sent = [("north", BASE, 0.1), ("south", BASE, 0.3), ("north", NEW, 0.2), ("south", NEW, 0.6)]
     records = [replace(answered(target, ttft_s=ttft_s), node=node) for node, target, ttft_s in sent]
-    run = run_of_targets(records, vantages={"north": None, "south": None}).in_parts
+    run = run_of_targets(records, vantages={"north": None, "south": None}).split_by_place
     base_north, base_south, new_north, new_south = [each.target for each in run.summary]
     far = paired_lead(run.table, base_north, base_south, "ttft_s")
     assert far is not None

@@ -18,10 +18,17 @@ from runner.core.token_estimate import likely_attachment_tokens, most_attachment
 from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe_suite import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import BRIEF_TOKENS, Plan, probe_requests, warm_request, warmed_cases, with_short_replies
+from runner.planning.plan import (
+    BRIEF_TOKENS,
+    Plan,
+    cache_warming_cases,
+    cache_warming_request,
+    probe_requests,
+    with_short_replies,
+)
 from runner.planning.request import Request, Target
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.tool_fields import tool_text
 
 BOOK = SizedInput.of(500, "It was a dark night. " * 40, "book.txt")
@@ -74,7 +81,7 @@ def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
 def test_a_later_turn_sends_the_same_text_again() -> None:
     """The history contains the text, so that a cache can match it."""
     first = opening(SIZED)
-    second = first.follow(EarlierReply("A raven."))
+    second = first.next_request(EarlierReply("A raven."))
     assert second is not None
     assert texts(second) == [*texts(first), "A raven.", "Why?"]
 
@@ -92,12 +99,12 @@ def test_the_key_has_size_and_text_and_not_the_cut() -> None:
 
 def test_results_show_the_texts_name_and_size() -> None:
     """They replace the text, before the prompt or alone; a later turn has only its prompt."""
-    second = opening(SIZED).follow(EarlierReply("A raven."))
+    second = opening(SIZED).next_request(EarlierReply("A raven."))
     assert second is not None
     assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
     assert opening(Case("alone", ("",), input=BOOK)).identity().prompt == "[book.txt, 500 tokens]"
     (probed,) = probe_caches(Suite("s", (SIZED,), "d"), [0.0, 0.0]).cases
-    again = opening(probed).follow(EarlierReply("A raven."))
+    again = opening(probed).next_request(EarlierReply("A raven."))
     assert again is not None
     assert again.identity().prompt == opening(probed).identity().prompt == opening(SIZED).identity().prompt
 
@@ -121,7 +128,7 @@ def test_each_target_is_probed_once_for_each_text() -> None:
 def test_a_warming_request_sends_the_prefix_of_the_conversation() -> None:
     """It is byte for byte the prefix that will be sent again, under its own key."""
     first = opening(SIZED, cache="warm", max_tokens=900)
-    warming = warm_request(first)
+    warming = cache_warming_request(first)
     assert texts(warming) == texts(first)
     assert warming.warmup
     assert warming.target.parameters.max_tokens == BRIEF_TOKENS
@@ -132,8 +139,8 @@ def test_cases_that_begin_alike_are_warmed_once() -> None:
     """Names and later turns do not matter."""
     cases = (SIZED, replace(SIZED, id="same", turns=("Who?",)), replace(SIZED, id="other", turns=("How?",)), PLAIN)
     warm, plan = target(cache="warm"), Plan(cases, (target(),))
-    assert len(warmed_cases(plan, warm)) == 3
-    assert warmed_cases(plan, target()) == []
+    assert len(cache_warming_cases(plan, warm)) == 3
+    assert cache_warming_cases(plan, target()) == []
 
 
 @pytest.mark.parametrize("parameters", [{"thinking": "high"}, {"extra_body": {"thinking": {"budget_tokens": 2000}}}])
@@ -160,7 +167,7 @@ def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
         sent = []
         while request is not None:
             sent.append(request.messages(salt, KNOWN))
-            request = request.follow(EarlierReply("Well."))
+            request = request.next_request(EarlierReply("Well."))
         assert len(sent) == len(idle_s) + 1
         assert len(set(sent)) == 1
         firsts += [
@@ -204,7 +211,7 @@ def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
 
 def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
     """There is a probe for each text and a request for each prefix; sizes are an estimate beside the bound."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     plan = Plan((SIZED, PLAIN), (target(cache="warm", max_tokens=10),), repeat=3)
     (found,) = forecast_plan(plan, {"p": row}, {}).targets
     assert found.warmups == 3
@@ -216,7 +223,7 @@ def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
 
 def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
     """Earlier replies are not part of the repeated request."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
     once, thrice = (
         forecast_plan(Plan(cases, (target(),)), {"p": row}, {}).targets[0].input_tokens
@@ -234,7 +241,7 @@ CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_st
 
 def test_files_that_warm_a_cache_are_counted() -> None:
     """Their bytes are sent once more, and their tokens are in the bound."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     cold, warm = forecast_plan(
         Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
     ).targets
@@ -246,14 +253,14 @@ def test_files_that_warm_a_cache_are_counted() -> None:
 
 def test_a_probe_repeats_a_request_with_files() -> None:
     """Each repetition sends the files of the first turn once, and the forecast counts them."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (SEEN,), "d"), [0.0, 0.0, 60.0])
     request = Request(target(), suite.cases[0], 1, 1)
     keys, sent = [], []
     for _ in range(3):
         keys.append(request.key)
         sent.append(request.messages("salt"))
-        request = request.follow(EarlierReply("It rises.")) or request
+        request = request.next_request(EarlierReply("It rises.")) or request
     assert len(set(keys)) == 3
     assert sent[0] == sent[1] == sent[2]
     (found,) = forecast_plan(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
@@ -264,7 +271,7 @@ def test_a_probe_sends_no_results_of_tools() -> None:
     """After a reply that calls a tool comes the next repetition, under its number."""
     suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
     first = Request(target(), suite.cases[0], 1, 1)
-    second = first.follow(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
+    second = first.next_request(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "Warm?")
     assert second.messages("salt") == first.messages("salt")
@@ -282,7 +289,7 @@ def test_tools_and_files_count_towards_the_prefix() -> None:
 
 def test_a_budget_allows_for_the_request_that_warms_a_cache() -> None:
     """It is sent directly before the conversation."""
-    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    row = ProviderRow.model_validate({"base_url": "http://127.0.0.1/v1"})
     price = Price("USD", (Rates(Decimal(1), Decimal(0)),), "the page", "2026-11-20")
     targets = target("a", max_tokens=9), target("b", cache="warm", max_tokens=9)
     cold, warm = forecast_plan(Plan((PLAIN,), targets), {"p": row}, {"p/a": price, "p/b": price}).targets

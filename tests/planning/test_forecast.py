@@ -21,13 +21,13 @@ from runner.planning.plan import Plan
 from runner.planning.request import Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Limits, Row
+from runner.providers.provider_row import Limits, ProviderRow
 from runner.providers.registry import builtin
 from runner.providers.request_body import BUILDERS
 from tests.support.command import compare, write_yaml
 from tests.support.plans import first_requests
 
-ROW = Row(keyless=True)
+ROW = ProviderRow(keyless=True)
 BRIEF = Parameters(max_tokens=100)
 PRICE = Price("USD", (Rates(Decimal(1), Decimal(10)),), "the page", "2026-11-20")
 TIERED = Price("CNY", (Rates(Decimal(1), Decimal(1)), Rates(Decimal(5), Decimal(5), above_input_tokens=1000)), "test")
@@ -39,7 +39,7 @@ def plan_of(*turns: int, targets: tuple[Target, ...] = (Target("p", "a", BRIEF),
     return Plan(cases, targets, **options)
 
 
-def forecast_of(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **prices: Price) -> Forecast:
+def forecast_of(plan: Plan, *, row: ProviderRow = ROW, load: LoadProfile | None = None, **prices: Price) -> Forecast:
     """Return the forecast of a plan whose only provider is p; `a=` is the price of p/a."""
     return forecast_plan(plan, {"p": row}, {f"p/{model}": price for model, price in prices.items()}, load)
 
@@ -78,7 +78,7 @@ def test_forecast_bounds_the_tokens_of_every_prompt(
     sent, request = 0, next(first_requests(plan))
     while request is not None:
         sent += sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages("salt"))
-        following = request.follow(EarlierReply("x" * limit))
+        following = request.next_request(EarlierReply("x" * limit))
         if following is None:
             break
         request = following
@@ -125,12 +125,12 @@ def test_reply_limit_is_the_one_that_is_sent(provider: str, parameters: Paramete
 @pytest.mark.parametrize("api", BUILDERS)
 def test_reply_limit_is_that_of_every_dialect(api: Api) -> None:
     """Each dialect has its own name for the limit."""
-    assert reply_limit(Target("p", "a", Parameters(max_tokens=7, api=api)), Row()) == 7
+    assert reply_limit(Target("p", "a", Parameters(max_tokens=7, api=api)), ProviderRow()) == 7
 
 
 def test_a_limit_that_a_model_refuses_does_not_count() -> None:
     """It is not sent, so it is no bound."""
-    assert reply_limit(Target("p", "a", BRIEF), Row(refuses={"max_tokens": ("a",)})) is None
+    assert reply_limit(Target("p", "a", BRIEF), ProviderRow(refuses={"max_tokens": ("a",)})) is None
 
 
 # Money
@@ -219,7 +219,7 @@ def test_a_duration_alone_bounds_only_the_time() -> None:
 
 def test_limits_per_minute_determine_the_time() -> None:
     """Requests give a lower bound of the time, tokens an upper bound; unknown ones are None."""
-    row = Row(
+    row = ProviderRow(
         requests_per_minute=30, tokens_per_minute=1000, limits={"b*": Limits(concurrency=1, requests_per_minute=6)}
     )
     targets = (Target("p", "a", BRIEF), Target("p", "b", BRIEF))
@@ -234,7 +234,7 @@ def test_limits_per_minute_determine_the_time() -> None:
 def test_printed_forecast_names_what_has_no_limit() -> None:
     """An unlimited reply, a target without a price, and the time that a slow limit takes."""
     targets = (Target("p", "a", Parameters()), Target("p", "b", BRIEF), Target("p", "s", BRIEF, simulated=True))
-    forecast = forecast_of(plan_of(1, targets=targets, repeat=200), row=Row(requests_per_minute=2), a=PRICE)
+    forecast = forecast_of(plan_of(1, targets=targets, repeat=200), row=ProviderRow(requests_per_minute=2), a=PRICE)
     cells = [(row[0], row[3], row[4]) for row in tabulate_plan(forecast).rows]
     assert cells == [
         ("p/a", "no limit", "no limit"),

@@ -326,10 +326,10 @@ def test_conversations_are_counted_by_provider(plan: Plan) -> None:
 
 def test_a_reply_leads_to_the_next_turn() -> None:
     """Each turn sends its own text after everything before it; the last one has no next turn."""
-    second = REQUEST.follow(EarlierReply("I am a model."))
+    second = REQUEST.next_request(EarlierReply("I am a model."))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "And who am I?")
-    third = second.follow(EarlierReply("A person."))
+    third = second.next_request(EarlierReply("A person."))
     assert third is not None
     assert contents(third) == [
         ("user", "Who are you?"),
@@ -338,7 +338,7 @@ def test_a_reply_leads_to_the_next_turn() -> None:
         ("assistant", "A person."),
         ("user", "Sure?"),
     ]
-    assert third.follow(EarlierReply("Yes.")) is None
+    assert third.next_request(EarlierReply("Yes.")) is None
 
 
 @given(st.integers(0, 2), st.text(max_size=3))
@@ -510,7 +510,7 @@ def test_the_key_ignores_what_is_not_sent(name: str) -> None:
 
 def test_the_key_ignores_replies() -> None:
     """A turn keeps its key from run to run, although replies differ."""
-    assert REQUEST.follow(EarlierReply("yes")).key == REQUEST.follow(EarlierReply("no")).key  # type: ignore[union-attr]
+    assert REQUEST.next_request(EarlierReply("yes")).key == REQUEST.next_request(EarlierReply("no")).key  # type: ignore[union-attr]
 
 
 @given(CASES, CASES)

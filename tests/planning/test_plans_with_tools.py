@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.core.conversation_state import EarlierReply, SettledRequests, earlier_reply
+from runner.core.conversation_state import CompletedRequestCount, EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
@@ -19,7 +19,7 @@ from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.tool_fields import tool_text
 from tests.support.plans import first_requests
 
@@ -56,14 +56,14 @@ def size_of(request: Request) -> int:
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
     """For any calls of the model, neither the requests nor the bytes sent exceed the forecast."""
     plan = plan_of(case)
-    (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
+    (bound,) = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))
     requests = sent = 0
     while request is not None:
         requests, sent = requests + 1, sent + size_of(request)
         calls = data.draw(CALLS)
         # The text of the reply and its calls together have LIMIT tokens.
-        request = request.follow(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
+        request = request.next_request(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
     assert bound.requests == plan.requests == case.steps.most
     assert requests <= case.steps.most
     assert bound.input_tokens is not None
@@ -76,7 +76,7 @@ def test_the_rows_of_a_conversation_complete_its_planned_requests(
 ) -> None:
     """Rounds and progress end correctly, even if few steps were needed."""
     plan = plan_of(case)
-    settled, total = SettledRequests(plan.cases), 0
+    settled, total = CompletedRequestCount(plan.cases), 0
     request: Request | None = next(first_requests(plan))
     for calls, outcome in replies:
         if request is None:
@@ -86,7 +86,7 @@ def test_the_rows_of_a_conversation_complete_its_planned_requests(
         if outcome not in TIMED:
             total += sum(settled.of(later.skipped(request.turn)) for later in request.later_turns())
             break
-        request = request.follow(earlier_reply(record))
+        request = request.next_request(earlier_reply(record))
     assert total == plan.requests
 
 
@@ -95,7 +95,7 @@ def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
     case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
-    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {"p/m": price})
+    forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {"p/m": price})
     rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")])
     assert rule is not None
     assert rule() is None

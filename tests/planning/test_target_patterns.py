@@ -12,20 +12,22 @@ from runner.commands.run.options import spell_keyword, spell_option
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget, Variant
 from runner.errors import CompareError, MissingKey, Spelling, UnknownTarget
 from runner.planning.target_patterns import SelectedTargets, TargetSelection, choose_cases, choose_targets
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import Registry, builtin
 
 URL = "https://api.example.com/v1"
 REGISTRY = Registry(
     MappingProxyType(
         {
-            "red": Row(base_url=URL, api_key_env=("RED_API_KEY",), models=("red-big", "red-small"), aliases=("rouge",)),
-            "blue": Row(
+            "red": ProviderRow(
+                base_url=URL, api_key_env=("RED_API_KEY",), models=("red-big", "red-small"), aliases=("rouge",)
+            ),
+            "blue": ProviderRow(
                 base_url=URL, api_key_env=("BLUE_API_KEY",), models=("blue-1",), retired={"blue-0": "gone since June"}
             ),
-            "bare": Row(base_url=URL, api_key_env=("BARE_API_KEY",)),
-            "local": Row(base_url="http://localhost:1/v1", keyless=True, models=("tiny",)),
-            "sim": Row(base_url="http://127.0.0.1/v1", keyless=True, models=("quick",), simulated=True),
+            "bare": ProviderRow(base_url=URL, api_key_env=("BARE_API_KEY",)),
+            "local": ProviderRow(base_url="http://localhost:1/v1", keyless=True, models=("tiny",)),
+            "sim": ProviderRow(base_url="http://127.0.0.1/v1", keyless=True, models=("quick",), simulated=True),
         }
     ),
     home_hosts=dict.fromkeys(("red", "blue", "bare"), frozenset({"api.example.com"})),
@@ -83,7 +85,7 @@ def test_configured_targets_are_the_default(environ: dict[str, str], names: list
 def test_a_user_row_configures_a_local_server() -> None:
     """A keyless server is a default target only if the user wrote a row for it."""
     assert chosen(environ={}) == []
-    assert chosen(environ={}, registry=REGISTRY.with_rows({"local": Row(concurrency=1)})) == ["local/tiny"]
+    assert chosen(environ={}, registry=REGISTRY.with_rows({"local": ProviderRow(concurrency=1)})) == ["local/tiny"]
 
 
 def test_the_simulator_is_asked_only_by_name() -> None:

@@ -20,11 +20,11 @@ from runner.errors import CompareError, InvalidFile
 from runner.planning.request import Target
 from runner.planning.target_prices import find_prices
 from runner.pricing import published_prices
-from runner.pricing.money import Money, add_up, parse_money, write_amount
+from runner.pricing.money import Money, add_up, format_amount, parse_money
 from runner.pricing.published_prices import NoPublishedPrice, published_price
 from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
 from runner.providers.config_files import load_config, load_prices
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import Registry, builtin
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -80,7 +80,7 @@ def test_an_amount_of_zero_is_refused() -> None:
 )
 def test_amounts_are_written_without_false_precision(amount: str, written: str) -> None:
     """Amounts below one have three digits, larger ones two decimals."""
-    assert write_amount(Decimal(amount)) == written
+    assert format_amount(Decimal(amount)) == written
 
 
 @given(st.lists(st.tuples(st.decimals(0, 10, places=4), st.sampled_from(["USD", "CNY"]))))
@@ -418,7 +418,7 @@ def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
 )
 def test_a_problem_of_a_price_is_reported_with_its_place(tmp_path: Path, price: str, problem: str) -> None:
     """The message has line, column, what is wrong and what to write."""
-    registry = builtin().with_rows({"gpt": Row(keyless=True)})
+    registry = builtin().with_rows({"gpt": ProviderRow(keyless=True)})
     with pytest.raises(InvalidFile) as caught:
         user_prices(tmp_path, f"prices:\n  gpt/x: {price}\n", registry)
     assert problem in str(caught.value)

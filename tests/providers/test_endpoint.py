@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey
 from runner.providers.endpoint import find_configured, find_endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import builtin, default_targets, parse_target
 from runner.providers.request_body import retirement
 from tests.support.provider_rows import row_of, rows_of
@@ -211,4 +211,4 @@ def test_another_host_takes_every_api_at_its_base_url_unless_paths_stand_beside_
 def test_a_path_of_an_api_leads_to_no_other_host(path: str) -> None:
     """Anything but a plain path is refused, so that no key can be sent elsewhere."""
     with pytest.raises(ValidationError, match="this is no path on the provider's own host"):
-        Row(api_paths={"messages": path})
+        ProviderRow(api_paths={"messages": path})

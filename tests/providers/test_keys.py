@@ -21,7 +21,7 @@ from runner.providers.config_files import load_config
 from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.key import Key, find_key
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import MARK, SHORTEST, Redactor
 from runner.providers.registry import builtin
 
@@ -29,10 +29,12 @@ VISIBLE = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 SECRETS = st.text(VISIBLE, min_size=12, max_size=60).map(lambda text: f"Zq{text}qZ")
 """Keys that occur in no sentence of ours by chance."""
 
-KEY_ROW = Row(base_url="https://api.example.com/v1", api_key_env=("EXAMPLE_API_KEY", "OTHER_API_KEY"), label="Example")
+KEY_ROW = ProviderRow(
+    base_url="https://api.example.com/v1", api_key_env=("EXAMPLE_API_KEY", "OTHER_API_KEY"), label="Example"
+)
 
 
-def refusal(environ: Mapping[str, str], row: Row = KEY_ROW, provider: str = "example") -> str:
+def refusal(environ: Mapping[str, str], row: ProviderRow = KEY_ROW, provider: str = "example") -> str:
     """Return the message with which a key is refused."""
     with pytest.raises(MissingKey) as caught:
         find_key(provider, row, environ)
@@ -78,7 +80,9 @@ def test_a_key_in_a_row_is_not_quoted(secret: str, field: str) -> None:
     """A key in any field of a row does not appear in pydantic's errors, printed or as data."""
     secret = f"{secret}0 "
     with pytest.raises(ValidationError) as caught:
-        Row.model_validate({field: {"authorization": secret} if field == "headers" else secret, "concurrency": 0})
+        ProviderRow.model_validate(
+            {field: {"authorization": secret} if field == "headers" else secret, "concurrency": 0}
+        )
     told = [str(caught.value), repr(caught.value), repr(caught.value.errors()), caught.value.json()]
     assert not any(secret.strip() in text for text in told)
 
@@ -126,7 +130,7 @@ def test_a_key_in_place_of_a_variable_name_is_refused(key: str, tmp_path: Path) 
 )
 def test_variable_names_are_accepted(name: str) -> None:
     """Common names of variables are not taken for keys."""
-    assert Row.model_validate({"api_key_env": name}).api_key_env == (name,)
+    assert ProviderRow.model_validate({"api_key_env": name}).api_key_env == (name,)
 
 
 ABSENT = (
@@ -246,7 +250,7 @@ def test_openai_key_is_sent_to_no_other_provider(provider: str) -> None:
 
 def test_openai_key_is_sent_to_dashscope_if_a_row_says_so() -> None:
     """The row that the message proposes has that effect."""
-    registry = builtin().with_rows({"dashscope": Row.model_validate({"api_key_env": "OPENAI_API_KEY"})})
+    registry = builtin().with_rows({"dashscope": ProviderRow.model_validate({"api_key_env": "OPENAI_API_KEY"})})
     endpoint = find_endpoint("dashscope", registry, {"OPENAI_API_KEY": "sk-abcdefghijk"})
     assert endpoint.key is not None
     assert endpoint.key.reveal() == "sk-abcdefghijk"
@@ -255,7 +259,7 @@ def test_openai_key_is_sent_to_dashscope_if_a_row_says_so() -> None:
 
 def test_a_row_without_key_variable_is_explained() -> None:
     """The message says how to name a variable, or to make the row keyless."""
-    assert refusal({}, Row(base_url="https://api.example.com")) == (
+    assert refusal({}, ProviderRow(base_url="https://api.example.com")) == (
         "The row of example names no variable for its key. Write api_key_env: NAME, or keyless: true."
     )
 

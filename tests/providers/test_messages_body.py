@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.core.suite import CacheUse, Parameters, Thinking
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import builtin
 from runner.providers.request_body import BUILDERS, request_body
 from runner.simulator.http_request import HttpRequest
@@ -30,7 +30,7 @@ def sent(*messages: dict[str, object]) -> dict[str, Any]:
 def test_parameters_become_the_dialects_fields() -> None:
     """Stop sequences have another name, there is no seed, and no stream_options are sent."""
     asked = Parameters(api="messages", temperature=0.5, max_tokens=100, top_p=0.9, seed=7, stop=("END",))
-    body, notes = request_body(Row(), "m", asked)
+    body, notes = request_body(ProviderRow(), "m", asked)
     assert body == {
         "model": "m",
         "temperature": 0.5,
@@ -44,9 +44,9 @@ def test_parameters_become_the_dialects_fields() -> None:
 
 def test_max_tokens_is_required_and_its_default_is_noted() -> None:
     """A value of the suite or of its extra_body is no adjustment."""
-    body, notes = request_body(Row(), "m", MESSAGES)
+    body, notes = request_body(ProviderRow(), "m", MESSAGES)
     assert (body["max_tokens"], notes) == (8192, ("the Messages API requires max_tokens, so 8192 was sent to m",))
-    body, notes = request_body(Row(), "m", Parameters(api="messages", extra_body={"max_tokens": 9, "top_k": 1}))
+    body, notes = request_body(ProviderRow(), "m", Parameters(api="messages", extra_body={"max_tokens": 9, "top_k": 1}))
     assert (body["max_tokens"], body["top_k"], notes) == (9, 1, ())
 
 
@@ -67,9 +67,12 @@ def test_thinking_is_sent_as_published_or_as_the_row_of_this_api_says(
     """Fields of a row for another API are not sent."""
     asked = Parameters(api="messages", max_tokens=5, thinking=setting)
     plain = {"model": "m", "max_tokens": 5, "stream": True}
-    assert request_body(Row(thinking={"on": {"enable_thinking": True}}), "m", asked) == ({**plain, **fields}, ())
+    assert request_body(ProviderRow(thinking={"on": {"enable_thinking": True}}), "m", asked) == (
+        {**plain, **fields},
+        (),
+    )
     budget: Any = {"thinking": {"type": "enabled", "budget_tokens": 2000}}
-    own = Row(api="messages", thinking={setting: budget})
+    own = ProviderRow(api="messages", thinking={setting: budget})
     assert request_body(own, "m", asked) == ({**plain, **budget}, ())
 
 
@@ -87,9 +90,9 @@ def test_the_schema_of_a_response_format_is_sent_beside_the_effort() -> None:
         expected = {**plain, "output_config": {"effort": "low", "format": sent_format}}
         unsent = "name or strict" if form is FORM else "name"
         note = f"the Messages API has no {unsent} for a response's schema, so it was not sent to m"
-        assert request_body(Row(), "m", asked) == (expected, (note,))
+        assert request_body(ProviderRow(), "m", asked) == (expected, (note,))
         other = replace(asked, extra_body={"output_config": {"format": {"type": "x"}}})
-        assert request_body(Row(), "m", other)[0]["output_config"] == {"effort": "low", "format": {"type": "x"}}
+        assert request_body(ProviderRow(), "m", other)[0]["output_config"] == {"effort": "low", "format": {"type": "x"}}
 
 
 def test_a_response_format_without_a_schema_is_noted() -> None:
@@ -103,7 +106,7 @@ def test_a_response_format_without_a_schema_is_noted() -> None:
         ),
     ):
         asked = Parameters(api="messages", max_tokens=5, response_format=form)
-        assert request_body(Row(), "m", asked) == (plain, notes)
+        assert request_body(ProviderRow(), "m", asked) == (plain, notes)
 
 
 def test_refused_parameters_of_anthropics_models_are_left_out_in_this_api_too() -> None:
@@ -152,7 +155,7 @@ def test_signed_thinking_is_given_back_unchanged_before_the_text() -> None:
 def test_the_simulator_takes_what_is_built(setting: Thinking | None) -> None:
     """A whole body is one that the server's own parser accepts."""
     asked = Parameters(api="messages", thinking=setting, stop=("END",), stream=False)
-    fields = request_body(Row(), "m", asked)[0]
+    fields = request_body(ProviderRow(), "m", asked)[0]
     body = BUILDERS["messages"].with_messages(fields, [message("system", "s"), message("user", "a")])
     request = HttpRequest("POST", "/", {"anthropic-version": "1"}, json.dumps(body).encode(), True, True)
     chat = parse_messages(request)
@@ -166,10 +169,10 @@ def test_the_simulator_takes_what_is_built(setting: Thinking | None) -> None:
 @pytest.mark.parametrize(("cache", "marked"), [("allow", False), ("bust", False), ("warm", True)])
 def test_a_prompt_is_marked_for_the_cache_where_that_is_wanted(cache: CacheUse, *, marked: bool) -> None:
     """This API caches no other prompt; a field of the suite takes precedence."""
-    body, notes = request_body(Row(), "m", replace(MESSAGES, cache=cache, max_tokens=9))
+    body, notes = request_body(ProviderRow(), "m", replace(MESSAGES, cache=cache, max_tokens=9))
     assert (body.get("cache_control") == {"type": "ephemeral"}) is marked
     assert notes == ()
     hour = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
-    own, _ = request_body(Row(), "m", replace(MESSAGES, cache=cache, max_tokens=9, extra_body=hour))
+    own, _ = request_body(ProviderRow(), "m", replace(MESSAGES, cache=cache, max_tokens=9, extra_body=hour))
     assert own["cache_control"] == hour["cache_control"]
-    assert "cache_control" not in request_body(Row(), "m", Parameters(cache=cache))[0]
+    assert "cache_control" not in request_body(ProviderRow(), "m", Parameters(cache=cache))[0]

@@ -178,7 +178,7 @@ def test_a_replay_knows_a_conversation_by_its_texts_and_contents(
     sent = BUILDERS[api].with_messages({"model": "m"}, [message_of(*parts) for parts in told])
     digested = BUILDERS[api].read_back([message_of(*parts, fill=marked) for parts in told])
     _, read = PARSERS[api](json.dumps(sent).encode())
-    assert [(message.role, message.told) for message in read] == list(digested)
+    assert [(message.role, message.text_with_file_marks) for message in read] == list(digested)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from runner.providers.config_files import CONFIG_NAME, load_config
-from runner.providers.provider_row import Row, Rows
+from runner.providers.provider_row import ProviderRow, ProviderRows
 from runner.providers.registry import builtin
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
@@ -46,7 +46,7 @@ def expected_sources() -> str:
 
 def expected_fields() -> str:
     """Return the list of a row's keys as its model describes them."""
-    return "\n".join(f"- `{name}`: {field.description}" for name, field in Row.model_fields.items())
+    return "\n".join(f"- `{name}`: {field.description}" for name, field in ProviderRow.model_fields.items())
 
 
 @pytest.mark.parametrize("part", [expected_table, expected_doubts, expected_sources, expected_fields])
@@ -67,6 +67,6 @@ def test_documented_configs_load(tmp_path: Path) -> None:
 
 def test_rows_survive_json() -> None:
     """Rows written as JSON are the same when they are read again."""
-    adapter = TypeAdapter(Rows)
+    adapter = TypeAdapter(ProviderRows)
     rows = dict(builtin().rows)
     assert adapter.validate_json(adapter.dump_json(rows)) == rows

@@ -12,7 +12,7 @@ from runner.core.target_name import TargetName
 from runner.errors import CompareError, UnknownTarget
 from runner.providers.base_url import parse_base_url
 from runner.providers.endpoint import find_endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import builtin, parse_target
 from runner.providers.request_body import request_body, retirement
 from tests.support.provider_rows import row_of, rows_of
@@ -98,9 +98,9 @@ def test_every_row_names_its_sources_with_their_date() -> None:
 def test_a_source_is_the_address_of_a_page(source: str) -> None:
     """Anything else is refused, and so is a day that the calendar lacks."""
     with pytest.raises(ValidationError, match="sources"):
-        Row.model_validate({"sources": [source]})
+        ProviderRow.model_validate({"sources": [source]})
     with pytest.raises(ValidationError, match="as_of"):
-        Row.model_validate({"as_of": "2026-11-31"})
+        ProviderRow.model_validate({"as_of": "2026-11-31"})
 
 
 def test_no_variable_is_shared_by_two_providers() -> None:
@@ -111,7 +111,7 @@ def test_no_variable_is_shared_by_two_providers() -> None:
 
 def test_every_field_of_a_row_is_described() -> None:
     """The JSON Schema that editors show has a description of every key."""
-    fields = Row.model_json_schema()["properties"]
+    fields = ProviderRow.model_json_schema()["properties"]
     assert [name for name, schema in fields.items() if not schema.get("description")] == []
 
 
@@ -195,7 +195,7 @@ def test_a_user_row_replaces_only_its_own_keys() -> None:
 
 def test_a_suites_row_is_merged_onto_that_of_the_config() -> None:
     """Rows stack: each later one replaces only its own keys."""
-    registry = rows_of("deepseek", concurrency=2, models=["a"]).with_rows({"deepseek": Row(models=("b",))})
+    registry = rows_of("deepseek", concurrency=2, models=["a"]).with_rows({"deepseek": ProviderRow(models=("b",))})
     assert (registry.rows["deepseek"].concurrency, registry.rows["deepseek"].models) == (2, ("b",))
 
 
@@ -230,8 +230,8 @@ ROW_DATA: st.SearchStrategy[dict[str, JsonValue]] = st.fixed_dictionaries(
 @given(ROW_DATA, ROW_DATA)
 def test_merging_rows_equals_merging_dictionaries(upper: dict[str, JsonValue], lower: dict[str, JsonValue]) -> None:
     """The merge of two rows equals the row of the merged dictionaries."""
-    laid = Row.model_validate(upper).merged_onto(Row.model_validate(lower))
-    assert laid == Row.model_validate({**lower, **upper})
+    laid = ProviderRow.model_validate(upper).merged_onto(ProviderRow.model_validate(lower))
+    assert laid == ProviderRow.model_validate({**lower, **upper})
 
 
 def test_a_row_is_immutable() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from runner.core.suite import Api, Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.request_body import BUILDERS, request_body
 from runner.simulator.routes import DIALECTS
 
@@ -44,7 +44,7 @@ SENT: dict[Api, list[dict[str, Any]]] = {
 
 def body_of(api: Api, **parameters: Any) -> dict[str, Any]:
     """Return the body of a request in a dialect, without its messages."""
-    return request_body(Row(), "m", Parameters(api=api, max_tokens=5, **parameters))[0]
+    return request_body(ProviderRow(), "m", Parameters(api=api, max_tokens=5, **parameters))[0]
 
 
 @pytest.mark.parametrize("api", APIS)

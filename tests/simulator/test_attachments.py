@@ -85,7 +85,7 @@ def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
     text, files = content_of(parts, ("text",), "here")
     message = ChatMessage("user", text, files)
     assert text == "ab"
-    assert message.told == f"a\0{files[0].digest}\0b"
+    assert message.text_with_file_marks == f"a\0{files[0].digest}\0b"
     assert count_prompt_tokens([message]) - count_prompt_tokens([ChatMessage("user", text)]) == 1
 
 

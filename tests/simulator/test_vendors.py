@@ -9,7 +9,7 @@ from runner.simulator.model_names import parse_model
 from runner.simulator.persona import PERSONAS
 from runner.simulator.request_handler import RequestHandler
 from runner.simulator.response_steps import Response
-from runner.simulator.vendors import Answerers, Vendor
+from runner.simulator.vendors import AnswererRotation, Vendor
 
 
 def respond(**fields: object) -> Response:
@@ -37,7 +37,7 @@ def test_a_vendor_begins_after_a_multiple_of_the_time() -> None:
 
 def test_a_request_may_allow_some_vendors_only() -> None:
     """`provider.only` works as at OpenRouter; the answer is an error if none of these vendors exists."""
-    answerers = Answerers((Vendor("Alpha"), Vendor("beta")))
+    answerers = AnswererRotation((Vendor("Alpha"), Vendor("beta")))
     assert {answerers.choose("?", nth, ("alpha",)).vendor.name for nth in range(5)} == {"Alpha"}
     with pytest.raises(RequestError) as refused:
         answerers.choose("?", 1, ("gamma",))

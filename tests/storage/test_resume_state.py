@@ -88,7 +88,7 @@ def test_a_conversation_resumes_at_its_first_missing_turn() -> None:
     """The recorded replies are sent as history."""
     plan = plan_of(3)
     first = first_request(plan)
-    second = first.follow(EarlierReply("one"))
+    second = first.next_request(EarlierReply("one"))
     assert second is not None
     (start,) = first_missing_requests(
         plan, resume_state(plan, [record_of(first, reply="one"), record_of(second, reply=None)])
@@ -131,7 +131,7 @@ def test_retry_errors_repeats_failures() -> None:
     plan = plan_of(3, 1, 1)
     talk, filtered, fine = plan_of(3, 1, 1).cases
     by_case = {request.case.id: request for request in first_requests(plan)}
-    second = by_case[talk.id].follow(EarlierReply("one"))
+    second = by_case[talk.id].next_request(EarlierReply("one"))
     assert second is not None
     (third,) = second.later_turns()
     records = [
@@ -267,7 +267,7 @@ class KilledRun:
                 if record.outcome not in TIMED:
                     yield from (later.skipped(request.turn) for later in request.later_turns())
                     break
-                request = request.follow(earlier_reply(record))
+                request = request.next_request(earlier_reply(record))
 
     def _replies_before(self, request: Request) -> tuple[EarlierReply, ...]:
         """Return the replies in the journal to the turns before a request."""
@@ -289,7 +289,7 @@ def rows_due(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
             if record.outcome not in TIMED:
                 yield from (later.key for later in request.later_turns())
                 break
-            request = request.follow(earlier_reply(record))
+            request = request.next_request(earlier_reply(record))
 
 
 @st.composite

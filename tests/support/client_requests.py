@@ -8,7 +8,7 @@ from runner.core.events import Outcome
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 
@@ -17,7 +17,7 @@ KEY = "sk-" + "0123456789abcdef" * 2
 
 def endpoint_at(url: str, key: str | None = KEY, **row: object) -> Endpoint:
     """Return an endpoint, as the registry would."""
-    return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, Row.model_validate(row))
+    return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, ProviderRow.model_validate(row))
 
 
 QUESTION: Sequence[Mapping[str, object]] = [{"role": "user", "content": "你好"}]

@@ -11,13 +11,13 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_senders
+from runner.engine.run import open_senders, send_plan
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import SendContext
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor
 from runner.storage import journal
 from tests.support.scripted_server import (
@@ -52,7 +52,7 @@ async def run(
     """Run a plan with short waits; return the lines of its journal."""
     header = journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=plan.repeat, targets=(),
                             cases=(), planned_requests=plan.requests)  # fmt: skip
-    provider = Row.model_validate({"keyless": True, **row})
+    provider = ProviderRow.model_validate({"keyless": True, **row})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header)
         async with open_senders(
@@ -64,7 +64,7 @@ async def run(
             for sender in senders.values():
                 sender.retry = QUICK_RETRIES
             with anyio.fail_after(PATIENCE_S):
-                await execute(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
+                await send_plan(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
     written = journal.read(folder)
     return WrittenRun(list(written.records), list(written.lines("limit")), written.end)
 

@@ -13,8 +13,8 @@ from runner.engine.lane_schedule import (
     Schedule,
     ScheduledLane,
     Wait,
+    first_request,
     never_stop,
-    resume_nothing,
 )
 from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.spread_rounds import Spread
@@ -48,7 +48,7 @@ class VirtualRun:
     lasts_ns: Callable[[Request], int]
     load: LoadProfile = field(default_factory=LoadProfile)
     level: int = 0
-    first_missing: Callable[[Request], Request | None] = resume_nothing
+    first_missing: Callable[[Request], Request | None] = first_request
     stop: Callable[[], str | None] = never_stop
     spread: Spread | None = None
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
@@ -107,13 +107,13 @@ class VirtualRun:
         """Start conversations in all lanes until no lane starts another one."""
         changed = True
         while changed:
-            before = self._milestones()
+            before = self._progress_markers()
             changed = sum(self._ask(lane, now_ns) for lane in self.lanes.values()) > 0
-            changed |= self._milestones() != before
+            changed |= self._progress_markers() != before
         self.after_moment(self, now_ns)
 
-    def _milestones(self) -> list[float]:
-        return [self._schedule_of(lane).milestone for lane in self.lanes.values()]
+    def _progress_markers(self) -> list[float]:
+        return [self._schedule_of(lane).progress_marker for lane in self.lanes.values()]
 
     def _ask(self, lane: Lane, now_ns: int) -> bool:
         match step := self._schedule_of(lane).decide(lane, now_ns):

@@ -12,7 +12,7 @@ from runner.core.suite import Api, Parameters
 from runner.engine.request_template import RequestTemplates
 from runner.planning.request import Target
 from runner.providers.body_fields import BodyBuilder, thinking_fields
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.request_body import BUILDERS, request_body
 from runner.storage.recordings.recording_format import Label, decode_label, encode_label
 from runner.wire.attempt import Attempt, AttemptRequest
@@ -82,22 +82,22 @@ async def test_a_row_says_which_header_carries_the_key_whatever_the_api() -> Non
 @pytest.mark.parametrize(
     ("row", "parameters", "api"),
     [
-        (Row(), Parameters(), "chat_completions"),
-        (Row(), Parameters(api=ECHO), ECHO),
-        (Row.model_construct(api=ECHO), Parameters(), ECHO),
-        (Row.model_construct(api=ECHO), Parameters(api="chat_completions"), "chat_completions"),
+        (ProviderRow(), Parameters(), "chat_completions"),
+        (ProviderRow(), Parameters(api=ECHO), ECHO),
+        (ProviderRow.model_construct(api=ECHO), Parameters(), ECHO),
+        (ProviderRow.model_construct(api=ECHO), Parameters(api="chat_completions"), "chat_completions"),
     ],
 )
-def test_a_target_names_its_api_or_has_that_of_the_row(row: Row, parameters: Parameters, api: Api) -> None:
+def test_a_target_names_its_api_or_has_that_of_the_row(row: ProviderRow, parameters: Parameters, api: Api) -> None:
     """A target's `api` takes precedence over that of its provider's row."""
-    row = Row().model_copy(update={"api": row.api})
+    row = ProviderRow().model_copy(update={"api": row.api})
     assert RequestTemplates(row).for_target(Target("acme", "m", parameters)).api == api
     assert ("stream" in request_body(row, "m", parameters)[0]) == (api == "chat_completions")
 
 
 def test_thinking_of_a_row_is_written_for_its_own_api() -> None:
     """A target of another API gets that API's own fields, or a note that there are none."""
-    row = Row(thinking={"off": {"enable_thinking": False}})
+    row = ProviderRow(thinking={"off": {"enable_thinking": False}})
     standard: Any = {"off": {"budget": 0}}
     assert thinking_fields(row, "m", "off", "chat_completions", standard) == ({"enable_thinking": False}, None)
     assert thinking_fields(row, "m", "off", ECHO, standard) == ({"budget": 0}, None)

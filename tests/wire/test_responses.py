@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Outcome, Text
 from runner.core.record_from_events import Fold
 from runner.core.suite import Parameters
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.request_body import BUILDERS, request_body
 from runner.wire.responses import ResponsesDecoder
 from tests.support.arbitrary_json import FRAMES, JSON
@@ -141,7 +141,7 @@ def test_each_delta_is_one_event() -> None:
     assert len(decoder.decode({"type": "response.in_progress", "response": {"model": "m"}}, 7)) == 1
 
 
-ROW = Row(api="responses")
+ROW = ProviderRow(api="responses")
 
 
 @pytest.mark.parametrize(

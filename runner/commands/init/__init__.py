@@ -8,7 +8,7 @@ from typing import Literal
 
 from runner.commands.package_requirement import PUBLISHED, installable_elsewhere
 from runner.errors import CompareError
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.storage.atomic_write import write_atomically
 
 SUITE = Path("prompts/first.yaml")
@@ -28,7 +28,7 @@ class StarterFile:
     change: Change
 
 
-def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[StarterFile]:
+def write_starter_files(folder: Path, rows: Mapping[str, ProviderRow]) -> Iterator[StarterFile]:
     """Write each file that does not exist, and append the lines missing in .gitignore; change no other file.
 
     Raises:
@@ -41,7 +41,7 @@ def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[Start
     yield _write_new(folder / WORKFLOW, workflow(installable_elsewhere() or PUBLISHED))
 
 
-def env_example(rows: Mapping[str, Row]) -> str:
+def env_example(rows: Mapping[str, ProviderRow]) -> str:
     """Return the text of a .env.example with the first key variable of every provider, commented out."""
     lines = ["# Copy to .env, which git ignores, and fill in the keys you have.", ""]
     for name, row in rows.items():

@@ -17,12 +17,12 @@ from types import ModuleType
 from typing import Any
 
 from runner.analysis.check_results import steps_of
-from runner.checks.answer_text import answer_of, listed
+from runner.checks.answer_text import answer_of, as_tuple
 from runner.core.conversation_state import is_last_turn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import BrokenPlugin
-from runner.plugins import describe, load_function
+from runner.plugins import describe_exception, load_function
 from runner.storage import journal
 
 LIMIT_S = 10.0
@@ -48,7 +48,7 @@ def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
         caller = _Caller()
         for record in unchecked:
             checks = log.header.checks[record.identity.case]["checks"]
-            functions = {name: _load_once(loaded, name, suite_folder) for name in listed(checks.get("python", ()))}
+            functions = {name: _load_once(loaded, name, suite_folder) for name in as_tuple(checks.get("python", ()))}
             functions |= {name: _load_plugin(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
             failures = {name: caller.call(name, function, record) for name, function in functions.items()}
             writer.append({"kind": "check", "key": record.identity.key, "said": failures})
@@ -92,7 +92,7 @@ def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
     try:
         found = getattr(_load_module(suite_folder.resolve() / f"{module.replace('.', '/')}.py"), function)
     except (Exception, SystemExit) as error:  # noqa: BLE001 -- user code may raise anything
-        return f"it cannot be imported: {describe(error)}"
+        return f"it cannot be imported: {describe_exception(error)}"
     return found if callable(found) else "it is not a function"
 
 
@@ -151,7 +151,7 @@ def _call(function: CheckFunction | str, record: Record) -> str | None:
     try:
         result = function(record)
     except BaseException as error:  # noqa: BLE001 -- user code may raise anything, and pytest.fail raises no Exception
-        return describe(error)
+        return describe_exception(error)
     if result is True:
         return None
     if result is False:

@@ -140,9 +140,9 @@ async def ask_judge(
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
     async with start_senders(judging, log, observers) as senders:
-        from runner.engine.run import execute  # brings the SDK
+        from runner.engine.run import send_plan  # brings the SDK
 
-        return await execute(judging.plan, senders, log, stop=rule)
+        return await send_plan(judging.plan, senders, log, stop=rule)
 
 
 def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Record]) -> "StopRule | None":

@@ -106,10 +106,10 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
     with open_stop_rule(prepared) as rule:
         observers = observer if rule is None else CompositeObserver((observer, rule))
         async with open_workers(prepared) as workers, open_run(prepared, observers, workers) as (senders, writer):
-            from runner.engine.run import execute  # brings the SDK
+            from runner.engine.run import send_plan  # brings the SDK
 
             first_missing = prepared.first_missing
-            return await execute(
+            return await send_plan(
                 prepared.plan,
                 senders,
                 writer,

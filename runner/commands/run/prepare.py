@@ -12,7 +12,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.refuse_secrets_and_attachments import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source, vary_as_recorded
-from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
+from runner.commands.run.resume import find_resumed_run, open_resumed_journal, resumed_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_recorded, select_targets, with_options
 from runner.core.cluster import Node
 from runner.core.suite import Suite
@@ -111,7 +111,7 @@ def prepare(
 
 def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, simulate: bool) -> PreparedRun:
     source = open_replay_source(context.options.replay, fast=context.options.fast)
-    options = vary_as_recorded(settle_options(context.options, journal), source)
+    options = vary_as_recorded(resumed_options(context.options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
     suite = vary_targets(choose_cases(suite, options.cases, options.spell), options.vary)
     if options.cache_probe:

@@ -23,7 +23,7 @@ from runner.planning.target_patterns import SelectedTargets
 from runner.planning.target_prices import Prices
 from runner.pricing.rates import Price
 from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor, secrets_of
 from runner.storage.resume_state import ResumedRun
 from runner.storage.run_folder import FolderClaim, name_of
@@ -86,7 +86,7 @@ class PreparedRun:
         return any(target.simulated for target in self.plan.targets)
 
     @property
-    def _rows(self) -> dict[str, Row]:
+    def _rows(self) -> dict[str, ProviderRow]:
         return {name: endpoint.row for name, endpoint in self.selected.endpoints.items()}
 
     @property

@@ -17,7 +17,7 @@ from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.part_fields import detail_notes, unsent_reason
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import SHORTEST, secrets_of
 from runner.providers.request_body import api_of
 from runner.storage.attachment_files import AttachmentFiles
@@ -77,7 +77,7 @@ def _one_of_each(targets: Iterable[Target]) -> Iterator[Target]:
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
 
 
-def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: Mapping[str, str]) -> list[Key]:
+def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[ProviderRow], environ: Mapping[str, str]) -> list[Key]:
     """Return the keys set for any provider, and the variables whose names mark them as secrets."""
     names = {name for row in rows for name in row.api_key_env}
     named = {name for name, value in environ.items() if _SECRET_VARIABLE.search(name) and _is_no_word(value)}

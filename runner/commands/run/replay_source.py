@@ -9,7 +9,7 @@ from runner.commands.run.options import RunOptions
 from runner.core.target_name import TargetName
 from runner.errors import CompareError
 from runner.planning.request import Target
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import Registry
 from runner.storage.find_run import find_run
 from runner.storage.journal import read
@@ -47,7 +47,7 @@ class ReplaySource:
             models.setdefault(target.provider, []).append(target.model)
         rows = {provider: row.model_copy(update=OFFLINE) for provider, row in registry.rows.items()}
         for provider, recorded in models.items():
-            row = rows.get(provider) or Row.model_validate(OFFLINE)
+            row = rows.get(provider) or ProviderRow.model_validate(OFFLINE)
             rows[provider] = row.model_copy(update={"models": tuple(dict.fromkeys(recorded))})
         return replace(registry, rows=rows, own=frozenset(models), home_hosts={})
 

@@ -109,7 +109,7 @@ def _refuse_new_cache_probe(header: Header, options: RunOptions) -> None:
         )
 
 
-def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
+def resumed_options(options: RunOptions, journal: Journal | None) -> RunOptions:
     """Return the options, with omitted ones taken from the resumed run."""
     if journal is None:
         return options

@@ -14,7 +14,7 @@ from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.core.conversation_state import SettledRequests
+from runner.core.conversation_state import CompletedRequestCount
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
@@ -27,7 +27,7 @@ FEWEST_ROUNDS = FEWEST_UNITS
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowness:
+class RelativeHalfWidth:
     """Half the width of the 95 % interval of a target's median, as a share of the median."""
 
     target: str
@@ -40,9 +40,9 @@ Sample = tuple[Sequence[float], Sequence[int]]
 """TTFTs in seconds, and the round of each value."""
 
 
-def measure_narrowness(samples: Mapping[str, Sample]) -> tuple[Narrowness, ...]:
+def relative_half_widths(samples: Mapping[str, Sample]) -> tuple[RelativeHalfWidth, ...]:
     """Return the relative width of each target's interval. This takes about 0.1 s per target."""
-    return tuple(Narrowness(target, _half_width(*sample), len(sample[0])) for target, sample in samples.items())
+    return tuple(RelativeHalfWidth(target, _half_width(*sample), len(sample[0])) for target, sample in samples.items())
 
 
 def _half_width(values: Sequence[float], rounds: Sequence[int]) -> float | None:
@@ -61,7 +61,7 @@ class Precision(StopRule):
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_round, self._settled = plan.requests_a_round, SettledRequests(plan.cases)
+        self._requests_a_round, self._completed = plan.requests_a_round, CompletedRequestCount(plan.cases)
         self._has_vantages = bool(plan.vantages)
         self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
@@ -71,7 +71,7 @@ class Precision(StopRule):
             for origin in plan.origins
         }
         self._rounds = self._measured_rounds = 0
-        self._measuring: Future[tuple[Narrowness, ...]] | None = None
+        self._measuring: Future[tuple[RelativeHalfWidth, ...]] | None = None
 
     def finished(self, record: Record) -> None:
         """Add a request's TTFT if it counts, and close its round after the round's last request."""
@@ -81,7 +81,7 @@ class Precision(StopRule):
         if record.timed and record.ttft_s is not None:
             node = record.node if self._has_vantages else None
             self._open[round_number].append((_name_sample(record.identity.target, node), record.ttft_s))
-        self._recorded[round_number] += self._settled.of(record)
+        self._recorded[round_number] += self._completed.of(record)
         if self._recorded[round_number] == self._requests_a_round:
             self._close(round_number)
 
@@ -99,13 +99,13 @@ class Precision(StopRule):
         if self._measuring is None and self._rounds >= FEWEST_ROUNDS and self._rounds > self._measured_rounds:
             self._measured_rounds = self._rounds
             samples = {target: (values[:], rounds[:]) for target, (values, rounds) in self._samples.items()}
-            self._measuring = self._executor.submit(measure_narrowness, samples)
+            self._measuring = self._executor.submit(relative_half_widths, samples)
         if self._measuring is None or not self._measuring.done():
             return None
         found, self._measuring = self._measuring.result(), None
         return self._decide(found)
 
-    def _decide(self, found: Sequence[Narrowness]) -> str | None:
+    def _decide(self, found: Sequence[RelativeHalfWidth]) -> str | None:
         shares = [each.share for each in found if each.share is not None]
         if len(shares) < len(found) or max(shares) > self.share:
             return None

@@ -34,7 +34,7 @@ def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:
     return sentences_of(sentence for sentence in warned if sentence)
 
 
-def sizes(counts: Sequence[int]) -> str:
+def format_sample_sizes(counts: Sequence[int]) -> str:
     """Format the sizes of several samples: `n 12 each`, `n 8 to 12`."""
     fewest, most = min(counts), max(counts)
     if len(counts) == 1:
@@ -44,7 +44,7 @@ def sizes(counts: Sequence[int]) -> str:
     return _("n {fewest} to {most}", fewest=f"{fewest:,}", most=f"{most:,}")
 
 
-def left_out(number: int, of: int, what: str, why: str) -> str | None:
+def describe_left_out(number: int, of: int, what: str, why: str) -> str | None:
     """Return a sentence on how many of a thing are not drawn, and why; None if all are."""
     if number == 0:
         return None
@@ -67,7 +67,7 @@ STACKED_BELOW = 480
 
 @dataclass(slots=True)
 class Canvas:
-    """Where a chart is drawn.
+    """The width and the scale settings that a chart is drawn with, and what the drawing reports back.
 
     `logarithmic` forces the scales that may be either; None leaves it to the values. `shared` are the lowest and the
     highest value of an axis over several runs. `first_colour` is the place of the run's first target among those of
@@ -96,8 +96,8 @@ class Canvas:
         """How many ticks an axis across the canvas may have."""
         return 5 if self.stacked else 10
 
-    def colour(self, place: int) -> int:
-        """Return the place of one of the run's targets among those of all runs."""
+    def colour_index(self, place: int) -> int:
+        """Return the colour index of a target of this run, counted over the targets of all runs."""
         return self.first_colour + place
 
     def fit(
@@ -114,7 +114,7 @@ class Canvas:
         return scale
 
     def read(self, series: str, texts: Iterable[str]) -> str:
-        """Record the readings of a series of marks, if they are wanted; return its name."""
+        """Store the texts shown for a series of marks, if they are wanted; return the series' name."""
         if self.keeps_readings:
             self.readings[series] = tuple(texts)
         return series
@@ -131,8 +131,9 @@ class ChartVariant:
 
 @dataclass(frozen=True, slots=True)
 class PageChart:
-    """A chart in all its drawings; `logarithmic` says whether the first ones are, and `can_switch` if there are others.
+    """A chart in all of its drawings.
 
+    `logarithmic` says whether the scale shown first is, and `can_switch` whether the other scale was drawn, too.
     `readings` are those of its marks, by series, the same for all drawings.
     """
 

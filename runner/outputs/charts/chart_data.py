@@ -6,7 +6,7 @@ from math import isnan, nan
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.dataframe import pick, plain_cells
+from runner.analysis.dataframe import plain_cells, take_cells
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell
 from runner.analysis.summary import Statistic, TargetSummary
@@ -73,7 +73,7 @@ def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     # The labels of the table are its positions.
     places = {each.target: place for place, each in enumerate(run.summary)}
     return [
-        ChartSample(str(target), places[target], pick(run.table, rows.to_numpy(), columns), run.header.checks)
+        ChartSample(str(target), places[target], take_cells(run.table, rows.to_numpy(), columns), run.header.checks)
         for target, rows in run.timed.items()
     ]
 

@@ -3,9 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
@@ -17,7 +24,7 @@ from runner.outputs.charts.layouts import (
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
 from runner.outputs.text.number_format import seconds, whole_percent
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""
@@ -43,14 +50,14 @@ class Distribution:
         half, most = seconds(self.quantile(0.5)), seconds(self.quantile(0.95))
         return _(
             "{target}: half within {half}, 95 % within {most}, n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             half=half,
             most=most,
             n=f"{len(self.values):,}",
         )
 
 
-@keep_latest
+@cache_latest
 def _read_distributions(run: Run, over: ChartDuration) -> list[Distribution]:
     samples = timed_samples(run, over.column)
     return [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
@@ -67,8 +74,8 @@ def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canva
     panels = [
         Panel(
             each.target,
-            sizes([len(each.values)]),
-            canvas.colour(each.place),
+            format_sample_sizes([len(each.values)]),
+            canvas.colour_index(each.place),
             _draw_staircase(each, layout, most, canvas),
         )
         for each in shown
@@ -95,7 +102,7 @@ def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int, 
         _("{share} within {time}", share=whole_percent(rank / n), time=seconds(value))
         for rank, value in thin([*enumerate(distribution.values, start=1)], most)
     )
-    series = canvas.read(str(canvas.colour(distribution.place)), texts)
+    series = canvas.read(str(canvas.colour_index(distribution.place)), texts)
     return element("path", d=steps(points), fill="none", stroke_width=1.8, data_series=series)
 
 
@@ -115,10 +122,10 @@ def _ecdf_caption(run: Run, shown: Sequence[Distribution], over: ChartDuration) 
             _(
                 "The line is the share of a target's timed requests whose {title} was no longer, {sizes}.",
                 title=_(over.title),
-                sizes=sizes(counts),
+                sizes=format_sample_sizes(counts),
             ),
             _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
-            left_out(targets - len(shown), targets, "targets", _("below n {n}", n=MIN_VALUES)),
+            describe_left_out(targets - len(shown), targets, "targets", _("below n {n}", n=MIN_VALUES)),
             _("Of more than {most} steps, {most} are drawn.", most=most) if max(counts) > most else None,
         ],
         simulated=run.simulated,

@@ -36,8 +36,8 @@ from runner.outputs.charts.svg import (
     text_width,
     widest,
 )
-from runner.outputs.text.diff_cells import write_level
-from runner.outputs.text.history import write_size
+from runner.outputs.text.diff_cells import format_level
+from runner.outputs.text.history import format_size
 from runner.outputs.text.translation import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
@@ -91,8 +91,8 @@ class DrawnSeries:
     def over_time(self) -> list[_DrawnRun]:
         """The runs that are drawn over time.
 
-        Of more than can be told apart, those are drawn of each part of the time whose figures are the lowest, the
-        middle and the highest, so that no outlier is lost; and those beside a change.
+        If there are too many runs to tell apart, each interval of time shows its lowest, middle and highest run, so
+        that no outlier is lost, and runs beside a change are kept.
         """
         if len(self.times) <= MOST_DRAWN:
             return [*map(self._draw, range(len(self.times)))]
@@ -121,13 +121,13 @@ class DrawnSeries:
         if not self._has_medians:
             point = self.series.points[at]
             return _DrawnRun(
-                started, point.level, None, _read_out(started, write_level(measure, point.level), point.target.n)
+                started, point.level, None, _read_out(started, format_level(measure, point.level), point.target.n)
             )
         median, interval = self.medians[at], None
-        figure = write_level(measure, median.value)
+        figure = format_level(measure, median.value)
         if median.low is not None and median.high is not None:
             interval = Interval(median.low, median.high)
-            figure += f" [{write_level(measure, median.low)}, {write_level(measure, median.high)}]"
+            figure += f" [{format_level(measure, median.low)}, {format_level(measure, median.high)}]"
         return _DrawnRun(started, median.value, interval, _read_out(started, figure, median.n))
 
 
@@ -247,7 +247,7 @@ def _draw_changes(drawn: DrawnSeries, x_scale: Scale) -> str:
         x = fmean(x_scale(drawn.times[at].timestamp()) for at in (change.at - 1, change.at))
         data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
         parts.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
-        text = write_size(change)
+        text = format_size(change)
         half = text_width(text, SMALL) / 2
         if (left := max(x - half, 0.0)) >= free_from:
             parts.append(draw_label(left, TOP - 9, text, size=SMALL))
@@ -292,8 +292,8 @@ def _history_caption(drawn: DrawnSeries) -> str:
 # By the hour of the day
 
 
-def draw_hours(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
-    """Draw how far each run is from the level of its time, by the hour at which it began; None of too few hours."""
+def draw_runs_by_hour(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
+    """Draw each run's deviation from the level at its time, by hour of the day; None if there are too few hours."""
     series, figures = drawn.series, drawn.newest
     if len({at.hour for at in drawn.times}) < FEWEST_HOURS:
         return None

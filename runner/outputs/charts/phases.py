@@ -14,7 +14,14 @@ from typing import NamedTuple
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Row
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
 from runner.outputs.charts.layouts import GUTTER, FigureColumn, RowLayout
 from runner.outputs.charts.svg import (
@@ -31,7 +38,7 @@ from runner.outputs.charts.svg import (
     widest,
 )
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
@@ -63,10 +70,10 @@ class MedianRequest:
     def description(self) -> str:
         """The request's phases, and n, in words."""
         phases = [("queue", self.queue_s), *self.phases_s.items()]
-        spent = listed(_(name) + f" {seconds(spent_s)}" for name, spent_s in phases if spent_s)
+        spent = comma_list(_(name) + f" {seconds(spent_s)}" for name, spent_s in phases if spent_s)
         return _(
             "{target}: {spent}, {whole} without the queue, the median of n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             spent=spent,
             whole=seconds(self.whole_s),
             n=f"{self.n:,}",
@@ -87,7 +94,9 @@ def draw_phases(
     scale = canvas.fit("x", [each.whole_s for each in shown], zero, layout.right, ticks=canvas.ticks, linear=True)
     order = [str(each.target) for each in run.summary]
     bars = [
-        element("g", _draw_bar(prefix, each, middle, scale), data_target=str(canvas.colour(order.index(each.target))))
+        element(
+            "g", _draw_bar(prefix, each, middle, scale), data_target=str(canvas.colour_index(order.index(each.target)))
+        )
         for each, middle in zip(shown, layout.middles, strict=True)
     ]
     axis = layout.draw(Axis(scale, time_quantity("time since a slot was free", scale.high)))
@@ -239,13 +248,13 @@ def _phases_caption(run: Run, shown: Sequence[MedianRequest]) -> str:
             _("A bar is one real request, so that its phases add up, as medians of phases would not."),
             _(
                 "It is the one whose time without the queue is the median of its target's timed ones, {sizes}.",
-                sizes=sizes(counts),
+                sizes=format_sample_sizes(counts),
             ),
             _("The queue, our own wait for a free slot, is not to scale.")
             if any(each.queue for each in shown)
             else None,
             _("Waits between attempts are not drawn."),
-            left_out(requests - sum(counts), requests, "requests", _("they failed")),
+            describe_left_out(requests - sum(counts), requests, "requests", _("they failed")),
         ],
         simulated=run.simulated,
     )

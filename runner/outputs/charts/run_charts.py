@@ -13,7 +13,7 @@ from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_ag
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.text_over_time import ArrivalSamples, draw_arrivals
-from runner.outputs.charts.time_of_day import DaySamples, RoundPoint, draw_day
+from runner.outputs.charts.time_of_day import DaySamples, RoundPoint, draw_rounds_by_time
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import SpanSamples, draw_waterfall
@@ -62,7 +62,7 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
-    ("day", lambda samples, *place: draw_day(samples.run, samples.rounds, *place)),
+    ("day", lambda samples, *place: draw_rounds_by_time(samples.run, samples.rounds, *place)),
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
     ("goodput-under-load", _of_run(draw_goodput_under_load)),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
 from runner.outputs.charts.chart_data import (
     PLACE_COLUMNS,
     TOTAL,
@@ -30,7 +30,7 @@ from runner.outputs.charts.layouts import (
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""
@@ -81,7 +81,7 @@ class ScatterPoints:
         x, y_s = zip(*self.points, strict=True)
         return _(
             "{target}: sizes {smallest} to {largest}, times {shortest} to {longest}, n {n}",
-            target=said(self.target),
+            target=translate(self.target),
             smallest=f"{min(x):,.0f}",
             largest=f"{max(x):,.0f}",
             shortest=seconds(min(y_s)),
@@ -110,8 +110,8 @@ def _draw_scatter(
     panels = [
         Panel(
             each.target,
-            sizes([len(each.points)]),
-            canvas.colour(each.place),
+            format_sample_sizes([len(each.points)]),
+            canvas.colour_index(each.place),
             _draw_dots(each, layout, size, canvas, run.header.checks),
         )
         for each in shown
@@ -123,7 +123,7 @@ def _draw_scatter(
     return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
 
 
-@keep_latest
+@cache_latest
 def _read_points(
     run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize]
 ) -> tuple[TextSize, list[ScatterPoints]]:
@@ -173,7 +173,7 @@ def _draw_dots(
         )
         for (x, y_s), request in zip(points, thin(scatter.requests, most), strict=True)
     )
-    series = canvas.read(str(canvas.colour(scatter.place)), texts)
+    series = canvas.read(str(canvas.colour_index(scatter.place)), texts)
     data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
     width = DOT if len(points) < MANY else SMALL_DOT
     return element("path", d=data, stroke_width=width, stroke_linecap="round", data_series=series)
@@ -183,10 +183,10 @@ def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDurati
     requests, counts, most = len(run.measured), [len(each.points) for each in shown], max_points(len(shown))
     return join_sentences(
         [
-            _("A dot is one timed request, {sizes}.", sizes=sizes(counts)),
+            _("A dot is one timed request, {sizes}.", sizes=format_sample_sizes(counts)),
             _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
             _(size.remark),
-            left_out(
+            describe_left_out(
                 requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced in time.", most=most)

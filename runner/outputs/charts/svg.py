@@ -13,7 +13,7 @@ from typing import TypeAlias
 from wcwidth import wcwidth
 
 from runner.outputs.text.escape import one_line, xml_text
-from runner.outputs.text.translation import BilingualText, _, other_of, said
+from runner.outputs.text.translation import BilingualText, _, other_of, translate
 
 WIDE = 600
 """The width of a chart, in units of its viewBox, where there is room; a page may draw it larger."""
@@ -199,7 +199,7 @@ def draw_label(
 
 def draw_name(x: float, y: float, name: str, room: float, *, anchor: str = "start") -> str:
     """Draw a target's name, cut to the room there is; a name that was cut is in full in its tooltip."""
-    shown = said(name)
+    shown = translate(name)
     return draw_label(x, y, elide(shown, room), anchor=anchor, title=shown)
 
 

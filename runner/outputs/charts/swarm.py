@@ -5,10 +5,18 @@ from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
-from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    LOGARITHMIC,
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.chart_data import (
     PLACE_COLUMNS,
     ChartDuration,
@@ -23,7 +31,7 @@ from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, labelled, said
+from runner.outputs.text.translation import _, clauses, labelled, translate
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
@@ -56,7 +64,7 @@ class TargetValues:
     def description(self) -> str:
         """The target's median with its interval, and n, in words."""
         interval = self.median.interval
-        values = {"target": said(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
+        values = {"target": translate(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
         if interval is None:
             return _("{target}: median {median}, n {n}", **values)
         low, high = seconds(interval.low), seconds(interval.high)
@@ -81,7 +89,7 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
 
-@keep_latest
+@cache_latest
 def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
     medians = {str(each.target): over.median(each) for each in run.summary}
     found = [
@@ -121,7 +129,7 @@ def _draw_rows(
     swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
     drawn = []
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
-        place = canvas.colour(each.place)
+        place = canvas.colour_index(each.place)
         pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
         readings = (labelled(name_request(*request, checks), seconds(value)) for value, request in pairs)
         series = canvas.read(str(place), readings)
@@ -146,13 +154,17 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
     without_interval = any(each.median.interval is None for each in shown)
     return join_sentences(
         [
-            _("A dot is the {title} of one timed request, {sizes}.", title=_(over.title), sizes=sizes(counts)),
+            _(
+                "A dot is the {title} of one timed request, {sizes}.",
+                title=_(over.title),
+                sizes=format_sample_sizes(counts),
+            ),
             _("The stroke below is the median, on the line of its 95 % interval.")
             if with_interval
             else _("The stroke below is the median."),
             _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
             _(LOGARITHMIC) if scale.logarithmic else None,
-            left_out(
+            describe_left_out(
                 requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced by rank.", most=most)

@@ -7,7 +7,14 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.speed_under_load import LoadPoint
 from runner.analysis.steady_state import has_steady_state
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
@@ -18,7 +25,7 @@ from runner.outputs.charts.layouts import (
 )
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, line
 from runner.outputs.text.number_format import rate, seconds
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}
@@ -42,7 +49,7 @@ class Curve:
     def describe(self, levels: Sequence[LoadPoint]) -> str:
         """Return the figure of each level in words: `p50 120 ms at 1, 180 ms at 4`."""
         figures = (_("{figure} at {level}", figure=self.write(y), level=f"{x:,.0f}") for x, y in self.points(levels))
-        return _("{name} {figures}", name=_(self.name), figures=listed(figures))
+        return _("{name} {figures}", name=_(self.name), figures=comma_list(figures))
 
 
 TTFT_CURVES = (
@@ -93,7 +100,7 @@ def _draw_sweep(
     panels = [
         Panel(target, _sizes(own), place, "".join(_draw_curve(curve, own, layout, place, canvas) for curve in drawn))
         for target, own in levels.items()
-        for place in [canvas.colour(order.index(target))]
+        for place in [canvas.colour_index(order.index(target))]
     ]
     key = draw_key([(curve.name, curve.style) for curve in drawn], right=canvas.width) if len(curves) > 1 else ""
     description = describe_chart(title, clauses(_describe(target, drawn, own) for target, own in levels.items()))
@@ -133,12 +140,12 @@ def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout, 
 
 
 def _sizes(levels: Sequence[LoadPoint]) -> str:
-    return _("{sizes}, by level", sizes=sizes([level.n for level in levels]))
+    return _("{sizes}, by level", sizes=format_sample_sizes([level.n for level in levels]))
 
 
 def _describe(target: str, curves: Sequence[Curve], levels: Sequence[LoadPoint]) -> str:
     figures = [curve.describe(levels) for curve in curves if curve.points(levels)]
-    return labelled(said(target), clauses([*figures, _sizes(levels)]))
+    return labelled(translate(target), clauses([*figures, _sizes(levels)]))
 
 
 def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:
@@ -148,14 +155,14 @@ def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:
         [
             _(
                 "A dot is a level of the sweep, {sizes}, of timed requests.",
-                sizes=sizes([each.n for each in run.sweep]),
+                sizes=format_sample_sizes([each.n for each in run.sweep]),
             ),
             _("Left out are the first and the last ones sent at a level, each as many as may be in flight or more.")
             if has_steady_state(run.header)
             else None,
             _(CONTEXT_SENTENCE) if len({level.target for level in run.sweep}) > 1 else None,
             _("A level is how many requests a provider's lane may have in flight; levels are spaced by their ratio."),
-            left_out(figures.count(None), len(figures), "figures", why),
+            describe_left_out(figures.count(None), len(figures), "figures", why),
         ],
         simulated=run.simulated,
     )

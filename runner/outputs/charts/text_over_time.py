@@ -9,13 +9,13 @@ from runner.analysis.loaded_run import Run
 from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, format_sample_sizes, join_sentences
 from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.layouts import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
 from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, steps
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""
@@ -80,8 +80,8 @@ def draw_arrivals(
     panels = [
         Panel(
             target,
-            sizes([sample.seen]),
-            canvas.colour(order.index(target)),
+            format_sample_sizes([sample.seen]),
+            canvas.colour_index(order.index(target)),
             _draw_lines(sample.items, layout) + _draw_ends(sample.items, layout, order.index(target), canvas),
         )
         for target, sample in arrivals.items()
@@ -137,7 +137,7 @@ def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, can
         )
         for each in arrivals
     )
-    series = canvas.read(str(canvas.colour(place)), texts)
+    series = canvas.read(str(canvas.colour_index(place)), texts)
     x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
     data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))
     return element("path", d=data, stroke_width=END, stroke_linecap="round", data_series=series)
@@ -153,7 +153,7 @@ def _describe(target: str, sample: SpacedSample[Arrival]) -> str:
     times_s, characters = zip(*(each.end for each in sample.items), strict=True)
     return _(
         "{target}: replies of {shortest} to {longest} characters, whole after {first} to {last}, n {n}",
-        target=said(target),
+        target=translate(target),
         shortest=f"{min(characters):,.0f}",
         longest=f"{max(characters):,.0f}",
         first=seconds(min(times_s)),
@@ -168,7 +168,7 @@ def _arrivals_caption(run: Run, shown: Sequence[SpacedSample[Arrival]]) -> str:
         [
             _(
                 "A line is one timed reply, {sizes}, in at most {steps} steps.",
-                sizes=sizes([each.seen for each in shown]),
+                sizes=format_sample_sizes([each.seen for each in shown]),
                 steps=2 * MAX_STEPS,
             ),
             _("{n} of {all} replies are drawn, evenly spaced in time.", n=f"{drawn:,}", all=f"{seen:,}")

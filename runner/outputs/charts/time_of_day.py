@@ -9,7 +9,7 @@ from runner.analysis.loaded_run import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, join_sentences, sizes
+from runner.outputs.charts.chart import Canvas, Chart, format_sample_sizes, join_sentences
 from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
@@ -75,7 +75,7 @@ class DaySamples:
         }
 
 
-def draw_day(
+def draw_rounds_by_time(
     run: Run, rounds: Mapping[str, Sequence[RoundPoint]], prefix: str = "day", canvas: Canvas | None = None
 ) -> Chart | None:
     """Draw TTFT by round over the time of day; None where the rounds were not spread, or fewer than two have times."""
@@ -87,9 +87,14 @@ def draw_day(
     layout = _layout(prefix, len(rounds), points, start, canvas)
     order = [str(each.target) for each in run.summary]
     panels = [
-        Panel(name, sizes([each.n for each in found]), place, _draw_rounds(found, layout, start, place, canvas))
+        Panel(
+            name,
+            format_sample_sizes([each.n for each in found]),
+            place,
+            _draw_rounds(found, layout, start, place, canvas),
+        )
         for name, found in rounds.items()
-        for place in [canvas.colour(order.index(name))]
+        for place in [canvas.colour_index(order.index(name))]
     ]
     svg = figure(
         prefix,
@@ -129,7 +134,10 @@ def _draw_rounds(found: Sequence[RoundPoint], layout: PanelLayout, start: dateti
 def _day_caption(run: Run, points: Sequence[RoundPoint], targets: int) -> str:
     return join_sentences(
         [
-            _("A dot is the median of a round, {sizes}, of timed requests.", sizes=sizes([each.n for each in points])),
+            _(
+                "A dot is the median of a round, {sizes}, of timed requests.",
+                sizes=format_sample_sizes([each.n for each in points]),
+            ),
             _(CONTEXT_SENTENCE) if targets > 1 else None,
         ],
         simulated=run.simulated,

@@ -20,10 +20,10 @@ from runner.outputs.charts.axis import (
     draw_vertical_rules,
     time_quantity,
 )
-from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
 from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
 from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
-from runner.outputs.text.translation import _, clauses, labelled, listed, said
+from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
 BOTTOM = TOP + HEIGHT
@@ -66,7 +66,7 @@ class TradeoffPoint:
     @property
     def description(self) -> str:
         """The target's name, and its figures in words."""
-        return labelled(said(self.target), self.figures)
+        return labelled(translate(self.target), self.figures)
 
     @property
     def figures(self) -> str:
@@ -78,7 +78,7 @@ class TradeoffPoint:
             parts.append(_("pass rate {share}", share=share))
         if self.cost is not None:
             parts.append(self.price)
-        return listed([*parts, f"n {self.n:,}"])
+        return comma_list([*parts, f"n {self.n:,}"])
 
     @property
     def price(self) -> str:
@@ -106,7 +106,9 @@ _COST = _Up("cost per 1,000 requests", lambda point: point.cost, lambda _: None,
 def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = None) -> Chart | None:
     """Draw the targets; None where fewer than two have a time, or neither cost nor checks are known."""
     canvas = canvas or Canvas()
-    points = [point for place, each in enumerate(target_figures(run)) if (point := _point(each, canvas.colour(place)))]
+    points = [
+        point for place, each in enumerate(target_figures(run)) if (point := _point(each, canvas.colour_index(place)))
+    ]
     up = _QUALITY if any(point.passed is not None for point in points) else _COST
     shown = [point for point in points if up.read(point) is not None]
     if len(shown) < 2 or (up is _COST and len({point.currency for point in shown}) > 1):
@@ -281,12 +283,18 @@ def _tradeoff_caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     counts = [point.n for point in shown]
     return join_sentences(
         [
-            _("A point is a target, {sizes}; bars are 95 % intervals. {better}", sizes=sizes(counts), better=better),
+            _(
+                "A point is a target, {sizes}; bars are 95 % intervals. {better}",
+                sizes=format_sample_sizes(counts),
+                better=better,
+            ),
             _(
                 "A filled point is one that no other target beats in every figure; the dashed line joins the best "
                 "trade-offs."
             ),
-            left_out(targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))),
+            describe_left_out(
+                targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))
+            ),
         ],
         simulated=run.simulated,
     )

@@ -1,4 +1,4 @@
-"""The sweep of a model's variants: a row for each variant, and across it speed, tokens, cost and quality.
+"""The variants of each model: a row for each variant, with columns for speed, tokens, cost and quality.
 
 A column has a scale of its own. The line through a model's rows shows what more effort, or another setting, changes.
 """
@@ -15,7 +15,14 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import (
+    Canvas,
+    Chart,
+    describe_chart,
+    describe_left_out,
+    format_sample_sizes,
+    join_sentences,
+)
 from runner.outputs.charts.svg import (
     SMALL,
     Point,
@@ -30,7 +37,7 @@ from runner.outputs.charts.svg import (
     widest,
 )
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
-from runner.outputs.text.translation import BilingualText, _, clauses, labelled, listed, said
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, translate
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0
@@ -124,7 +131,7 @@ def _rows(run: Run, groups: Sequence[ModelVariants], canvas: Canvas) -> list[_Ro
         heading: str | None = str(group.model)
         for name, target in group.variants.items():
             place, found = figures[target]
-            rows.append(_Row(heading, name, found, canvas.colour(place)))
+            rows.append(_Row(heading, name, found, canvas.colour_index(place)))
             heading = None
     return rows
 
@@ -172,7 +179,7 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
     figures = [measure.describe(row.figures) for measure in measures]
-    return labelled(said(str(row.figures.target)), listed([*figures, f"n {row.figures.summary.timed:,}"]))
+    return labelled(translate(str(row.figures.target)), comma_list([*figures, f"n {row.figures.summary.timed:,}"]))
 
 
 def _blocks(rows: Sequence[_Row], measures: Sequence[SweptFigure], canvas: Canvas) -> list[_Block]:
@@ -264,10 +271,10 @@ def _variants_caption(run: Run, rows: Sequence[_Row], measures: Sequence[SweptFi
         [
             _(
                 "A row is a variant, {sizes}, in the suite's order; a line joins those of one model.",
-                sizes=sizes(counts),
+                sizes=format_sample_sizes(counts),
             ),
             *_describe_measures({measure.name for measure in measures}),
-            left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),
+            describe_left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),
         ],
         simulated=run.simulated,
     )

@@ -8,13 +8,13 @@ from runner.analysis.loaded_run import Run
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, describe_left_out, join_sentences
 from runner.outputs.charts.chart_data import SpacedSample, max_points
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, said
+from runner.outputs.text.translation import _, clauses, translate
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
@@ -78,7 +78,7 @@ class TargetSpans:
         """The target's first start, last end, failures and n, in words."""
         start_s, failed = min(span.start_s for span in self.spans), sum(span.failed for span in self.spans)
         values = {
-            "target": said(self.target),
+            "target": translate(self.target),
             "start": seconds(start_s),
             "end": seconds(self.end_s),
             "n": f"{self.n:,}",
@@ -101,7 +101,7 @@ class SpanSamples:
         """Add a record."""
         if record.warmup:
             return
-        start_ns = begin_of(record.timestamps)
+        start_ns = in_flight_since_ns(record.timestamps)
         if start_ns is None:
             self.never_sent += 1
         else:
@@ -142,8 +142,8 @@ def draw_waterfall(
     return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 
-def begin_of(timestamps: Timestamps) -> int | None:
-    """Return when a request had its place among those in flight, in ns; None if it was never sent."""
+def in_flight_since_ns(timestamps: Timestamps) -> int | None:
+    """Return the time from which a request counted as in flight, in ns; None if it was never sent."""
     return timestamps.sent if timestamps.slot is None else timestamps.slot
 
 
@@ -195,7 +195,7 @@ def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Sc
     """Draw the tracks around the middle of the row, with one path for waits, one for text and one for failures."""
     top = middle - (len(each.tracks) - 1) / 2 * track_height
     placed = [(span, top + at * track_height) for at, track in enumerate(each.tracks) for span in track]
-    place = canvas.colour(each.place)
+    place = canvas.colour_index(each.place)
     colour = series_colour(place)
     layers = (
         ("".join(_wait_data(span, y, scale) for span, y in placed), {"stroke": colour, **WAITING}),
@@ -250,7 +250,7 @@ def _waterfall_caption(run: Run, shown: Sequence[TargetSpans], never_sent: int) 
             )
             if drawn < seen
             else None,
-            left_out(never_sent, seen + never_sent, "requests", _("they were never sent")),
+            describe_left_out(never_sent, seen + never_sent, "requests", _("they were never sent")),
         ],
         simulated=run.simulated,
     )

@@ -76,23 +76,23 @@ def _metrics() -> tuple[HeatmapMetric, ...]:
     return (
         HeatmapMetric("ttft", _("TTFT"), lambda each: each.ttft_s, lambda each: seconds(each.ttft_s)),
         HeatmapMetric("total", _("total"), lambda each: each.total_s, lambda each: seconds(each.total_s)),
-        HeatmapMetric("tokens", _("output tokens"), lambda each: each.output_tokens, _write_tokens),
-        HeatmapMetric("cost", _("cost"), lambda each: each.cost, _write_cost),
-        HeatmapMetric("checks", _("checks"), lambda each: each.passed.share if each.passed else None, _write_passed),
+        HeatmapMetric("tokens", _("output tokens"), lambda each: each.output_tokens, _format_tokens),
+        HeatmapMetric("cost", _("cost"), lambda each: each.cost, _format_cost),
+        HeatmapMetric("checks", _("checks"), lambda each: each.passed.share if each.passed else None, _format_passed),
     )
 
 
-def _write_tokens(figures: CaseFigures) -> str:
+def _format_tokens(figures: CaseFigures) -> str:
     return MISSING if figures.output_tokens is None else f"{figures.output_tokens:,.0f}"
 
 
-def _write_cost(figures: CaseFigures) -> str:
+def _format_cost(figures: CaseFigures) -> str:
     if figures.cost is None:
         return MISSING
     return f"{amount(figures.cost)} {figures.currency}"
 
 
-def _write_passed(figures: CaseFigures) -> str:
+def _format_passed(figures: CaseFigures) -> str:
     passed = figures.passed
     if passed is None:
         return MISSING

@@ -11,7 +11,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.report.summary_table import SummaryCell, write_passed
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.translation import _, listed, plural, said
+from runner.outputs.text.translation import _, comma_list, plural, translate
 
 MAX_CASES = 200
 MAX_REASONS = 100
@@ -112,7 +112,7 @@ ReasonKey = tuple[str, bool, str, str | None]
 def _key(fault: CheckFault) -> ReasonKey:
     is_failed = fault.verdict is CheckVerdict.FAILED
     if fault.check != REQUEST:
-        return fault.check, is_failed, said(fault.why), None
+        return fault.check, is_failed, translate(fault.why), None
     outcome, _behind, error = fault.why.partition(": ")
     return _("request"), is_failed, describe_outcome(outcome), error or None
 
@@ -140,6 +140,6 @@ def _reason(key: ReasonKey, times: int, places: Sequence[str]) -> CheckReason:
     check, failed, why, error = key
     more = len(places) - MAX_PLACES_NAMED
     rest = plural(more, ", and {n} more cell", ", and {n} more cells") if more > 0 else ""
-    named = listed(places[:MAX_PLACES_NAMED]) + rest
+    named = comma_list(places[:MAX_PLACES_NAMED]) + rest
     shown_error = None if error is None else shorten(error, MAX_REASON_CHARACTERS)
     return CheckReason(check, shorten(why, MAX_REASON_CHARACTERS), shown_error, failed, times, named)

@@ -13,7 +13,7 @@ from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells
 from runner.outputs.text.number_format import MISSING
-from runner.outputs.text.translation import _, plural, said
+from runner.outputs.text.translation import _, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_REPLIES = 200
@@ -22,7 +22,7 @@ MAX_CHARACTERS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class FigureDelta:
-    """The change of a figure: its text, and whether it is better, worse or the same by more than chance."""
+    """The change of a figure as text, and whether it is significantly better, significantly worse, or neither."""
 
     text: str
     kind: str
@@ -94,7 +94,7 @@ def compose_diff(difference: Difference) -> DiffSection:
         headline=diff_sentences.headline(difference),
         kind=_kind_of_verdict(difference.verdict),
         simulated=diff_sentences.describe_simulated(difference),
-        warnings=tuple(map(said, difference.warnings)),
+        warnings=tuple(map(translate, difference.warnings)),
         sides=(*diff_sentences.describe_sides(difference), diff_sentences.describe_pairing(difference)),
         this_run=tuple(describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),

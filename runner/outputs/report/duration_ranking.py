@@ -11,11 +11,11 @@ from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
 from runner.errors import CompareError
 from runner.outputs.report.reply_grid import TargetColumn
-from runner.outputs.text.diff_cells import write_p
+from runner.outputs.text.diff_cells import format_p
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
 from runner.outputs.text.ranking import is_ahead, is_lead
-from runner.outputs.text.translation import _, labelled, listed, said
+from runner.outputs.text.translation import _, comma_list, labelled, translate
 from runner.outputs.text.undecided_reasons import describe_doubt, describe_this_run
 
 
@@ -75,12 +75,12 @@ class LeaderComparison:
 
     @property
     def is_behind(self) -> bool:
-        """Whether it was slower at least in this run."""
+        """Whether it was slower by the verdict, or else by the pairs of this run alone."""
         return self.is_slower or self.this_run is not None
 
     @property
     def ratio(self) -> str:
-        """How many times as long it took, in words of figures."""
+        """Its time divided by the fastest one's, formatted: `1.24x`."""
         return times(self.factor)
 
     @property
@@ -187,7 +187,7 @@ def _rank(
         unranked=tuple(UnrankedTarget(column.name, at, _describe_absence(column, duration)) for at, column in missing),
         doubts=(
             *_describe_doubts([other.column.name for other in others], comparisons),
-            *dict.fromkeys(said(warning) for comparison in comparisons for warning in comparison.warnings),
+            *dict.fromkeys(translate(warning) for comparison in comparisons for warning in comparison.warnings),
         ),
     )
 
@@ -198,7 +198,7 @@ def _describe_absence(column: TargetColumn, duration: RankedDuration) -> str:
         return _("no request was sent")
     if summary.timed:
         return _("no reply has as many") if duration.column == COLUMN else _("no reply was streamed")
-    kinds = listed(map(describe_outcome, summary.failures or summary.other_outcomes))
+    kinds = comma_list(map(describe_outcome, summary.failures or summary.other_outcomes))
     if not summary.failed:
         return _("no request was finished: {kinds}", kinds=kinds)
     if summary.failed < summary.n:
@@ -214,7 +214,7 @@ def _describe_doubts(labels: Sequence[str], comparisons: Sequence[LeaderComparis
             columns.setdefault(labelled(comparison.verdict, comparison.why), []).append(label)
     if len(columns) == 1:
         return tuple(columns)
-    return tuple(labelled(listed(of_reason), reason) for reason, of_reason in columns.items())
+    return tuple(labelled(comma_list(of_reason), reason) for reason, of_reason in columns.items())
 
 
 def _compare(
@@ -235,7 +235,7 @@ def _compare(
     try:
         difference = diff_to_fastest(first.run, str(first.target), str(other.target), ranked)
     except CompareError as error:
-        return replace(comparison, verdict=_("not tested"), why=said(str(error)))
+        return replace(comparison, verdict=_("not tested"), why=translate(str(error)))
     return _describe(comparison, difference, duration)
 
 
@@ -249,7 +249,7 @@ def _describe(comparison: LeaderComparison, difference: Difference, duration: Ra
         verdict=_name_verdict(tested.verdict, difference.rule),
         factor=claim.change if claim else tested.change,
         interval=interval_ends(claim.interval if claim else tested.interval, times),
-        p=write_p(tested.p),
+        p=format_p(tested.p),
         rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
         is_lead=is_lead(tested, comparison.lead),

@@ -10,7 +10,7 @@ from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.number_format import rounded_span, times
 from runner.outputs.text.ranking import describe_first_answer, has_repeats, repeats_for
-from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, listed, plural
+from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, comma_list, plural
 from runner.storage.journal import Header
 
 MAX_FAILED_NAMED = 3
@@ -185,5 +185,5 @@ def _list_failed(columns: Sequence[TargetColumn]) -> Iterator[str]:
             k=f"{summary.failed:,}",
             n=f"{summary.n:,}",
             target=column.name,
-            kinds=listed(map(describe_outcome, summary.failures)),
+            kinds=comma_list(map(describe_outcome, summary.failures)),
         )

@@ -7,8 +7,8 @@ from itertools import groupby
 
 from runner.analysis.history import RunSeries
 from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
-from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_hours
-from runner.outputs.text.diff_cells import write_level
+from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_runs_by_hour
+from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
 from runner.outputs.text.translation import _, labelled, plural
@@ -70,7 +70,7 @@ class HistoryPage:
 
 
 def compose_history(series: Sequence[RunSeries], hrefs: Mapping[str, str]) -> HistoryPage:
-    """Return the page of series, of which there is one at least.
+    """Return the page of one or more series.
 
     Args:
         series: those of one suite are neighbours.
@@ -125,7 +125,7 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
 def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, PageChart]]:
     """Yield the chart over time, and that of the hours if there is one."""
     drawn = DrawnSeries(series)
-    for kind, draw in (("time", draw_history), ("hours", draw_hours)):
+    for kind, draw in (("time", draw_history), ("hours", draw_runs_by_hour)):
         chart = draw_for_page(
             lambda own, canvas, draw=draw: draw(drawn, own, canvas, place),  # type: ignore[misc]
             f"{prefix}-{kind}",
@@ -138,13 +138,13 @@ def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, Pag
 
 def _line(series: RunSeries) -> SeriesLine:
     usual = series.usual_range
-    write = partial(write_level, series.measure)
+    as_text = partial(format_level, series.measure)
     return SeriesLine(
         target=series.target,
         measure=_(series.measure.label),
         runs=f"{len(series.points):,}",
-        last=write(series.last.level),
-        usual=interval_ends(usual, lambda value: MISSING if value is None else write(value)) or MISSING,
+        last=as_text(series.last.level),
+        usual=interval_ends(usual, lambda value: MISSING if value is None else as_text(value)) or MISSING,
         place=describe_place(series.last.level, usual),
     )
 

@@ -10,9 +10,9 @@ from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.pass_rate import PassRate
 from runner.errors import CompareError
 from runner.outputs.report.reply_grid import TargetColumn
-from runner.outputs.text.diff_cells import write_p, write_points
+from runner.outputs.text.diff_cells import format_p, format_points
 from runner.outputs.text.number_format import MISSING, interval_ends, percent
-from runner.outputs.text.translation import BilingualText, _, labelled, plural, said
+from runner.outputs.text.translation import BilingualText, _, labelled, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubt
 
 
@@ -133,16 +133,18 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
             first.run, str(first.target), str(other.target), rule, with_replies=False, with_warnings=False
         )
     except CompareError as error:
-        return PassComparison(_("not tested"), why=said(str(error)))
+        return PassComparison(_("not tested"), why=translate(str(error)))
     return _describe(difference.findings[0], difference)
 
 
 def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
-        points=write_points(found.change or 0.0),
-        interval=f"{write_points(found.interval.low)}, {write_points(found.interval.high)}" if found.interval else None,
-        p=write_p(found.p),
+        points=format_points(found.change or 0.0),
+        interval=f"{format_points(found.interval.low)}, {format_points(found.interval.high)}"
+        if found.interval
+        else None,
+        p=format_p(found.p),
         cases=found.units,
         why=describe_doubt(found, difference),
         is_worse=found.verdict is Verdict.REGRESSED,

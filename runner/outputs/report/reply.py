@@ -18,13 +18,13 @@ from runner.outputs.report.reply_grid import FAILED_CHECKS, has_failed
 from runner.outputs.text.escape import printable
 from runner.outputs.text.labels import describe_flag, describe_row
 from runner.outputs.text.number_format import amount, rate, seconds
-from runner.outputs.text.translation import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.translation import BilingualText, _, comma_list, labelled, plural, translate
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeVerdict:
+class ShownRubricVerdict:
     """A judge's verdict on one rubric, and its reason."""
 
     kind: CheckVerdict
@@ -55,7 +55,7 @@ class PageReply:
     facts: tuple[str, ...]
     failed_checks: str | None
     """The names of the checks that it failed."""
-    verdicts: tuple[JudgeVerdict, ...]
+    verdicts: tuple[ShownRubricVerdict, ...]
     """What a judge says of it on each rubric."""
     flags: tuple[str, ...]
     text: str | None
@@ -95,10 +95,12 @@ def show_reply(row: Row, characters: int) -> PageReply:
     )
 
 
-def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
+def _verdicts(row: Row) -> Iterator[ShownRubricVerdict]:
     for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
-        reason = said(why) if verdict is CheckVerdict.UNDECIDED else why
-        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason))
+        reason = translate(why) if verdict is CheckVerdict.UNDECIDED else why
+        yield ShownRubricVerdict(
+            verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason)
+        )
 
 
 def _text(cell: Cell) -> str | None:
@@ -128,7 +130,7 @@ def describe_ending(row: Row) -> str:
     if row["outcome"] not in TIMED:
         return labelled(describe_row(row), str(row["error"])) if row["error"] else describe_row(row)
     ended = [] if row["outcome"] == Outcome.OK else [describe_row(row)]
-    return listed([*ended, *_times(row), *([_("simulated")] if row["simulated"] else [])]) or _("ok")
+    return comma_list([*ended, *_times(row), *([_("simulated")] if row["simulated"] else [])]) or _("ok")
 
 
 def _facts(row: Row) -> Iterator[str]:
@@ -169,7 +171,7 @@ def _tokens(row: Row) -> Iterator[str]:
     }
     counts = [_fill(name, count) for column, name in names.items() if isinstance(count := row[column], int) and count]
     if counts:
-        yield _("tokens {counts}", counts=listed(counts))
+        yield _("tokens {counts}", counts=comma_list(counts))
 
 
 def _fill(text: BilingualText, number: int) -> BilingualText:

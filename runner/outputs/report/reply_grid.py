@@ -32,7 +32,7 @@ _COLUMNS_READ = ["case", "turn", "repeat", "prompt", "outcome"]
 
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
-    """One target of one run, the `number`th of the page, from 1; `summary` goes by the column's label."""
+    """One target of one run; `number` is its position on the page, from 1. `summary` names it by the column's label."""
 
     run: Run
     number: int
@@ -47,7 +47,7 @@ class TargetColumn:
 
     @property
     def name(self) -> BilingualText:
-        """The heading in words: `label` is its key everywhere."""
+        """The heading to show, in both languages; code identifies the column by `label`."""
         return name_in_words(self.summary.target)
 
 
@@ -66,7 +66,7 @@ def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
 
 
 class ReplyPlace(NamedTuple):
-    """The place of a reply in the table of its run, and whether it is one. Its texts are read only if it is shown."""
+    """A reply's row in its run's table, and whether the target answered. Texts are read only if they are shown."""
 
     place: int
     answered: bool
@@ -184,7 +184,7 @@ def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImag
     """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
     found: dict[str, PromptImage] = {}
     for run in runs:
-        asked, step = steps_in(run.header.checks, case).place(turn)
+        asked, step = steps_in(run.header.checks, case).turn_and_step(turn)
         for image in _images_of(run.header.attachments.get(case, ()), asked) if step == 1 else ():
             thumbnail = run.thumbnails.get(str(image.get("digest")))
             if thumbnail is not None:
@@ -240,7 +240,7 @@ def sample_turns(turns: Sequence[GridTurn]) -> GridSample:
     return GridSample(kept, tuple(sentence for sentence in sentences if sentence))
 
 
-def cut_to_fit(replies: Replies) -> TextCut:
+def find_text_limit(replies: Replies) -> TextCut:
     """Return the length at which long texts are cut so that all fit together."""
     texts = _reply_texts(replies)
     characters = _characters_that_fit(texts)

@@ -23,7 +23,7 @@ from runner.outputs.report.reply_grid import (
     PromptImage,
     Replies,
     TargetColumn,
-    cut_to_fit,
+    find_text_limit,
     grid_turns,
     prompt_images,
     read_replies,
@@ -175,12 +175,12 @@ class ReportPage:
 def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(run_facts(run) for run in runs)
-    runs = [run.in_parts for run in runs]
+    runs = [run.split_by_place for run in runs]
     columns = target_columns(runs)
     turns = grid_turns(columns)
     sample = sample_turns(turns)
     replies = read_replies(sample.turns, columns)
-    cut = cut_to_fit(replies)
+    cut = find_text_limit(replies)
     failures, more = _shown_failures(runs)
     rankings, pass_ranking = rank_targets(columns), rank_by_passes(columns)
     tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]

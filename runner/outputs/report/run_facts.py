@@ -7,7 +7,7 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import describe_vantages
 from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.connections_and_clocks import describe_clock_error, describe_worker_clocks
-from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, plural
 from runner.storage.journal import Header
 
 
@@ -41,13 +41,13 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "suite", _("{suite}, digest {digest}", suite=header.path or header.suite, digest=header.short_digest)
     yield "asked", _describe_asked(run)
     yield "sent from each of", describe_vantages(header.vantages)
-    yield "cases", _("only {cases}", cases=listed(header.case_patterns)) if header.case_patterns else None
+    yield "cases", _("only {cases}", cases=comma_list(header.case_patterns)) if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
-    yield "order", listed([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
+    yield "order", comma_list([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
     yield "load", _describe_load(run)
-    yield "think time", listed(dict.fromkeys(header.think_time.values()))
+    yield "think time", comma_list(dict.fromkeys(header.think_time.values()))
     yield "machine", header.platform
-    yield "versions", listed(f"{name} {version}" for name, version in header.versions.items())
+    yield "versions", comma_list(f"{name} {version}" for name, version in header.versions.items())
     yield "clock", _describe_clocks(run)
 
 
@@ -63,7 +63,7 @@ def _describe_release(header: Header) -> list[str]:
 def _describe_load(run: Run) -> str:
     header = run.header
     lanes = [] if header.concurrency is None else [_("concurrency {n}", n=header.concurrency)]
-    return listed([*lanes, *(f"{name} {value}" for name, value in header.load.items())])
+    return comma_list([*lanes, *(f"{name} {value}" for name, value in header.load.items())])
 
 
 def _describe_clocks(run: Run) -> str:

@@ -18,9 +18,9 @@ from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.ranking import answers_late, rank_of
-from runner.outputs.text.translation import _, listed, plural
+from runner.outputs.text.translation import _, comma_list, plural
 from runner.outputs.text.variants import describe_settings
-from runner.pricing.money import write_amount
+from runner.pricing.money import format_amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _model_of(column: TargetColumn) -> MeasuredTarget | None:
 
 def describe_columns(percents: Sequence[float], slos: Sequence[Slo] = ()) -> str:
     """Return the sentences that explain the summary's columns."""
-    needs = listed(
+    needs = comma_list(
         _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
     )
     tails = _(" Others are by nearest rank: {needs}; below that the extreme stands in, by name.", needs=needs)
@@ -219,11 +219,11 @@ def _read_tokens(figures: TargetFigures) -> SummaryCell:
 
 
 def _read_cost(figures: TargetFigures) -> SummaryCell:
-    return _join_costs([(write_amount(each.spent.amount), each.spent.currency, each.n) for each in figures.costs])
+    return _join_costs([(format_amount(each.spent.amount), each.spent.currency, each.n) for each in figures.costs])
 
 
 def _read_cost_per_thousand(figures: TargetFigures) -> SummaryCell:
-    return _join_costs([(write_amount(each.of_1000.amount), each.spent.currency, None) for each in figures.costs])
+    return _join_costs([(format_amount(each.of_1000.amount), each.spent.currency, None) for each in figures.costs])
 
 
 def _join_costs(costs: Sequence[tuple[str, str, int | None]]) -> SummaryCell:

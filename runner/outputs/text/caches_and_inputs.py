@@ -9,7 +9,7 @@ from runner.analysis.summary import Statistic
 from runner.core.turns_and_steps import name_repeat
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable
-from runner.outputs.text.translation import BilingualText, _, name_some, said
+from runner.outputs.text.translation import BilingualText, _, name_some, translate
 
 
 def cache_table(run: Run) -> CaptionedTable | None:
@@ -38,33 +38,33 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
         describe_stage(stage),
         str(stage.n),
         seconds(stage.ttft_p50.value if stage.ttft_p50 else None),
-        _write_ratio(stage),
-        _write_tokens(stage.cached_p50, stage.n),
+        _format_ratio(stage),
+        _format_tokens(stage.cached_p50, stage.n),
         percent(stage.cached_share),
-        _write_saving(stage.saving, stage.n),
+        _format_saving(stage.saving, stage.n),
     )
 
 
 def describe_stage(stage: CacheStage) -> BilingualText:
     """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
-    return _("cold") if stage.idle_s is None else said(name_repeat(stage.idle_s))
+    return _("cold") if stage.idle_s is None else translate(name_repeat(stage.idle_s))
 
 
-def _write_ratio(stage: CacheStage) -> str:
+def _format_ratio(stage: CacheStage) -> str:
     if stage.ratio is None:
         return MISSING
     figure = with_ends(times(stage.ratio), interval_ends(stage.interval, times))
     return _("{figure} (n {n})", figure=figure, n=f"{stage.pairs:,}")
 
 
-def _write_tokens(statistic: Statistic | None, expected: int) -> str:
+def _format_tokens(statistic: Statistic | None, expected: int) -> str:
     if statistic is None:
         return MISSING
     figure = f"{statistic.value:,.0f}"
     return figure if statistic.n == expected else _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
 
 
-def _write_saving(saving: Saving | None, expected: int) -> str:
+def _format_saving(saving: Saving | None, expected: int) -> str:
     if saving is None:
         return MISSING
     figure = _("{sum}, {share}", sum=saving.of_1000, share=percent(saving.share))
@@ -108,7 +108,7 @@ def _describe_unreported(stages: Sequence[CacheStage]) -> list[str]:
     The ratio of TTFTs counts as lower if its whole interval is below 1.
     """
     faster = [
-        _("{target} {figure}", target=stage.target, figure=_write_ratio(stage))
+        _("{target} {figure}", target=stage.target, figure=_format_ratio(stage))
         for stage in stages
         if stage.idle_s == 0 and stage.interval and stage.interval.high < 1 and not stage.cached_share
     ]

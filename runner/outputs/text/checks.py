@@ -8,7 +8,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.errors import counted
 from runner.outputs.text.number_format import MISSING
 from runner.outputs.text.table import TextTable
-from runner.outputs.text.translation import _, listed, plural
+from runner.outputs.text.translation import _, comma_list, plural
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:
@@ -24,7 +24,7 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
         parts.append(_("{n} failed", n=f"{counts[CheckVerdict.FAILED]:,}"))
     if counts[CheckVerdict.UNDECIDED]:
         parts.append(_("{n} not decided", n=f"{counts[CheckVerdict.UNDECIDED]:,}"))
-    return listed(parts)
+    return comma_list(parts)
 
 
 def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:

@@ -7,7 +7,7 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.summary import ConnectionSummary
 from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.number_format import milliseconds
-from runner.outputs.text.translation import BilingualText, _, clauses, labelled, listed, plural
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, plural
 
 MAX_WORKERS_LISTED = 8
 """Maximum number of workers listed with their clock errors; the errors of more workers are given as a range."""
@@ -27,7 +27,9 @@ def describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
     of = _("medians") if len(opened) == 1 else _("medians of the fastest to the slowest provider")
     if not phases:
         return [labelled(who, connections)]
-    return [labelled(who, _("{connections} ({phases}, {of})", connections=connections, phases=listed(phases), of=of))]
+    return [
+        labelled(who, _("{connections} ({phases}, {of})", connections=connections, phases=comma_list(phases), of=of))
+    ]
 
 
 def describe_clock(run: Run) -> list[str]:
@@ -55,7 +57,7 @@ def describe_workers(cluster: ClusterSummary) -> list[str]:
     """Return sentences on a cluster's workers, their clock errors and the lost ones; empty if it had no workers."""
     if not cluster.workers:
         return []
-    nodes = listed(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
+    nodes = comma_list(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
     workers = _("{workers} on {nodes}", workers=_count_workers(len(cluster.workers)), nodes=_count_nodes(cluster))
     sentences: list[str] = [_("measured by {workers}: {nodes}", workers=workers, nodes=nodes)]
     sentences += describe_worker_clocks(cluster)
@@ -65,7 +67,7 @@ def describe_workers(cluster: ClusterSummary) -> list[str]:
             "lost: {names}; {n} request sent again by other workers",
             "lost: {names}; {n} requests sent again by other workers",
         )
-        sentences.append(plural(cluster.repeated, one, many, names=listed(map(name_worker, cluster.lost))))
+        sentences.append(plural(cluster.repeated, one, many, names=comma_list(map(name_worker, cluster.lost))))
     return sentences
 
 

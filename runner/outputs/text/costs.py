@@ -3,7 +3,7 @@
 from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.loaded_run import Run
 from runner.outputs.text.judge import describe_judge_cost
-from runner.outputs.text.translation import _, clauses, listed, name_some, plural, said
+from runner.outputs.text.translation import _, clauses, comma_list, name_some, plural, translate
 from runner.pricing.money import add_up
 
 
@@ -68,8 +68,8 @@ def _describe_origin(run: Run, each: TargetCost) -> str:
         charged = _("{n} as the provider charged", n=f"{each.charged:,}") if by_price else _("as the provider charged")
         origins.append(charged)
     if price is not None and (by_price or not each.n):
-        origins.append(_("prices: {origin}", origin=said(price.origin)))
-    return listed(origins)
+        origins.append(_("prices: {origin}", origin=translate(price.origin)))
+    return comma_list(origins)
 
 
 def _describe_unknown(unknown: int) -> list[str]:

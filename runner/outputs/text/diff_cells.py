@@ -41,11 +41,11 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's cells in the order of FINDING_HEADINGS."""
     return (
         _measure_label(finding),
-        MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
-        write_level(finding.measure, finding.new_level),
-        write_change(finding),
-        write_p(finding.p),
-        _write_n(finding),
+        MISSING if finding.base_level is None else format_level(finding.measure, finding.base_level),
+        format_level(finding.measure, finding.new_level),
+        format_change(finding),
+        format_p(finding.p),
+        _format_n(finding),
         name_verdict(finding, paired=paired),
     )
 
@@ -56,7 +56,7 @@ def _measure_label(finding: DiffFinding) -> str:
     return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
 
 
-def write_level(measure: Measure, value: float) -> str:
+def format_level(measure: Measure, value: float) -> str:
     """Format a typical value of a measure in its unit."""
     match measure.unit:
         case Unit.SECONDS:
@@ -71,33 +71,33 @@ def write_level(measure: Measure, value: float) -> str:
             return percent(value)
 
 
-def write_change(finding: DiffFinding) -> str:
+def format_change(finding: DiffFinding) -> str:
     """Format a ratio or a difference in points, with its interval if there is one: `1.30 [1.21, 1.40]`, `+3.0`."""
     if finding.change is None:
         return MISSING
-    write = write_points if finding.measure.unit is Unit.SHARE else write_ratio
-    interval, change = finding.interval, write(finding.change)
-    return change if interval is None else f"{change} [{write(interval.low)}, {write(interval.high)}]"
+    as_text = format_points if finding.measure.unit is Unit.SHARE else format_ratio
+    interval, change = finding.interval, as_text(finding.change)
+    return change if interval is None else f"{change} [{as_text(interval.low)}, {as_text(interval.high)}]"
 
 
-def write_ratio(value: float) -> str:
+def format_ratio(value: float) -> str:
     """Format a ratio: `1.30`."""
     return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
 
 
-def write_points(value: float) -> str:
+def format_points(value: float) -> str:
     """Format a difference of shares in percentage points: `+3.0`."""
     return f"{100 * value:+.1f}"
 
 
-def write_p(p: float) -> str:
+def format_p(p: float) -> str:
     """Format a p-value with the digits that matter."""
     if p < 0.0001:
         return "<0.0001"
     return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
-def _write_n(finding: DiffFinding) -> str:
+def _format_n(finding: DiffFinding) -> str:
     """Format the sample size: the units, or the requests of base and new if these differ."""
     base, new = finding.n
     if finding.measure in OF_ALL_REQUESTS and base != new and not _is_against_history(finding):

@@ -9,7 +9,7 @@ from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.labels import SIMULATED, name_question
 from runner.outputs.text.number_format import exact_span
-from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, join, listed, plural
+from runner.outputs.text.translation import BilingualText, _, capitalized, clauses, comma_list, join, plural
 
 CAPTION = (
     "base and new are geometric means, new/base is their ratio with its 95 % interval; failures, pass rates and slow "
@@ -41,7 +41,7 @@ def headline(difference: Difference) -> str:
     verdict = name_verdict(worst, paired=difference.paired)
     if len(counts) == 1:
         return plural(rows, "{verdict} ({n} row)", "{verdict} (all {n} rows)", verdict=verdict)
-    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
+    parts = comma_list(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     one, many = "{verdict}: {parts} ({n} row)", "{verdict}: {parts} ({n} rows)"
     return plural(rows, one, many, verdict=verdict, parts=parts)
 
@@ -73,7 +73,9 @@ def _describe_history(history: RunHistory, suite: str) -> BilingualText:
     if history.since is not None:
         parts.append(_("comparable ones from {since} to {until}", since=history.since, until=history.until))
     if history.left_out:
-        reasons = listed(_("{n} {verdict}", n=f"{n:,}", verdict=_(reason)) for reason, n in history.left_out.items())
+        reasons = comma_list(
+            _("{n} {verdict}", n=f"{n:,}", verdict=_(reason)) for reason, n in history.left_out.items()
+        )
         parts.append(_("left out: {runs}", runs=reasons))
     return clauses(parts)
 
@@ -194,7 +196,7 @@ def count_replies(difference: Difference) -> str:
         return _("replies: not compared with those of many runs")
     counts = Counter(change.similarity for change in difference.replies)
     parts = [_("{n} {verdict}", n=counts[each], verdict=_(each.value)) for each in ReplySimilarity if counts[each]]
-    return _("replies: {counts}", counts=listed(parts) if parts else _("none"))
+    return _("replies: {counts}", counts=comma_list(parts) if parts else _("none"))
 
 
 def question_label(change: ReplyChange) -> str:
@@ -219,4 +221,4 @@ def _describe_tally(tally: ReplyTally) -> BilingualText:
         parts.append(plural(round(tally.length), "{n} character", "{n} characters"))
     parts += [f"{reason} {times}" for reason, times in tally.finish_reasons.items()]
     parts += [plural(tally.refusals, "{n} refusal", "{n} refusals")] if tally.refusals else []
-    return listed(parts)
+    return comma_list(parts)

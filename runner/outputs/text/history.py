@@ -22,12 +22,12 @@ def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
         "{after} after; {company}",
         target=series.target,
         measure=_(series.measure.label),
-        size=write_size(change),
+        size=format_size(change),
         word=_word(series.measure, is_rise=change.is_rise),
         started=f"{first.started_at:%Y-%m-%d %H:%M}",
         run=first.folder.name,
-        low=_write_end(change, change.interval.low),
-        high=_write_end(change, change.interval.high),
+        low=_format_end(change, change.interval.low),
+        high=_format_end(change, change.interval.high),
         p=f"{change.p:.2g}",
         before=plural(change.before, "{n} run", "{n} runs"),
         after=f"{change.after:,}",
@@ -45,14 +45,14 @@ def _describe_other_changes(series: RunSeries, change: ChangePoint) -> Bilingual
     return _("changed with it: {what}", what=clauses(others))
 
 
-def write_size(change: ChangePoint) -> BilingualText:
+def format_size(change: ChangePoint) -> BilingualText:
     """Format the size of a change: `+25.0 %`, or `-12.5 points` for a share."""
     if change.ratio is not None:
-        return _write_end(change, change.ratio)
-    return _write_end(change, change.difference or 0.0)
+        return _format_end(change, change.ratio)
+    return _format_end(change, change.difference or 0.0)
 
 
-def _write_end(change: ChangePoint, value: float) -> BilingualText:
+def _format_end(change: ChangePoint, value: float) -> BilingualText:
     if change.ratio is not None:
         return _("{n} %", n=f"{100 * (value - 1):+.1f}")
     return _("{n} points", n=f"{100 * value:+.1f}")

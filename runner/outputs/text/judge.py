@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from runner.analysis.judge import JudgedPairs, JudgedShare
 from runner.analysis.judge_costs import JudgeCost
 from runner.outputs.text.number_format import percent, with_interval
-from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, plural
 from runner.outputs.text.variants import describe_settings
 from runner.outputs.text.win_rates import describe_rates
 
@@ -53,22 +53,24 @@ def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
     if judged.flips.n:
         yield _(
             "position: {share} of the pairs had another winner in each order, which counts as a tie",
-            share=write_share(judged.flips),
+            share=format_share(judged.flips),
         )
     if judged.first_named.n:
         yield _(
             "position: {share} of the answers with a winner name the reply shown first; a half would be without bias",
-            share=write_share(judged.first_named),
+            share=format_share(judged.first_named),
         )
     if judged.longer_won.n:
-        yield _("length: the longer reply won {share} of the pairs with a winner", share=write_share(judged.longer_won))
+        yield _(
+            "length: the longer reply won {share} of the pairs with a winner", share=format_share(judged.longer_won)
+        )
 
 
-def write_share(share: JudgedShare) -> str:
+def format_share(share: JudgedShare) -> str:
     """Format a share with its counts, interval and number of cases: `5 of 40 (12.5 % [4.4–30.8], 8 cases)`."""
     figure = with_interval(percent(share.value), share.interval, percent)
     cases = plural(share.cases, "{n} case", "{n} cases")
-    return _("{k} of {n} ({sample})", k=f"{share.count:,}", n=f"{share.n:,}", sample=listed((figure, cases)))
+    return _("{k} of {n} ({sample})", k=f"{share.count:,}", n=f"{share.n:,}", sample=comma_list((figure, cases)))
 
 
 def _describe_same_family(judged: JudgedPairs) -> Iterator[BilingualText]:
@@ -76,7 +78,7 @@ def _describe_same_family(judged: JudgedPairs) -> Iterator[BilingualText]:
         yield _(
             "{judge} is of the same family as {targets}, and may favour what reads like its own replies",
             judge=judged.judge,
-            targets=listed(judged.relatives),
+            targets=comma_list(judged.relatives),
         )
 
 

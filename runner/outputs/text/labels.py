@@ -8,7 +8,7 @@ from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import Steps
-from runner.outputs.text.translation import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.translation import BilingualText, _, comma_list, labelled, plural, translate
 
 OUTCOMES = {
     Outcome.OK: "ok",
@@ -95,7 +95,7 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 
     """
     status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
-    details = listed(detail for detail in (error_type, status) if detail)
+    details = comma_list(detail for detail in (error_type, status) if detail)
     words = _(OUTCOMES[Outcome(outcome)])
     return _("{what} ({details})", what=words, details=details) if details else words
 
@@ -103,8 +103,8 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 def name_question(case: str, turn: int, steps: Steps) -> str:
     """Return the name of a question like `Steps.name_question`, but in the page's languages."""
     if 1 < turn <= len(steps.idles):
-        return f"{case} · " + said(steps.name(turn))
-    asked, step = steps.place(turn)
+        return f"{case} · " + translate(steps.name(turn))
+    asked, step = steps.turn_and_step(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
@@ -156,7 +156,7 @@ def describe_partial(run: Run) -> str | None:
             "lost or damaged. Take the journal from a backup, or go on with the run",
             "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
             "are lost or damaged. Take the journal from a backup, or go on with the run",
-            planned=said(run.header.planned),
+            planned=translate(run.header.planned),
         )
     if run.header.planned_requests is None:
         return _describe_open(len(run.measured), run.header.most_requests)
@@ -164,7 +164,7 @@ def describe_partial(run: Run) -> str | None:
         len(run.measured),
         "the run is unfinished: {n} request of {planned} planned",
         "the run is unfinished: {n} requests of {planned} planned",
-        planned=said(run.header.planned),
+        planned=translate(run.header.planned),
     )
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runner.outputs.text.translation import BilingualText, _, other_of
-from runner.pricing.money import write_amount
+from runner.pricing.money import format_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
     from runner.analysis.intervals import Interval
@@ -54,8 +54,8 @@ def rate(value: float | None) -> str:
 
 
 def amount(value: float) -> str:
-    """Format an amount of money like `write_amount`: `0.00123`, `1,234.50`."""
-    return write_amount(Decimal(repr(value)))
+    """Format an amount of money like `format_amount`: `0.00123`, `1,234.50`."""
+    return format_amount(Decimal(repr(value)))
 
 
 def times(factor: float | None) -> str:

@@ -31,7 +31,7 @@ TTFT = "ttft_s"
 
 
 def rank_of(summary: TargetSummary) -> tuple[bool, float]:
-    """Return what sorts targets by median TTFT; those without one come after them, by the median of their total."""
+    """Return the sort key of a target: its median TTFT; targets without one come last, by median total time."""
     first, whole = summary.ttft_p50, summary.total_p50
     return first is None, first.value if first else whole.value if whole else inf
 
@@ -86,7 +86,7 @@ def is_ahead(tested: DiffFinding) -> bool:
 
 
 def is_lead(tested: DiffFinding | None, lead: PairedLead | None) -> bool:
-    """Return whether a run shows a lead: by its tests, or without one by a factor that matters in most of its pairs."""
+    """Return whether a run shows a lead: by its tests if they decide, otherwise by a relevant factor in most pairs."""
     if tested is not None and (is_ahead(tested) or tested.verdict is Verdict.UNCHANGED):
         return is_ahead(tested)
     return lead is not None and lead.matters

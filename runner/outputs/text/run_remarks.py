@@ -12,7 +12,7 @@ from runner.outputs.text.connections_and_clocks import describe_clock, describe_
 from runner.outputs.text.costs import describe_costs, describe_prices
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
-from runner.outputs.text.translation import _, labelled, listed, name_some, plural, said
+from runner.outputs.text.translation import _, comma_list, labelled, name_some, plural, translate
 
 
 def describe_simulated(run: Run) -> str | None:
@@ -25,7 +25,7 @@ def describe_simulated(run: Run) -> str | None:
     if real:
         return _(
             "every target but {targets} is the built-in simulator; its figures say nothing about any provider.",
-            targets=listed(real),
+            targets=comma_list(real),
         )
     return _("every target is the built-in simulator; its figures say nothing about any provider.")
 
@@ -68,9 +68,9 @@ def _describe_warmups(number: int) -> str:
 
 
 def _describe_stop(run: Run) -> list[str]:
-    sentences: list[str] = [said(run.left_out)] if run.left_out else []
+    sentences: list[str] = [translate(run.left_out)] if run.left_out else []
     if reason := run.stop_reason:
-        translated = said(reason)
+        translated = translate(reason)
         sentences.append(translated if reason.startswith("stopped") else _("stopped: {reason}", reason=translated))
     return sentences
 
@@ -151,7 +151,7 @@ def _describe_adjusted(summary: TargetSummary) -> str:
         _("{name} never", name=each.name) if each.value is None else f"{each.name} {seconds(each.value)}"
         for each in ranks
     ]
-    return _("{target} {figures} (n {n})", target=summary.target, figures=listed(figures), n=ranks[0].n)
+    return _("{target} {figures} (n {n})", target=summary.target, figures=comma_list(figures), n=ranks[0].n)
 
 
 def describe_spread(run: Run) -> list[str]:
@@ -210,7 +210,7 @@ def _describe_mixed_target(mixed: MixedAnswers) -> str:
 
 def _list_groups(mixed: MixedAnswers) -> str:
     unknown = [_("not known of {n}", n=f"{mixed.unknown:,}")] if mixed.unknown else []
-    return listed([name_some([*map(_describe_group, mixed.groups)]), *unknown])
+    return comma_list([name_some([*map(_describe_group, mixed.groups)]), *unknown])
 
 
 def _describe_group(group: AnswerGroup) -> str:
@@ -233,4 +233,4 @@ def describe_failure(failure: Failure) -> str:
 def advise_on(failure: Failure) -> str | None:
     """Return a hint on how to avoid a failure; None if there is none."""
     hint = hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
-    return None if hint is None else said(hint)
+    return None if hint is None else translate(hint)

@@ -62,13 +62,13 @@ def goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[
     if all(each.goodput is None for each in judged):
         return ()
     return (
-        (_("SLO met"), lambda each: write_met(each.goodput)),
+        (_("SLO met"), lambda each: format_met(each.goodput)),
         (_("goodput requests/s"), lambda each: rate(each.goodput.requests_per_s if each.goodput else None)),
         (_("goodput tokens/s"), lambda each: rate(each.goodput.output_tps if each.goodput else None)),
     )
 
 
-def write_met(goodput: Goodput | None) -> str:
+def format_met(goodput: Goodput | None) -> str:
     """Format the share of requests that met the SLO, with its interval and sample size: `98.0 % (n 50)`."""
     if goodput is None:
         return MISSING
@@ -139,7 +139,7 @@ def tabulate_costs_and_checks(run: Run, summaries: Sequence[TargetSummary]) -> T
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
     of_1000: _Column = ("per 1,000", lambda each: _sums(one.of_1000 for one in of_target[each.target] if one.n))
-    passed: _Column = ("pass rate", lambda each: write_pass_rate(run.pass_rate(each.target)))
+    passed: _Column = ("pass rate", lambda each: format_pass_rate(run.pass_rate(each.target)))
     shown = [*((cost, of_1000) if run.costs else ()), *((passed,) if run.checked else ()), *goodput_columns(summaries)]
     return tabulate_items(summaries, (_name_column(summaries), *shown))
 
@@ -148,7 +148,7 @@ def _sums(sums: Iterable[Money]) -> str:
     return " + ".join(map(str, sums)) or MISSING
 
 
-def write_pass_rate(rate: PassRate | None) -> str:
+def format_pass_rate(rate: PassRate | None) -> str:
     """Format a pass rate with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING

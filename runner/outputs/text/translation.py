@@ -3,7 +3,7 @@
 A text also holds its translation into a second language, so that a page can be switched between the two. To add a
 language, put a file beside `locale/zh.po` and compile it to `.mo` with `pybabel compile`.
 
-Sentences from other rooms and from journals arrive in English. A catalogue has their translations in the context
+Sentences from other packages and from journals arrive in English. A catalogue has their translations in the context
 `SENTENCE`, as templates whose `{names}` stand for the values in a sentence.
 """
 
@@ -50,16 +50,16 @@ class Catalogue(GNUTranslations):
         """Text -> translation. A context precedes its text; NUL separates plural forms."""
         return dict(_entries_of(self._compiled))
 
-    def say(self, sentence: str) -> str:
+    def translate(self, sentence: str) -> str:
         """Return a sentence translated by the template that it matches, or unchanged if it matches none."""
-        return sentence if len(sentence) > LONGEST_SENTENCE else self._say(sentence)
+        return sentence if len(sentence) > LONGEST_SENTENCE else self._translate(sentence)
 
     @lru_cache(maxsize=1024)  # noqa: B019 -- catalogues live as long as the process, and names of targets recur
-    def _say(self, sentence: str) -> str:
+    def _translate(self, sentence: str) -> str:
         for template, translation in self._templates:
             values = _values_in(sentence, template)
             if values is not None:
-                return _fill(translation, {name: self.say(value) for name, value in values.items()})
+                return _fill(translation, {name: self.translate(value) for name, value in values.items()})
         return sentence
 
     @cached_property
@@ -158,9 +158,9 @@ def plural(number: int, one: str, many: str, /, **values: object) -> BilingualTe
     )
 
 
-def said(sentence: str) -> BilingualText:
-    """Return a sentence from another room or a journal in the current languages; unknown ones are unchanged."""
-    here, there = (each.say(sentence) if isinstance(each, Catalogue) else sentence for each in _catalogues.get())
+def translate(sentence: str) -> BilingualText:
+    """Translate a sentence made by another package or read from a journal; an unknown one is unchanged."""
+    here, there = (each.translate(sentence) if isinstance(each, Catalogue) else sentence for each in _catalogues.get())
     return BilingualText(here, there)
 
 
@@ -196,11 +196,11 @@ def _fill_other(text: str, values: Mapping[str, object]) -> str:
 
 def join(separator: str, texts: Iterable[str]) -> BilingualText:
     """Return texts joined by a separator in both languages."""
-    listed = list(texts)
-    return BilingualText(separator.join(listed), other_of(separator).join(map(other_of, listed)))
+    parts = list(texts)
+    return BilingualText(separator.join(parts), other_of(separator).join(map(other_of, parts)))
 
 
-def listed(texts: Iterable[str]) -> BilingualText:
+def comma_list(texts: Iterable[str]) -> BilingualText:
     """Return names or figures as a list: `a, b`."""
     return join(_(", "), texts)
 

@@ -6,8 +6,8 @@ from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason
-from runner.outputs.text.diff_cells import write_level, write_p, write_ratio
-from runner.outputs.text.translation import BilingualText, _, listed, plural
+from runner.outputs.text.diff_cells import format_level, format_p, format_ratio
+from runner.outputs.text.translation import BilingualText, _, comma_list, plural
 
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
@@ -26,7 +26,7 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
                 "inconclusive: slow spells last longer than a round; more rounds spread over a longer time would decide"
             )
         case UndecidedReason.CLOCK:
-            floor = write_level(finding.measure, finding.floor or 0)
+            floor = format_level(finding.measure, finding.floor or 0)
             return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
         case UndecidedReason.BORDERLINE:
             return _("too close to the minimum effect to resolve")
@@ -91,7 +91,7 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
             least=finding.decision.needed,
         )
     found = (
-        _("a share of {share}", share=write_level(measure, finding.detectable))
+        _("a share of {share}", share=format_level(measure, finding.detectable))
         if measure.unit is Unit.SHARE
         else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
     )
@@ -99,8 +99,8 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
         finding.units,
         "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
         "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        low=write_level(measure, usual.low),
-        high=write_level(measure, usual.high),
+        low=format_level(measure, usual.low),
+        high=format_level(measure, usual.high),
         found=found,
     )
 
@@ -151,7 +151,7 @@ def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
         if reason:
             measures.setdefault(reason, []).append(_(finding.measure.label))
     yield from (
-        _("undecided {measures}: {reason}", measures=listed(labels), reason=reason)
+        _("undecided {measures}: {reason}", measures=comma_list(labels), reason=reason)
         for reason, labels in measures.items()
     )
 
@@ -161,8 +161,8 @@ def describe_this_run(finding: DiffFinding) -> str | None:
     claim = finding.this_run
     if claim is None:
         return None
-    figure = _("{n}x", n=write_ratio(claim.change))
-    ends = f" [{write_ratio(claim.interval.low)}, {write_ratio(claim.interval.high)}]" if claim.interval else ""
+    figure = _("{n}x", n=format_ratio(claim.change))
+    ends = f" [{format_ratio(claim.interval.low)}, {format_ratio(claim.interval.high)}]" if claim.interval else ""
     return _(
         "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
         "whether that holds at another time is not known",
@@ -171,7 +171,7 @@ def describe_this_run(finding: DiffFinding) -> str | None:
         change=_describe_direction(finding.measure, is_more=claim.change > 1),
         pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
         figure=_name_figure(finding.measure, figure + ends),
-        p=write_p(claim.p),
+        p=format_p(claim.p),
     )
 
 

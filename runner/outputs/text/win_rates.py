@@ -7,7 +7,7 @@ from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
-from runner.outputs.text.translation import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, plural
 
 
 def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:
@@ -74,7 +74,7 @@ def _describe(rates: WinRates) -> Iterator[BilingualText]:
     if len(rates.components) > 1:
         yield _(
             "No comparison connects {groups}: their strengths have no common scale.",
-            groups=clauses(listed(group) for group in rates.components),
+            groups=clauses(comma_list(group) for group in rates.components),
         )
     yield from map(_describe_separation, rates.separations)
     if any(each.value is not None and each.interval is None for each in rates.strengths):
@@ -89,6 +89,6 @@ def _describe_separation(separation: Separation) -> BilingualText:
         separation.n,
         "{above} won the only comparison with {below}: no finite strength tells by how much it is better.",
         "{above} won all {n} comparisons with {below}: no finite strength tells by how much it is better.",
-        above=listed(separation.above),
-        below=listed(separation.below),
+        above=comma_list(separation.above),
+        below=comma_list(separation.below),
     )

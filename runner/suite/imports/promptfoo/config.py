@@ -27,7 +27,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
         InvalidFile: the document is not a configuration.
 
     """
-    document, referenced = resolve_references(document.sound())
+    document, referenced = resolve_references(document.require_valid())
     config, draft = ImportSource(document), Draft(folder)
     if not isinstance(document.data, dict):
         raise InvalidFile([document.problem((), "this is not a configuration", "Name a promptfooconfig.yaml")])

@@ -133,7 +133,7 @@ def named_document(name: str, draft: Draft) -> Document:
 
     """
     try:
-        return parse(named_text(name, draft), str(draft.folder / name), foreign=True).sound()
+        return parse(named_text(name, draft), str(draft.folder / name), foreign=True).require_valid()
     except InvalidFile as error:
         line = error.problems[0].line
         raise NotImportable.of(error, f"`{name}`{f', line {line}' if line > 1 else ''}: ") from None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runner.document import Document, data_of
-from runner.document.document_tree import MappingNode, Node, ScalarNode, SequenceNode, refusal
+from runner.document.document_tree import MappingNode, Node, ScalarNode, SequenceNode, invalid_file
 
 REFERENCE = "$ref"
 MAX_NODES = 1_000_000
@@ -41,7 +41,7 @@ class _Resolver:
         """
         self._count += 1
         if self._count > MAX_NODES:
-            raise refusal(self._path, node.position, "references repeat too much", "Write the values out")
+            raise invalid_file(self._path, node.position, "references repeat too much", "Write the values out")
         if isinstance(node, SequenceNode):
             return SequenceNode([self.resolved(each, inside) for each in node.nodes], node.position)
         if not isinstance(node, MappingNode):

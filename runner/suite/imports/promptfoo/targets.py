@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from runner.core.suite import Api
 from runner.document import Json
 from runner.providers.base_url import is_on_this_machine
-from runner.providers.provider_row import Row
+from runner.providers.provider_row import ProviderRow
 from runner.suite.errors import NotImportable
 from runner.suite.imports.draft_suite import Draft, ImportSource, parameter_fault, refuse_unfit
 from runner.suite.openai_rows import PARAMETERS
@@ -197,7 +197,7 @@ def own_row(id_: str, config: Mapping[str, Json]) -> OwnRow | None:
         name, is_local = _host_of(url)
     provider = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "own"
     keys = _add_key(row, provider, config, is_local=is_local)
-    refuse_unfit(row, Row, f"the `{key}` is not a base URL: ")
+    refuse_unfit(row, ProviderRow, f"the `{key}` is not a base URL: ")
     return OwnRow(provider, row, (key, *keys), _note_on_key(row, prefix, config))
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
-from runner.api.options import Paths, Texts, read_options, read_values
+from runner.api.keywords import Paths, Texts, refuse_unknown_keywords
+from runner.api.options import read_options, read_values
 from runner.api.run_in_thread import start_in_thread
-from runner.api.run_table import RunName, pair_rate_table, target_rate_rows
+from runner.api.run_table import RunName, pair_rate_table, read_run_name, target_rate_rows
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
 from runner.core.judge_prompt import CRITERIA
@@ -78,6 +79,7 @@ class JudgedRun:
         return write_markdown([self.pairs], self.run_id)
 
 
+@refuse_unknown_keywords
 def judge(
     run: RunName,
     by: str | None = None,
@@ -115,9 +117,11 @@ def judge(
         KeyboardInterrupt: the user interrupted it; the answers received are kept.
 
     """
-    place = Path(run)
+    place = read_run_name(run)
     if by is None:
         return _last_judged(place)
+    if not isinstance(by, str):
+        raise CompareError(f"by={by!r}: give one judge as 'provider/model'")
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
     run_options = read_options(
         {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}

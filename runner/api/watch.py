@@ -8,7 +8,8 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_values, refuse_unknown
+from runner.api.keywords import RUN_OPTIONS, RunKeywords, refuse_unknown
+from runner.api.options import read_options, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import tabulate
 from runner.commands.run.load_suite import load_suite

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 import runner
 from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream, summary
 from runner.api.ask import prepare_conversation
-from runner.api.options import RUN_OPTIONS, read_options
+from runner.api.keywords import RUN_OPTIONS
+from runner.api.options import read_options
 from runner.api.progress_display import NoDisplay, StreamingReplies
 from runner.api.run import read_cases
 from runner.api.run_in_thread import perform_watched

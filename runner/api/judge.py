@@ -102,7 +102,8 @@ def judge(
     Args:
         run: a run's folder, its id in results/, or `latest`.
         by: the judge, as `provider/model`; without it nothing is sent.
-        criteria: the criteria of the comparison: a text, or the path of a text file; the built-in text by default.
+        criteria: the criteria of the comparison: a text, or the path of a text file; the built-in text by default. One
+            line that ends in .md or .txt is a path.
         pairs: number of pairs to judge, chosen at random; all by default.
         seed: seed of the choice of pairs.
         max_tokens: token limit of an answer.
@@ -122,7 +123,7 @@ def judge(
         return _last_judged(place)
     if not isinstance(by, str):
         raise CompareError(f"by={by!r}: give one judge as 'provider/model'")
-    text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
+    text = CRITERIA if criteria is None else _read_criteria(criteria)
     run_options = read_options(
         {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
     )
@@ -134,6 +135,15 @@ def judge(
         task.has_ended(within_s=None)
         task.result()
     return _last_judged(place, by=prepared.judge, criteria=text)
+
+
+def _read_criteria(criteria: object) -> str:
+    """Return criteria: a text as it is, unless it is empty or looks like the path of a file, which is read."""
+    if not isinstance(criteria, str | PathLike) or not str(criteria).strip():
+        raise CompareError(f"criteria={criteria!r}: give a text, or the path of a text file")
+    if isinstance(criteria, str) and ("\n" in criteria or Path(criteria).suffix.lower() not in {".md", ".txt"}):
+        return criteria
+    return read_criteria(Path(criteria))
 
 
 def _last_judged(place: Path, by: str | None = None, criteria: str | None = None) -> JudgedRun:

@@ -115,6 +115,7 @@ RUN_OPTIONS = tuple(RunKeywords.__annotations__)
 _OF_PROMPTS = ("system", "temperature", "max_tokens", "top_p", "stop", "thinking", "extra_body")
 _SYNONYMS = dict.fromkeys(("model", "models", "target"), "targets") | dict.fromkeys(_OF_PROMPTS, "defaults")
 _SYNONYMS |= dict.fromkeys(("attached", "attachments", "file", "files", "image", "images", "audio"), "attach")
+_SYNONYMS |= {"start": "first", "from": "first", "from_": "first", "slo_share": "share"}
 """Name that a user may write -> the option that was probably meant."""
 
 

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from runner.analysis.diff_measures import choose_measures
 from runner.commands.run.options import (
     KEYWORDS,
     RANGES,
@@ -63,6 +64,8 @@ def read_value(name: str, value: object) -> Any:
         return _READERS[name](value)
     except _WrongValue as wrong:
         raise CompareError(f"{name}={value!r}: give {wrong}") from None
+    except CompareError as error:
+        raise CompareError(f"{name}={value!r}: {str(error).removeprefix(f'{name}: ')}") from None
 
 
 def _text_or_texts(value: object) -> tuple[str, ...]:
@@ -73,8 +76,16 @@ def _text_or_texts(value: object) -> tuple[str, ...]:
     return tuple(map(str, texts))
 
 
+def _selection(value: object) -> tuple[str, ...]:
+    """Return texts that select something; an empty list must not stand for everything."""
+    texts = _text_or_texts(value)
+    if not texts:
+        raise _WrongValue("one or more; leave it out for all")
+    return texts
+
+
 def _items(value: object, wanted: str) -> tuple[object, ...]:
-    if isinstance(value, Mapping | bytes) or not isinstance(value, Collection):
+    if isinstance(value, Mapping | bytes | str) or not isinstance(value, Collection):
         raise _WrongValue(wanted)
     return tuple(value)
 
@@ -200,6 +211,12 @@ def _percentiles(value: object) -> tuple[float, ...]:
     return choose_percentiles(_items(value, "a list of numbers, such as [50, 90, 99]"))
 
 
+def _metrics(value: object) -> tuple[str, ...]:
+    names = _text_or_texts(value)
+    choose_measures(names)  # its error then names the keyword
+    return names
+
+
 def _budgets(value: object) -> tuple[Money, ...]:
     return tuple(map(parse_money, _text_or_texts(value)))
 
@@ -238,14 +255,14 @@ def read_slo(value: object) -> Slo:
     """
     if isinstance(value, str):
         return parse_slo(value)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not value:
         raise _WrongValue("a text such as 'ttft=800ms,total=10s', or seconds by name, such as {'ttft': 0.8}")
     return parse_slo(",".join(f"{name}={_seconds(seconds):.9f}s" for name, seconds in value.items()))
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
-    "targets": _text_or_texts,
-    "provider": _text_or_texts,
+    "targets": _selection,
+    "provider": _selection,
     "vary": _vary,
     "skip_missing": _flag,
     "env_file": _paths,
@@ -254,7 +271,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "output": _outputs,
     "bom": _flag,
     "reply_limit": _size,
-    "case": _text_or_texts,
+    "case": _selection,
     "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),
     "warmup_requests": _whole(*RANGES["warmup_requests"]),
@@ -295,8 +312,8 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "files": _paths,
     "defaults": _mapping,
     "judge": _judge,
-    "metric": _text_or_texts,
-    "metrics": _text_or_texts,
+    "metric": _metrics,
+    "metrics": _metrics,
     "alpha": _positive,
     "until": _seconds,
 }

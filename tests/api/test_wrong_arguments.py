@@ -50,6 +50,34 @@ def stored(tmp_path: Path) -> Path:
         (lambda at: api.judge(at, criterion="x"), "judge() has no option `criterion`. Did you mean `criteria`?"),
         (lambda _: api.runs(folders="x"), "runs() has no option `folders`. Did you mean `folder`?"),
         (lambda _: api.history(metric="x"), "history() has no option `metric`. Did you mean `metrics`?"),
+        *(
+            (
+                lambda _, name=name: api.run(prompts=["x"], **{name: []}),
+                f"{name}=[]: give one or more; leave it out for all",
+            )
+            for name in ("targets", "provider", "case")
+        ),
+        (lambda at: api.judge(at, by="sim/judge", criteria=""), "criteria='': give a text, or the path of a text file"),
+        (lambda at: api.judge(at, by="sim/judge", criteria="nofile.txt"), "nofile.txt cannot be read"),
+        (lambda _: api.watch("x.yaml", every="x"), "every='x': give seconds, a number above 0"),
+        (lambda _: api.watch("x.yaml", every=None), "every=None: give seconds, a number above 0"),
+        (lambda _: api.watch("x.yaml", every=0.1), "every must be 1 s or more"),
+        (lambda _: api.watch(5, every=60), "suite=5: give a path"),
+        (lambda _: api.capacity("x.yaml", start=8), "Did you mean `first`?"),
+        (lambda _: api.capacity("x.yaml", **{"from": 8}), "Did you mean `first`?"),
+        (lambda _: api.capacity("x.yaml", slo_share=0.9), "Did you mean `share`?"),
+        (lambda _: api.run("x.yaml", budget="5"), "budget='5': '5' is not a sum of money"),
+        (lambda _: api.run("x.yaml", slo="ttft=3"), "slo='ttft=3': 'ttft=3' is not a threshold"),
+        (lambda _: api.run("x.yaml", slo={"tftt": 3}), "slo={'tftt': 3}: an SLO has no threshold for tftt"),
+        (lambda _: api.run("x.yaml", slo={}), "slo={}: give a text such as"),
+        (lambda _: api.run("x.yaml", until_ci="foo%"), "until_ci='foo%': 'foo%' is not a share"),
+        (lambda _: api.run("x.yaml", until_ci="x=5%"), "Write 5%, or ttft=5%,passes=4%"),
+        (lambda _: api.run("x.yaml", percentiles="90"), "percentiles='90': give a list of numbers"),
+        (lambda _: api.run("x.yaml", percentiles=[0]), "percentiles=[0]: 0 is not between 0 and 100"),
+        (lambda _: api.run("x.yaml", sweep="1,2"), "sweep='1,2': give a list of whole numbers"),
+        (lambda _: api.run("x.yaml", cache_probe=True, rate=2), "give repeat=N, and"),
+        (lambda _: api.run("x.yaml", spread=60, requests=5), "give repeat=N, and"),
+        (lambda at: api.diff(at, at, metric="tftt"), "metric='tftt'"),
     ],
 )
 def test_a_wrong_argument_raises_one_sentence(call: Callable[[Path], object], said: str, stored: Path) -> None:

@@ -35,7 +35,7 @@ def history(
 
     """
     outputs = () if output is None else read_value("output", output)
-    check_outputs(outputs, HISTORY_WRITERS)
+    check_outputs(outputs, HISTORY_WRITERS, spell=lambda path: f"output={str(path)!r}")
     series, found = follow_targets(read_value("folder", folder), metrics=read_value("metrics", metrics))
     if series:
         write_history(series, outputs)

@@ -77,13 +77,18 @@ def stored(tmp_path: Path) -> Path:
         (lambda _: api.run("x.yaml", sweep="1,2"), "sweep='1,2': give a list of whole numbers"),
         (lambda _: api.run("x.yaml", cache_probe=True, rate=2), "give repeat=N, and"),
         (lambda _: api.run("x.yaml", spread=60, requests=5), "give repeat=N, and"),
+        (lambda _: api.run(prompts=["x"], vary={"thinkin": ["off"]}), "vary thinkin: no target has this parameter"),
+        (lambda _: api.run(prompts=["x"], output="x.foo"), "output='x.foo': no output is called .foo"),
+        (lambda _: api.history(output="x.foo"), "output='x.foo': no output is called .foo"),
+        (lambda at: api.run(prompts=["x"], replay=at), "or, in Python, record=True"),
         (lambda at: api.diff(at, at, metric="tftt"), "metric='tftt'"),
     ],
 )
 def test_a_wrong_argument_raises_one_sentence(call: Callable[[Path], object], said: str, stored: Path) -> None:
     """The message names the argument and what it accepts."""
-    with pytest.raises(CompareError, match=re.escape(said)):
+    with pytest.raises(CompareError, match=re.escape(said)) as raised:
         call(stored)
+    assert not re.match(r"-", str(raised.value))
 
 
 def test_replies_side_by_side_are_found_by_the_name_of_a_run(stored: Path) -> None:

@@ -13,7 +13,8 @@ import pandas as pd
 
 from runner.analysis.dataframe import rows_of
 from runner.analysis.result_columns import target_of_row
-from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
+from runner.api.keywords import TARGET_OPTIONS, refuse_unknown
+from runner.api.options import read_options
 from runner.api.progress_display import NoDisplay, StreamingReplies, find_display
 from runner.api.run_in_thread import ThreadedTask, perform_watched, start_in_thread
 from runner.api.run_table import tabulate

@@ -3,10 +3,12 @@
 import pandas as pd
 
 from runner.analysis.cache_probe import CacheStage, measure_caches
+from runner.api.keywords import refuse_unknown_keywords
 from runner.api.run_table import RunName, interval_columns, run_of
 from runner.errors import CompareError
 
 
+@refuse_unknown_keywords
 def caches(run: pd.DataFrame | RunName) -> pd.DataFrame:
     """Return a row for each target and stage of a cache probe: the first requests, then the repeated ones.
 

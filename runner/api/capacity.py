@@ -2,13 +2,13 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, TriedLoad
-from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, read_values, refuse_unknown
+from runner.api.keywords import TARGET_OPTIONS, TargetKeywords, refuse_unknown
+from runner.api.options import read_options, read_value, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
@@ -65,7 +65,7 @@ def capacity(
     bounds = read_values({"share": share, "first": first, "most": most, "loads": loads})
     search = CapacitySearch(**bounds, by_rate=load == "rate")
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-    steps = search_capacities(prepare_search(Path(suite), each, search), perform_watched)
+    steps = search_capacities(prepare_search(read_value("suite", suite), each, search), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
 
 

@@ -10,8 +10,9 @@ from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.loaded_run import Run
-from runner.api.options import read_options
-from runner.api.run_table import RunName, interval_columns, run_of
+from runner.api.keywords import refuse_unknown_keywords
+from runner.api.options import read_options, read_value
+from runner.api.run_table import RunName, interval_columns, read_run_name, run_of
 from runner.commands.diff import DiffSides, compare
 from runner.commands.run.options import spell_keyword
 from runner.core.quantities import parse_share
@@ -59,6 +60,7 @@ class TwoRuns:
         return markdown.write(self.difference)
 
 
+@refuse_unknown_keywords
 def diff(
     base: RunName | pd.DataFrame,
     new: RunName | pd.DataFrame | None = None,
@@ -92,10 +94,14 @@ def diff(
         CompareError: there is no such run, or the two sides have nothing in common.
 
     """
-    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
     effect = parse_share(min_effect, most=10.0) if isinstance(min_effect, str) else min_effect
     change = parse_share(min_pass_change) if isinstance(min_pass_change, str) else min_pass_change
-    rule = Rule(alpha=alpha, min_effect=effect, min_pass_change=change, measures=metrics)
+    rule = Rule(
+        alpha=read_value("alpha", alpha),
+        min_effect=effect,
+        min_pass_change=change,
+        measures=read_value("metric", metric),
+    )
     limits = None if slo is None else read_options({"slo": slo}).slo
     sides = DiffSides(
         _as_side(base),
@@ -108,11 +114,11 @@ def diff(
 
 
 def _as_side(run: RunName | pd.DataFrame) -> Run | Path:
-    return run_of(run) if isinstance(run, pd.DataFrame) else Path(run)
+    return run_of(run) if isinstance(run, pd.DataFrame) else read_run_name(run)
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
-    if isinstance(names, str) or len(names) != 2:
+    if not isinstance(names, list | tuple) or len(names) != 2 or not all(isinstance(name, str) for name in names):
         raise CompareError(f"{option}={names!r}: give two names, such as {such!r}")
     return names[0], names[1]
 

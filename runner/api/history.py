@@ -1,16 +1,18 @@
 """`history`: changes of each target's level over the runs in a folder, as a table."""
 
 from os import PathLike
-from pathlib import Path
 
 import pandas as pd
 
 from runner.analysis.history import RunSeries
+from runner.api.keywords import refuse_unknown_keywords
+from runner.api.options import read_value
 from runner.api.run_table import interval_columns
 from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
 from runner.storage.run_folder import RESULTS, check_outputs
 
 
+@refuse_unknown_keywords
 def history(
     folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] = (), output: str | PathLike[str] | None = None
 ) -> pd.DataFrame:
@@ -32,9 +34,9 @@ def history(
         CompareError: there is no such folder, or a measure is unknown.
 
     """
-    outputs = () if output is None else (Path(output),)
-    check_outputs(outputs, HISTORY_WRITERS)
-    series, found = follow_targets(Path(folder), metrics=metrics)
+    outputs = () if output is None else read_value("output", output)
+    check_outputs(outputs, HISTORY_WRITERS, spell=lambda path: f"output={str(path)!r}")
+    series, found = follow_targets(read_value("folder", folder), metrics=read_value("metrics", metrics))
     if series:
         write_history(series, outputs)
     table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))

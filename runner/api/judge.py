@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
-from runner.api.options import Paths, Texts, read_options, read_values
+from runner.api.keywords import Paths, Texts, refuse_unknown_keywords
+from runner.api.options import read_options, read_values
 from runner.api.run_in_thread import start_in_thread
-from runner.api.run_table import RunName, pair_rate_table, target_rate_rows
+from runner.api.run_table import RunName, pair_rate_table, read_run_name, target_rate_rows
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
 from runner.core.judge_prompt import CRITERIA
@@ -78,6 +79,7 @@ class JudgedRun:
         return write_markdown([self.pairs], self.run_id)
 
 
+@refuse_unknown_keywords
 def judge(
     run: RunName,
     by: str | None = None,
@@ -100,7 +102,8 @@ def judge(
     Args:
         run: a run's folder, its id in results/, or `latest`.
         by: the judge, as `provider/model`; without it nothing is sent.
-        criteria: the criteria of the comparison: a text, or the path of a text file; the built-in text by default.
+        criteria: the criteria of the comparison: a text, or the path of a text file; the built-in text by default. One
+            line that ends in .md or .txt is a path.
         pairs: number of pairs to judge, chosen at random; all by default.
         seed: seed of the choice of pairs.
         max_tokens: token limit of an answer.
@@ -115,10 +118,12 @@ def judge(
         KeyboardInterrupt: the user interrupted it; the answers received are kept.
 
     """
-    place = Path(run)
+    place = read_run_name(run)
     if by is None:
         return _last_judged(place)
-    text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
+    if not isinstance(by, str):
+        raise CompareError(f"by={by!r}: give one judge as 'provider/model'")
+    text = CRITERIA if criteria is None else _read_criteria(criteria)
     run_options = read_options(
         {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
     )
@@ -130,6 +135,15 @@ def judge(
         task.has_ended(within_s=None)
         task.result()
     return _last_judged(place, by=prepared.judge, criteria=text)
+
+
+def _read_criteria(criteria: object) -> str:
+    """Return criteria: a text as it is, unless it is empty or looks like the path of a file, which is read."""
+    if not isinstance(criteria, str | PathLike) or not str(criteria).strip():
+        raise CompareError(f"criteria={criteria!r}: give a text, or the path of a text file")
+    if isinstance(criteria, str) and ("\n" in criteria or Path(criteria).suffix.lower() not in {".md", ".txt"}):
+        return criteria
+    return read_criteria(Path(criteria))
 
 
 def _last_judged(place: Path, by: str | None = None, criteria: str | None = None) -> JudgedRun:

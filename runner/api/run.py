@@ -1,6 +1,6 @@
 """`run` and `arun`: send a suite, a list of prompts or a table of prompts to every target; return a table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
@@ -8,7 +8,8 @@ from typing import Any, Unpack
 import pandas as pd
 
 from runner.analysis.dataframe import rows_of
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
+from runner.api.keywords import RUN_OPTIONS, RunKeywords, refuse_unknown
+from runner.api.options import read_options, read_values
 from runner.api.progress_display import NoDisplay, Progress, find_display
 from runner.api.run_in_thread import perform_watched, perform_watched_async
 from runner.api.run_table import tabulate
@@ -116,6 +117,7 @@ def _prepare(
     judge: str | Mapping[str, Any] | None,
     options: RunKeywords,
 ) -> PreparedRun:
+    read_values({"suite": None if isinstance(suite, pd.DataFrame) else suite, "defaults": defaults, "judge": judge})
     run_options = read_options(options)
     return prepare(*load_suite_or_prompts(suite, prompts, defaults, judge, run_options), run_options)
 
@@ -168,6 +170,8 @@ def read_cases(prompts: Prompts) -> list[CaseData]:
     """
     if isinstance(prompts, pd.DataFrame):
         return list(_cases_of_table(prompts))
+    if not isinstance(prompts, Iterable):
+        raise CompareError(f"prompts={prompts!r}: give a list of prompts, or a table with a column `prompt`")
     listed = [prompts] if isinstance(prompts, str | Mapping) else list(prompts)
     return [{"id": f"prompt-{number}"} | _case_of_prompt(prompt, number) for number, prompt in enumerate(listed, 1)]
 

@@ -12,6 +12,7 @@ from runner.analysis.dataframe import rows_of
 from runner.analysis.intervals import Interval
 from runner.analysis.loaded_run import Run
 from runner.analysis.win_rates import WinRate, WinRates
+from runner.api.keywords import refuse_unknown_keywords
 from runner.commands.load_stored_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
@@ -24,6 +25,7 @@ IDENTITY = ["provider", "model", "variant", "case", "turn", "repeat", "block"]
 """Columns that identify a request of a run; together with `node` if each of several nodes sent every request."""
 
 
+@refuse_unknown_keywords
 def load(run: RunName) -> pd.DataFrame:
     """Return an earlier run as the table that `run` returned.
 
@@ -37,11 +39,23 @@ def load(run: RunName) -> pd.DataFrame:
         JournalError: there is no such run, or its files are damaged.
 
     """
-    place = Path(run)
+    place = read_run_name(run)
     if place.suffix == ".csv" and not place.is_dir():
         return csv.load(place)
     folder = find_run(place)
     return tabulate(load_run(folder), folder)
+
+
+def read_run_name(run: object) -> Path:
+    """Return the path that names a run.
+
+    Raises:
+        CompareError: the value is neither a text nor a path.
+
+    """
+    if not isinstance(run, str | PathLike):
+        raise CompareError(f"{run!r} names no run: give its folder, its id in results/ or 'latest'")
+    return Path(run)
 
 
 def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
@@ -72,7 +86,7 @@ def run_of(table: pd.DataFrame | RunName) -> Run:
 
     """
     if not isinstance(table, pd.DataFrame):
-        return load_run(Path(table))
+        return load_run(read_run_name(table))
     run = _whole_run_of(table)
     names = [*IDENTITY, *(["node"] if run.header.vantages else [])]
     refuse_missing(names, table)

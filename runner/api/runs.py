@@ -1,10 +1,11 @@
 """`runs`: list the runs in a folder as a table, with a row for each run and target."""
 
 from os import PathLike
-from pathlib import Path
 
 import pandas as pd
 
+from runner.api.keywords import refuse_unknown_keywords
+from runner.api.options import read_value
 from runner.commands.runs import list_stored_runs
 from runner.storage.run_folder import RESULTS
 from runner.storage.stored_summary import StoredRun, StoredTarget
@@ -13,6 +14,7 @@ COLUMNS = ("run_id", "started_at", "suite", "digest", "target", "n", "failed")
 """Columns that every run has; they make the empty table."""
 
 
+@refuse_unknown_keywords
 def runs(folder: str | PathLike[str] = RESULTS) -> pd.DataFrame:
     """Return a row for each target of each run in a folder, the newest run first.
 
@@ -29,7 +31,7 @@ def runs(folder: str | PathLike[str] = RESULTS) -> pd.DataFrame:
         CompareError: there is no such folder.
 
     """
-    found = list_stored_runs(Path(folder))
+    found = list_stored_runs(read_value("folder", folder))
     rows = [_row(run, target) for run in found.runs for target in run.summary.targets]
     table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
     table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")

@@ -9,7 +9,8 @@ from typing import overload
 import pandas as pd
 
 from runner.analysis.check_results import CheckedCell
-from runner.api.run_table import IDENTITY, RunName, refuse_missing, run_of
+from runner.api.keywords import refuse_unknown_keywords
+from runner.api.run_table import IDENTITY, RunName, load, refuse_missing, run_of
 from runner.errors import CompareError
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.run_charts import draw_charts
@@ -31,7 +32,8 @@ class SideBySide:
         return write_html(self.page)
 
 
-def side_by_side(table: pd.DataFrame) -> SideBySide:
+@refuse_unknown_keywords
+def side_by_side(table: pd.DataFrame | RunName) -> SideBySide:
     """Return a table's replies side by side, with a row for each case and turn and a column for each target.
 
     The first successful repeat of each case is shown, for at most 50 cases. Replies are rendered as Markdown without
@@ -39,12 +41,14 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     each target its pass rate with n, both over the rows of the table.
 
     Args:
-        table: what `run` or `load` returned, or some of its rows.
+        table: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
 
     Raises:
-        CompareError: the table is not one of results.
+        CompareError: there is no such run, or the table is not one of results.
 
     """
+    if not isinstance(table, pd.DataFrame):
+        table = load(table)
     refuse_missing(SHOWN, table)
     targets, cases = table.attrs.get("targets", ()), table.attrs.get("cases", ())
     checked, why_none = _checked_in(table)
@@ -106,6 +110,7 @@ class NotebookCharts(Sequence[NotebookChart]):
         return "".join(chart._repr_html_() for chart in self._charts)
 
 
+@refuse_unknown_keywords
 def pictures(run: pd.DataFrame | RunName) -> NotebookCharts:
     """Return charts of a run: TTFT and total time of each request, distributions, phases, arrival of text, and more.
 

@@ -10,6 +10,7 @@ from runner.analysis.goodput import Goodput
 from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
+from runner.api.keywords import refuse_unknown_keywords
 from runner.api.options import read_options
 from runner.api.run_table import RunName, interval_columns, run_of
 from runner.core.answered_by import AnsweredByColumn
@@ -17,6 +18,7 @@ from runner.core.percentiles import name_percentile
 from runner.errors import CompareError
 
 
+@refuse_unknown_keywords
 def summary(
     run: pd.DataFrame | RunName, *, by: AnsweredByColumn | None = None, slo: str | Mapping[str, float] | None = None
 ) -> pd.DataFrame:

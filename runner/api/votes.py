@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.votes import VoterFigures, Votes
+from runner.api.keywords import refuse_unknown_keywords
+from runner.api.options import read_value
 from runner.api.run_table import RunName, pair_rate_table, run_of, target_rate_rows
 from runner.commands.votes import find_votes, load_votes
 from runner.errors import CompareError
@@ -49,6 +51,7 @@ class CountedVotes:
         return write_markdown(self.votes)
 
 
+@refuse_unknown_keywords
 def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLike[str]) -> CountedVotes:
     """Count blind votes on the replies of a run, or of several runs that one page shows.
 
@@ -63,9 +66,11 @@ def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLik
         CompareError: there is no file, or a file has entries that are not votes on these runs; all are named.
 
     """
-    named: list[RunName | pd.DataFrame] = [run] if isinstance(run, (str, PathLike, pd.DataFrame)) else list(run)
+    named: list[RunName | pd.DataFrame] = (
+        [run] if isinstance(run, (str, PathLike, pd.DataFrame)) or not isinstance(run, Sequence) else list(run)
+    )
     runs = [run_of(each) for each in named]
-    found = tuple(map(Path, files)) or find_votes([folder for each in named for folder in _folder(each)])
+    found = read_value("files", files) or find_votes([folder for each in named for folder in _folder(each)])
     if not found:
         raise CompareError(
             "there is no votes*.json in the run's folder: export one from the report's blind vote, and name it"

@@ -3,21 +3,20 @@
 import warnings
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 from typing import Unpack
 
 import pandas as pd
 
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_values, refuse_unknown
+from runner.api.keywords import RUN_OPTIONS, RunKeywords, refuse_unknown
+from runner.api.options import read_options, read_value, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import tabulate
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.watch import WatchTimes
+from runner.commands.watch import WatchedRun, WatchTimes
 from runner.commands.watch import watch as watch_suite
-from runner.errors import CompareError
 
 
 def watch(
@@ -40,21 +39,23 @@ def watch(
         **options: options of `run`.
 
     Raises:
-        CompareError: the suite or an option is wrong, the first run cannot be started, or another process watches the
-            suite.
+        CompareError: at the call, an option is wrong; at the first table or later, the suite is wrong, the first run
+            cannot be started, or another process watches the suite.
 
     """
     refuse_unknown(options, ("suite", "every", "until", *RUN_OPTIONS), "watch")
-    place = Path(suite)
+    place = read_value("suite", suite)
+    given = read_values({"until": until})
+    times = WatchTimes(read_value("every", every), given.get("until"))
 
     def prepare_once(options: RunOptions) -> PreparedRun:
         return prepare(*load_suite(place), options)
 
-    given = read_values({"every": every, "until": until})
-    if "every" not in given:
-        raise CompareError("every=None: give the seconds between the starts of two runs")
-    times = WatchTimes(given["every"], given.get("until"))
-    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
+    return _tables(watch_suite(place, read_options(options), prepare_once, perform_watched, times))
+
+
+def _tables(runs: Iterator[WatchedRun]) -> Iterator[pd.DataFrame]:
+    for watched in runs:
         if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.due.missed

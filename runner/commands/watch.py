@@ -130,13 +130,26 @@ def watch(
         spans: a file to which the OpenTelemetry spans of each run are appended.
 
     Raises:
-        CompareError: the options do not fit a watch, another process watches the suite, the first run could not start,
-            or the journal of a run cannot be read, so that the rest of a budget is unknown.
+        CompareError: at the call, the options do not fit a watch; at the first moment or later, another process watches
+            the suite, the first run could not start, or the journal of a run cannot be read, so that the rest of a
+            budget is unknown.
 
     """
     _refuse_impossible(options, times.every_s)
     if spans is not None:
         _check_spans(spans)
+    return _watch(suite, options, prepare, perform, times, spans=spans)
+
+
+def _watch(
+    suite: Path,
+    options: RunOptions,
+    prepare: Callable[[RunOptions], PreparedRun],
+    perform: Callable[[PreparedRun], FinishedRun],
+    times: WatchTimes,
+    *,
+    spans: Path | None,
+) -> Iterator[WatchedRun]:
     with _only_watcher(suite):
         for due in times.due_runs():
             if not due.is_due:

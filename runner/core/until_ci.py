@@ -7,7 +7,7 @@ from typing import Self
 from runner.core.quantities import parse_share
 from runner.errors import CompareError
 
-EXAMPLE = "--until-ci 5%, or ttft=5%,passes=4%"
+EXAMPLE = "5%, or ttft=5%,passes=4%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,8 +185,16 @@ def refuse_links_in_snapshot(folder: Path) -> None:
         raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
+def _spell_output(path: Path) -> str:
+    return f"-o {path}"
+
+
 def check_outputs(
-    paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None, reads: Iterable[Path] = ()
+    paths: Iterable[Path],
+    suffixes: Iterable[str],
+    own: Path | None = None,
+    reads: Iterable[Path] = (),
+    spell: Callable[[Path], str] = _spell_output,
 ) -> None:
     """Check that all outputs can be written at the end of the run, and replace no file that is still needed.
 
@@ -195,6 +203,7 @@ def check_outputs(
         suffixes: the suffixes of the known formats.
         own: the run's own folder, which need not exist yet.
         reads: files that the command reads; those of a run's folder need not be among them.
+        spell: returns an output as the user writes it.
 
     Raises:
         CompareError: names every output that could not be written, and why.
@@ -202,7 +211,9 @@ def check_outputs(
     """
     known, read = tuple(suffixes), tuple(reads)
     problems = [
-        problem for path in paths if (problem := _overwritten(path, own, read) or _output_problem(path, known, own))
+        f"{spell(path)}: {problem}"
+        for path in paths
+        if (problem := _overwritten(path, own, read) or _output_problem(path, known, own))
     ]
     if problems:
         raise CompareError("\n".join(problems))
@@ -216,7 +227,7 @@ def check_output(path: Path) -> None:
 
     """
     if problem := _overwritten(path, None, ()):
-        raise CompareError(problem)
+        raise CompareError(f"{_spell_output(path)}: {problem}")
 
 
 def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | None:
@@ -224,14 +235,14 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
     try:
         places = {path.absolute(), path.resolve()}
         if any(path.exists() and each.exists() and path.samefile(each) for each in reads):
-            return f"-o {path}: this command reads that file, and would replace it. Name another."
+            return "this command reads that file, and would replace it. Name another."
         for place in places:
             name, folder = place.name.lower(), place.parent
             is_own = own is not None and folder.resolve() == own.resolve()
             if name == FILE_NAME or (is_own and name == RECORDINGS):
-                return f"-o {path}: {name} is where a run keeps what it observed. Name another file."
+                return f"{name} is where a run keeps what it observed. Name another file."
             if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
-                return f"-o {path}: this file belongs to the run in {folder}. Name another."
+                return f"this file belongs to the run in {folder}. Name another."
     except (OSError, RuntimeError):
         return None  # `_output_problem` describes it
     return None
@@ -240,18 +251,18 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
 def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
     if path.suffix.lower() not in suffixes:
         fault = f"no output is called {path.suffix}" if path.suffix else "it has no suffix, which determines the format"
-        return f"-o {path}: {fault}. Known: {', '.join(suffixes)}."
+        return f"{fault}. Known: {', '.join(suffixes)}."
     folder = path.absolute().parent
     if own is not None and folder == own.absolute():
         return None
     try:
         if path.is_dir():
-            return f"-o {path}: this is a folder. Name a file, or leave the suffix out."
+            return "this is a folder. Name a file, or leave the suffix out."
         if not folder.is_dir():
-            return f"-o {path}: there is no folder {folder}. Create it first."
+            return f"there is no folder {folder}. Create it first."
     except OSError as error:
-        return f"-o {path}: {error.strerror}."
-    return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
+        return f"{error.strerror}."
+    return None if os.access(folder, os.W_OK) else f"{folder} is not writable."
 
 
 def name_latest(folder: Path) -> None:

@@ -197,39 +197,41 @@ def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
     return name.strip(), tuple(listed)
 
 
-def vary_targets(suite: Suite, vary: Vary) -> Suite:
+def vary_targets(suite: Suite, vary: Vary, option: str = OPTION) -> Suite:
     """Return a suite whose targets, and those it does not list, have every combination of these values.
+
+    `option` is the option as the user writes it, for messages.
 
     Raises:
         CompareError: a parameter is unknown, or does not accept a value.
 
     """
     for parameter, values in vary.items():
-        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path())
+        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path(), option)
         targets = tuple(
             replace(row, variants=cross_variants(row.variants, row.parameters, axis)) for row in suite.targets
         )
         suite = replace(suite, targets=targets, variants=cross_variants(suite.variants, suite.parameters, axis))
-        _refuse_faulty(suite)
+        _refuse_faulty(suite, option)
     return suite
 
 
-def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, ParametersSchema]:
+def _axis(parameter: str, values: Sequence[Any], folder: Path, option: str) -> dict[str, ParametersSchema]:
     """Return the variants of one parameter by name."""
     if parameter not in ParametersSchema.model_fields:
         known = tuple(ParametersSchema.model_fields)
         hint = did_you_mean(parameter, known, f"It may be {', '.join(known)}.")
-        raise CompareError(f"{OPTION} {parameter}: no target has this parameter. {hint}")
+        raise CompareError(f"{option} {parameter}: no target has this parameter. {hint}")
     axis = {}
     for name, value in zip(_names(values), values, strict=True):
-        document = document_of({parameter: value}, OPTION, 1)
+        document = document_of({parameter: value}, option, 1)
         layer, unusable = SuiteFiles(folder).fill_in(validate(document, ParametersSchema), document, ())
         problems = [*unusable, *parameter_problems(layer, document, ())]
         if problems:
             raise InvalidFile(problems)
         axis[f"{parameter}={name}"] = layer
     if len(axis) < len(values):
-        raise CompareError(f"{OPTION} {parameter} has a value twice. Remove one of them.")
+        raise CompareError(f"{option} {parameter} has a value twice. Remove one of them.")
     return axis
 
 
@@ -248,13 +250,13 @@ def _own_name(value: Any) -> str | None:
     return written if is_name else None
 
 
-def _refuse_faulty(suite: Suite) -> None:
+def _refuse_faulty(suite: Suite, option: str) -> None:
     """Raise CompareError if a model has too many variants, or two of one name."""
     for variants in (suite.variants, *(row.variants for row in suite.targets)):
         names = [variant.name for variant in variants]
         if len(names) > MAX_VARIANTS:
             made = f"{len(names):,} variants of a model, more than {MAX_VARIANTS:,}"
-            raise CompareError(f"{OPTION} makes {made}. Give fewer values.")
+            raise CompareError(f"{option} makes {made}. Give fewer values.")
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
-            raise CompareError(f"{OPTION} makes two variants called {repeated}. Rename the suite's own.")
+            raise CompareError(f"{option} makes two variants called {repeated}. Rename the suite's own.")

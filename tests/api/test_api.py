@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 import runner
 from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream, summary
 from runner.api.ask import prepare_conversation
-from runner.api.options import RUN_OPTIONS, read_options
+from runner.api.keywords import RUN_OPTIONS
+from runner.api.options import read_options
 from runner.api.progress_display import NoDisplay, StreamingReplies
 from runner.api.run import read_cases
 from runner.api.run_in_thread import perform_watched
@@ -302,7 +303,7 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
         ({"targets": 5}, "targets=5: give a text, or several in a list"),
         ({"env_file": [3]}, "env_file=[3]: give a path"),
         ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
-        ({"budget": "5"}, "'5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
+        ({"budget": "5"}, "budget='5': '5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
         ({"arrivals": "poisson"}, "arrivals sets the intervals between the requests of rate; add rate"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
         ({"lead": 1, "order": "free"}, "lead applies to order='blocks' only; in order free, no lane waits for another"),
@@ -400,7 +401,7 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
         ),
         (
             lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
-            "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",
+            "percentiles=['p95', 120, True]: 'p95', True are not numbers; 120 is not between 0 and 100",
         ),
         (lambda: load("nowhere"), "there is no nowhere"),
         (lambda: side_by_side(pd.DataFrame({"a": [1]})), "this is not a table of results: it has no column provider"),

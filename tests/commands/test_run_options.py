@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import runner
-from runner.api.options import RUN_OPTIONS, read_options
+from runner.api.keywords import RUN_OPTIONS
+from runner.api.options import read_options
 from runner.commands.run.options import (
     NamedFolder,
     RunOptions,

@@ -103,9 +103,9 @@ def spell_option(field: str, value: object = None) -> str:
 
 
 def spell_keyword(field: str, value: object = None) -> str:
-    """Return an option as written in Python: `order='blocks'`."""
+    """Return an option as written in Python: `order='blocks'`; the value `N` stands for a number."""
     name = KEYWORDS.get(field, field)
-    return name if value is None else f"{name}={value!r}"
+    return name if value is None else f"{name}={value}" if value == "N" else f"{name}={value!r}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     source = open_replay_source(context.options.replay, fast=context.options.fast)
     options = vary_as_recorded(resumed_options(context.options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
-    suite = vary_targets(choose_cases(suite, options.cases, options.spell), options.vary)
+    suite = vary_targets(choose_cases(suite, options.cases, options.spell), options.vary, options.spell("vary"))
     if options.cache_probe:
         suite = probe_caches(suite, options.cache_idles)
     earlier = {} if journal is None else journal.header.variants
@@ -274,14 +274,20 @@ def _choose_outputs(
         refuse_used_folder(folder)
     files = tuple(path for path in options.outputs if path not in folders)
     named = (suite.path, *suite.files, *options.env_files, options.baseline)
-    _check_writers(files, folder, [Path(each) for each in named if each is not None])
+    _check_writers(files, folder, [Path(each) for each in named if each is not None], options)
     return folder, files
 
 
-def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
+def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path], options: RunOptions) -> None:
     """Load the writer of each file, so that a missing or broken one is found before the run."""
     suffixes = [path.suffix.lower() for path in files]
     views = [folder / name for name in DEFAULT_OUTPUTS]
-    check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)
+    check_outputs(
+        [*views, *files],
+        known_suffixes(suffixes),
+        folder,
+        reads,
+        spell=lambda path: options.spell("outputs", str(path)),
+    )
     for suffix in suffixes:
         find_writer(suffix)

@@ -18,6 +18,8 @@ from runner.storage.recordings.recording_format import (
 FILE_NAME = "recordings.bin"
 MAGIC = b"compare recordings 1\n"
 
+_HOW_TO_RECORD = "by `compare run SUITE --record` or, in Python, record=True"
+
 
 @dataclass(frozen=True, slots=True)
 class RecordingEntry:
@@ -71,9 +73,7 @@ def read_recordings(folder: Path) -> Recordings:
     """
     recordings = scan_recordings(folder)
     if not recordings.entries:
-        raise JournalError(
-            f"{recordings.path} holds no complete recording; record the run again: compare run SUITE --record"
-        )
+        raise JournalError(f"{recordings.path} holds no complete recording; record the run again, {_HOW_TO_RECORD}")
     return recordings
 
 
@@ -90,7 +90,7 @@ def scan_recordings(folder: Path) -> Recordings:
         with path.open("rb") as file:
             entries = tuple(_read_entries(file, path, size))
     except FileNotFoundError as error:
-        raise JournalError(f"{folder} holds no {FILE_NAME}; record a run first: compare run SUITE --record") from error
+        raise JournalError(f"{folder} holds no {FILE_NAME}; record a run first, {_HOW_TO_RECORD}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     return Recordings(path, entries, is_torn=size > (entries[-1].end if entries else len(MAGIC)))

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import dataframe, loaded_run, significance_tests
-from runner.analysis.loaded_run import Run
+from runner.analysis import dataframe, run_results, significance_tests
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import excerpt
 from runner.analysis.student_t import quantile
 from runner.core.events import Outcome
@@ -96,7 +96,7 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
     monkeypatch.setattr(dataframe, "BATCH", 64)
     monkeypatch.setattr(reply_grid, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(significance_tests, "_CHUNK", 10_000)  # as large for both runs
-    monkeypatch.setattr(loaded_run, "KEPT_BYTES", 0)  # below it all records are kept
+    monkeypatch.setattr(run_results, "KEPT_BYTES", 0)  # below it all records are kept
     for size in (FEW, MANY):
         write_journal(tmp_path / str(size), size)
     write_everything(tmp_path / str(FEW))  # loads modules and fills caches, whose size does not grow

@@ -17,8 +17,8 @@ from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.diff_evidence import ComparedArms, gather_evidence, widen_for_autocorrelation
 from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import Statistic, median
 from runner.core.record import Record

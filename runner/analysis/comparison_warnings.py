@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from runner.analysis.check_results import steps_in
 from runner.analysis.comparison_arms import STRATUM_AND_ROUND, Arm
 from runner.analysis.dataframe import is_timed_once, plain_cells
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError, counted
 from runner.storage.journal import Header

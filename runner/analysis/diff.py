@@ -31,9 +31,9 @@ from runner.analysis.diff_evidence import (
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, find_places, name_places
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, compare_replies
+from runner.analysis.run_results import Run
 from runner.analysis.significance_tests import draws_for
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from runner.analysis.dataframe import is_timed, targets_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, name_target
+from runner.analysis.run_results import Run
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.analysis.win_rates import PairOutcome
 from runner.core.answered_by import ANSWERED_BY_COLUMNS, AnsweredByColumn

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import NO_ROWS, has_none_of, is_in_latencies, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.diff_verdict import MIN_EFFECT, Rule
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 
 _PAIR = ["case", "turn", "block"]
 

@@ -14,9 +14,9 @@ from unicodedata import normalize
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.analysis.word_diff import similarity
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching

@@ -35,7 +35,7 @@ from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
 
 if TYPE_CHECKING:
-    from runner.analysis.loaded_run import Run
+    from runner.analysis.run_results import Run
 
 MEDIANS = ("ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps")
 """Columns whose medians are in a summary."""

@@ -19,9 +19,9 @@ from runner.analysis.dataframe import (
     positions_by_target,
     take_cells,
 )
-from runner.analysis.loaded_run import Run, cache_latest
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
+from runner.analysis.run_results import Run, cache_latest
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
 

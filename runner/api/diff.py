@@ -9,7 +9,7 @@ import pandas as pd
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.api.keywords import refuse_unknown_keywords
 from runner.api.options import read_options, read_value
 from runner.api.run_table import RunName, interval_columns, read_run_name, run_of

@@ -10,7 +10,7 @@ import pandas as pd
 
 from runner.analysis.dataframe import rows_of
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.api.keywords import refuse_unknown_keywords
 from runner.commands.load_stored_run import load_run

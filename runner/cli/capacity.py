@@ -119,7 +119,7 @@ def capacity(
     from runner.commands.exit_codes import INTERRUPTED
     from runner.commands.run.perform import perform
     from runner.outputs.capacity import describe_capacity, tabulate_curves
-    from runner.outputs.split_table import SplitTable
+    from runner.outputs.narrow_terminal_tables import SplitTable
 
     prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 

@@ -62,8 +62,8 @@ def _print_text(preview: "PlanPreview") -> None:
 
 def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str], color: str = "auto") -> None:
     """Print a sentence on what would be sent, the table of its upper bounds, and notes."""
+    from runner.outputs.narrow_terminal_tables import SplitTable
     from runner.outputs.plan import tabulate_plan
-    from runner.outputs.split_table import SplitTable
 
     echo_wrapped(f"{asked}\n")
     open_console(color).print(SplitTable(tabulate_plan(forecast), in_line=True))

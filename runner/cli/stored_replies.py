@@ -16,8 +16,8 @@ from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
 
 if TYPE_CHECKING:
-    from runner.analysis.loaded_run import Run
     from runner.analysis.result_columns import Cell, Row
+    from runner.analysis.run_results import Run
 
 
 def print_replies(runs: "Sequence[Run]", console: Console) -> None:

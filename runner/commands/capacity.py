@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, TriedLoad
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite

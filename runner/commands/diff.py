@@ -12,7 +12,7 @@ from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
 from runner.analysis.diff_measures import choose_measures, refuse_without_data
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.history_diff import diff_with_history
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.stored_summary import summarize_run
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.options import RunOptions

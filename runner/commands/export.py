@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.load_stored_run import load_run
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES

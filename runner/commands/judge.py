@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.analysis.judge import ReplyPair, list_pairs
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import find_folder, load_run

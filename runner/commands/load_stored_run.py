@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.storage import journal

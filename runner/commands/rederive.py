@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.analysis.damaged_journal_header import without_damage
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.load_stored_run import find_journal
 from runner.commands.run.options import is_folder
 from runner.core.events import Failed

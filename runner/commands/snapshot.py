@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply
+from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     KEEPABLE,
     ComparedQuestion,

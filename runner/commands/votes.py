@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.match_votes import judge_outcomes, match_votes
+from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
 from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError

@@ -16,7 +16,7 @@ from runner.plugins import broken_plugin, describe_exception, load_function, plu
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
-    from runner.analysis.loaded_run import Run
+    from runner.analysis.run_results import Run
 
 DifferenceWriter = Callable[["Difference"], str]
 StreamWriter = Callable[["Run"], Iterator[str]]

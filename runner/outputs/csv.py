@@ -22,8 +22,8 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.dataframe import frame_of_rows
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import ADDED_COLUMNS, COLUMNS, Cell, Kind, Row
+from runner.analysis.run_results import Run
 from runner.errors import JournalError
 from runner.outputs.text.escape import escape_formulas, unescape_formulas
 from runner.storage.run_folder import TABLE

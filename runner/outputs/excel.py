@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Row, target_of_row
+from runner.analysis.run_results import Run
 from runner.errors import counted
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable

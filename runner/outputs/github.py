@@ -7,7 +7,7 @@ from typing import Literal
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Verdict
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
 from runner.checks.check_finding import CheckVerdict
 from runner.errors import CompareError

@@ -11,7 +11,7 @@ from rich.text import Text
 from runner.analysis.change_points import FEWEST_A_SIDE
 from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.cjk_line_breaks import WrappedText
-from runner.outputs.split_table import SplitTable
+from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place

@@ -10,8 +10,8 @@ from dataclasses import asdict, replace
 from runner.analysis.cache_probe import CacheStage, measure_caches
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.input_sizes import measure_inputs
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell, Row
+from runner.analysis.run_results import Run
 from runner.outputs.judge import judged_as_data, plain_cost
 from runner.outputs.text.escape import dump_json
 

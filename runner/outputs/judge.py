@@ -79,7 +79,7 @@ def render_judged(judged: JudgedPairs) -> "Group":
     from rich.text import Text  # noqa: PLC0415
 
     from runner.outputs.cjk_line_breaks import WrappedText  # noqa: PLC0415
-    from runner.outputs.split_table import SplitTable  # noqa: PLC0415
+    from runner.outputs.narrow_terminal_tables import SplitTable  # noqa: PLC0415
 
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault

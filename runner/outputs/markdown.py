@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.judge import JUDGED, read_rubric_verdicts
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import Excerpt, GridRow, excerpt
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.analysis.check_results import steps_in
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell, Row
+from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.surrogates import escape_surrogates

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 

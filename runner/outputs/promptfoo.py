@@ -5,7 +5,7 @@ names and arguments, for the assertions `is-json` and `contains-json`.
 """
 
 from runner.analysis.check_results import Expectations, steps_in
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.tool_call import write_calls

@@ -11,7 +11,7 @@ from rich.style import Style
 from rich.text import Text
 
 from runner.errors import counted
-from runner.outputs.split_table import READABLE, SplitTable
+from runner.outputs.narrow_terminal_tables import READABLE, SplitTable
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import MISSING, seconds
 from runner.outputs.text.table import TextTable

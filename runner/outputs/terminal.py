@@ -7,12 +7,12 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
 from runner.errors import counted
 from runner.outputs.cjk_line_breaks import WrappedText
-from runner.outputs.split_table import SplitTable
+from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.labels import describe_partial

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from runner.analysis.votes import Agreement, JudgeAgreement, VoterFigures, Votes
 from runner.outputs.cjk_line_breaks import WrappedText
-from runner.outputs.split_table import SplitTable
+from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.markdown_syntax import inline, write_table
 from runner.outputs.text.number_format import MISSING, percent, with_interval

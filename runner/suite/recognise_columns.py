@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from runner.document import Json
 from runner.errors import closest_word, did_you_mean, list_first, suggest
-from runner.suite.convert_cells import (
+from runner.suite.chat_data_formats import (
     begins_with_system,
     is_conversation,
     is_pair,

@@ -39,9 +39,9 @@ from runner.wire.chat_completion_fields import (
 from runner.wire.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.lenient_json import as_object
+from runner.wire.merge_usage import UsageCounts, find_usage
 from runner.wire.reply_text import ReplyText
 from runner.wire.think_tags import ThinkTags
-from runner.wire.usage_counts import UsageCounts, find_usage
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
 """Fields that only a chunk of a reply has. An object with neither choices nor one of these is a ping."""

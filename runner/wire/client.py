@@ -9,11 +9,9 @@ package reads the responses, because the SDK's reading takes ten times the CPU a
 import json
 import logging
 import os
-import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from time import perf_counter_ns
 from typing import Any
 
@@ -34,14 +32,10 @@ from runner.wire.read_loop import read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 from runner.wire.retry_after import rate_limits
 from runner.wire.timeouts import head_timeout
-from runner.wire.transport import RequestHead, TimestampingTransport
+from runner.wire.transport import RequestHead, TimestampingTransport, tls_context
 
 SDK_LOGGER = logging.getLogger("openai._base_client")
 """The SDK's logger of requests, which OPENAI_LOG enables."""
-
-
-CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
-"""The variables that name the certificates to trust in place of the system's."""
 
 
 class ProviderRefusal(Exception):
@@ -63,7 +57,7 @@ class Client:
         logins: ProxyLogins | None = None,
     ) -> None:
         self._time_slices = time_slices or TimeSlices()
-        self._transport = TimestampingTransport(_tls_context(*map(os.environ.get, CERTIFICATES)), connect_s, logins)
+        self._transport = TimestampingTransport(tls_context(), connect_s, logins)
         self._endpoint = endpoint
         self._open = ExitStack()
         self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))
@@ -172,12 +166,6 @@ class _CapturingTransport(httpx2.AsyncBaseTransport):
         """Keep the head of a request."""
         self.heads.append(RequestHead.of(request))
         return httpx2.Response(200, request=request)
-
-
-@cache
-def _tls_context(*_: str | None) -> ssl.SSLContext:
-    """Return the context that all clients share under these values of `CERTIFICATES`; loading them takes 20 ms."""
-    return ssl.create_default_context()
 
 
 @contextmanager

@@ -35,8 +35,8 @@ from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.lenient_json import as_object, decode_together, write_json
+from runner.wire.merge_usage import UsageCounts, counts_something
 from runner.wire.reply_text import ReplyText
-from runner.wire.usage_counts import UsageCounts, counts_something
 
 EVENTS = (
     *("content_block_delta", "content_block_start", "content_block_stop"),

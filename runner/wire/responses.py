@@ -19,9 +19,9 @@ from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.lenient_json import as_object, decode_together, write_json
+from runner.wire.merge_usage import UsageCounts, find_usage
 from runner.wire.reply_text import ReplyText
 from runner.wire.responses_calls import CALL_STREAMS, ResponseCalls, is_call
-from runner.wire.usage_counts import UsageCounts, find_usage
 
 
 class TextKind(NamedTuple):

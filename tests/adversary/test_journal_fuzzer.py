@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from runner.analysis.diff_verdict import Rule
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.diff import DiffSides, compare
 from runner.commands.export import ExportForm, export
 from runner.commands.load_stored_run import load_run

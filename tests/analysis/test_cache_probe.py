@@ -11,7 +11,7 @@ import pytest
 from runner.analysis.cache_probe import CacheStage, measure_caches, unreported_repeats
 from runner.analysis.diff import diff_within
 from runner.analysis.input_sizes import measure_inputs
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.target_figures import target_figures
 from runner.core.record import Record
 from runner.outputs.text.caches_and_inputs import cache_table, describe_caches, describe_inputs

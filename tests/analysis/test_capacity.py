@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadVerdict, TriedLoad, requests_for_readings
 from runner.analysis.goodput import Goodput, count_in_flight, design_effect_of_high_readings
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
 from runner.analysis.proportions import Proportion, wilson_interval
+from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.lane_limits import ConcurrencyLimit

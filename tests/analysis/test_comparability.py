@@ -11,8 +11,8 @@ from runner.analysis.comparison_arms import arm_of
 from runner.analysis.comparison_warnings import PairTiming, time_pairs
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.cost import cost_by, tokens_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import row
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps

@@ -18,7 +18,7 @@ from runner.analysis.dataframe import (
     targets_of,
     without_warmups,
 )
-from runner.analysis.loaded_run import Run, cache_latest
+from runner.analysis.run_results import Run, cache_latest
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of
 
 words = st.sampled_from(["warmup", "warmups", "filling", "cached", "\ud800"])

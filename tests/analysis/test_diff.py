@@ -17,8 +17,8 @@ from rich.console import Console
 from runner.analysis.diff import Difference, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Decision, Rule, UndecidedReason, Verdict
-from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import ReplySimilarity
+from runner.analysis.run_results import Run
 from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record

@@ -11,7 +11,7 @@ from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Rule, UndecidedReason, Verdict
 from runner.analysis.judge_costs import JudgeCost
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.record import Record

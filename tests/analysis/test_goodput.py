@@ -11,7 +11,7 @@ import pytest
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.goodput import share_interval
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.slo import Slo, parse_slo

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import expon, gamma
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.steady_state import first_sent, last_sent, rate_span
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, RampSetting, level_of

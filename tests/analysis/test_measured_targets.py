@@ -20,8 +20,8 @@ from rich.console import Console
 from runner import diff, load
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, find_nodes, name_places
+from runner.analysis.run_results import Run
 from runner.cli import commands
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions

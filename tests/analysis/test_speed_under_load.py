@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.run_results import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record

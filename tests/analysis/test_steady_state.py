@@ -13,8 +13,8 @@ from scipy.stats import gamma
 
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
 from runner.analysis.paired_lead import paired_lead
+from runner.analysis.run_results import Run
 from runner.analysis.stored_summary import summarize_run
 from runner.core.load_profile import RampSetting
 from runner.core.record import Record

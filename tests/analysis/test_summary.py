@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import frame_of_records, rows_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import COLUMNS, row
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import grid_of_table
 from runner.analysis.summary import (
     ErrorAdjustedPercentile,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.check_results import REQUEST, check_cells, check_record
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.checks.apply_checks import CHECKS, COST, apply_checks
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.language import SHARED_SCRIPTS

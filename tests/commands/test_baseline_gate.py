@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Rule
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.diff import Gate
 from runner.commands.exit_codes import of_difference
 from runner.core.events import Outcome

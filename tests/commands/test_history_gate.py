@@ -14,7 +14,7 @@ import pytest
 import runner
 from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.diff import compare_with_history, find_history
 from runner.core.record import Record
 from runner.storage import journal

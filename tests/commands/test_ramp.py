@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import runner
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.storage import journal
 from tests.support.command import read_lines, read_rows
 from tests.support.resumable_run import open_run

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply
+from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,
     SnapshotState,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.cluster_workers import WORKER_LOST
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
 from runner.core.failure_kinds import FAILURE_KINDS, OUTCOME_HINTS, hint_for

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.steady_state import read_level_entries
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record

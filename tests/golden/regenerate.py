@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from runner.analysis.diff import diff_runs
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.snapshot import SuiteScope, compare_snapshot
 from runner.core.record import Record
 from runner.outputs import otel

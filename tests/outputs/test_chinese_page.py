@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.checks.apply_checks import CHECKS as ALL_CHECKS
 from runner.core.events import Outcome
 from runner.core.failure_kinds import FAILURE_KINDS

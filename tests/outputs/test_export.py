@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from runner import load
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS
+from runner.analysis.run_results import Run
 from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
 from runner.core.record import Record, skipped

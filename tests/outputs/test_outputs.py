@@ -22,8 +22,8 @@ from wcwidth import wcswidth
 
 import runner
 from runner.analysis.dataframe import frame_of_rows, rows_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind
+from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import excerpt
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from runner.analysis.loaded_run import RecordSource, Run
+from runner.analysis.run_results import RecordSource, Run
 from runner.core.record import Record
 from runner.outputs.charts.chart import NARROW, Canvas, Chart, PageChart
 from runner.outputs.charts.run_charts import draw_page_charts

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.report import reply_grid
 from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.markdown_to_html import MAX_CHARACTERS, safe_html

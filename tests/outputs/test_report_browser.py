@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
 from runner.core.tool_call import ToolCall
 from runner.outputs.report.render_html import write_report

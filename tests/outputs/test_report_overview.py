@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.loaded_run import Run
 from runner.analysis.paired_lead import paired_lead
+from runner.analysis.run_results import Run
 from runner.analysis.time_to_tokens import time_to_tokens
 from runner.core.events import Outcome
 from runner.core.record import Record

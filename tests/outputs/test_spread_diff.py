@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.load_stored_run import load_run
 from runner.outputs.diff.terminal import write_plain
 from runner.outputs.text.diff_sentences import describe_pairing, describe_sides

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import runner
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.cli.stored_replies import print_replies
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, write_calls

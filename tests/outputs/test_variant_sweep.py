@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.variants import group_variants, keep_together
 from runner.core.events import Outcome
 from runner.core.record import Record

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import runner
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget

@@ -7,7 +7,7 @@ from random import Random
 from shutil import copytree
 from typing import Any
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.commands.runs import list_stored_runs
 from runner.core.events import Outcome
 from runner.core.record import Record

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from random import Random
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps

@@ -25,7 +25,7 @@ from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
-    from runner.analysis.loaded_run import Run
+    from runner.analysis.run_results import Run
     from runner.engine.run_observers import StopRule
     from runner.engine.spread_rounds import Spread
 
@@ -173,7 +173,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         WriteFailed: a file cannot be written.
 
     """
-    from runner.analysis.loaded_run import Run
+    from runner.analysis.run_results import Run
 
     options = prepared.options
     add_thumbnails(prepared.folder, prepared.plan.cases)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner.analysis.check_results import Expectations
 from runner.analysis.dataframe import plain_cells, take_cells
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 
 if TYPE_CHECKING:

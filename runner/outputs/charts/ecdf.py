@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.loaded_run import Run, cache_latest
+from runner.analysis.run_results import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import (
     Canvas,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import (
     Canvas,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.charts.chart import Canvas, Chart, PageChart, draw_for_page
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf

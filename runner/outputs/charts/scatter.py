@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.loaded_run import Run, cache_latest
+from runner.analysis.run_results import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
 from runner.outputs.charts.chart_data import (

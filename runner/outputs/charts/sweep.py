@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.speed_under_load import LoadPoint
 from runner.analysis.steady_state import has_steady_state
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity

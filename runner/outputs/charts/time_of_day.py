@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.outputs.charts.axis import (
     Axis,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from runner.analysis.intervals import Interval
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants

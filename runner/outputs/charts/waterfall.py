@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity

@@ -13,7 +13,7 @@ from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
 from runner.errors import counted
 from runner.outputs.cjk_line_breaks import WrappedText
-from runner.outputs.split_table import SplitTable
+from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.escape import one_line

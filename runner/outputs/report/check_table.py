@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.check_results import REQUEST, CheckFault
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import name_target
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.run_results import Run
 from runner.checks.check_finding import CheckVerdict
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.report.summary_table import SummaryCell, write_passed

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.report.duration_ranking import DurationRanking, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.report.reply_grid import TargetColumn

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from runner.analysis.diff import Difference
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
 from runner.errors import counted
 from runner.outputs.report.diff_section import compose_diff

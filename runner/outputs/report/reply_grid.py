@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from runner.analysis.check_results import check_record, steps_in
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, name_target
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.checks.check_finding import CheckVerdict

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.diff import Difference
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import name_target
+from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
 from runner.outputs.charts.chart import PageChart
 from runner.outputs.charts.run_charts import draw_page_charts

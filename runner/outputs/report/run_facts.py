@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import describe_vantages
+from runner.analysis.run_results import Run
 from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.connections_and_clocks import describe_clock_error, describe_worker_clocks
 from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, plural

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from runner.analysis.cluster_workers import ClusterSummary, LostWorker, WorkerSummary
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary
 from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.number_format import milliseconds

@@ -1,7 +1,7 @@
 """Sentences on the costs of a run: those of each target, their sum, the sources of prices, and what is unknown."""
 
 from runner.analysis.cost import TargetCost, price_of
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.outputs.text.judge import describe_judge_cost
 from runner.outputs.text.translation import _, clauses, comma_list, name_some, plural, translate
 from runner.pricing.money import add_up

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from runner.analysis.check_results import Expectations, steps_in
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import Steps
 from runner.outputs.text.translation import BilingualText, _, comma_list, labelled, plural, translate

@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Sequence
 
-from runner.analysis.loaded_run import Run
-from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
+from runner.analysis.mixed_vendors import AnswerGroup, MixedAnswers
+from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure, TargetSummary
 from runner.core.failure_kinds import hint_for
 from runner.core.load_profile import LoadProfile

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.steady_state import has_steady_state
 from runner.outputs.text.caches_and_inputs import cache_table

@@ -5,9 +5,9 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
-from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
+from runner.analysis.run_results import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample

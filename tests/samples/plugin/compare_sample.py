@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from runner.analysis.loaded_run import Run
+    from runner.analysis.run_results import Run
 
 PROVIDER = {
     "label": "A server of this machine",

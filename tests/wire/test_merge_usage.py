@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.loaded_run import Run
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome, Usage
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps

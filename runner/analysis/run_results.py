@@ -36,7 +36,7 @@ from runner.analysis.measured_targets import (
     list_answered_by,
     name_places,
 )
-from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.mixed_vendors import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, whole_row
 from runner.analysis.side_by_side import GridRow, choose_rows, grid_of_rows

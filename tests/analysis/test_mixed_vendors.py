@@ -9,7 +9,7 @@ import pytest
 from runner import summary
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.measured_targets import MeasuredTarget
-from runner.analysis.mixed_answers import AnswerGroup, find_mixed_answers
+from runner.analysis.mixed_vendors import AnswerGroup, find_mixed_answers
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.outputs.narrow_terminal_tables import READABLE, SplitTable, write_split
 from runner.outputs.providers import ProviderDescription, tabulate_providers
-from runner.outputs.split_table import READABLE, SplitTable, write_split
 from runner.outputs.text.table import TextTable
 from tests.conftest import RunCli
 from tests.support.checked_runs import CHECK

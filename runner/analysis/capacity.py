@@ -169,6 +169,8 @@ class FoundCapacity:
     slo: str
     tried: tuple[LoadTried, ...]
     """Loads in the order in which they were tried."""
+    simulated: bool = False
+    """Whether any reply comes from the simulator."""
 
     @property
     def curve(self) -> tuple[LoadTried, ...]:

@@ -682,6 +682,13 @@ def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
     assert set(diff(part, part).frame["units"]) >= {4}
 
 
+def test_a_minimum_effect_above_1_needs_a_percent_sign(two_targets: pd.DataFrame) -> None:
+    """A number above 1 could be a share or a percentage."""
+    with pytest.raises(CompareError, match="write 5% or 0.05"):
+        diff(two_targets, two_targets, min_effect=5)
+    assert diff(two_targets, two_targets, min_effect="500%").verdict
+
+
 def test_a_table_of_two_runs_is_refused(two_targets: pd.DataFrame) -> None:
     """A table with rows of several runs is refused."""
     mixed = pd.concat([two_targets, two_targets.assign(run_id="another")])

@@ -41,7 +41,8 @@ def capacity(
     should decide about a load that is not decided, or about a rate whose number in flight changed too slowly, else
     missing; `goodput_rps`;
     `requests_per_s`; `ttft_p95_s`; `run_id`. `attrs["found"]` maps each target to a dictionary: `simulated`, whether
-    the simulator answered; `highest_kept`, `lowest_missed`, and a `sentence` that states both. With one target, `attrs` has these values, too.
+    the simulator answered; `highest_kept`, `lowest_missed`, and a `sentence` that states both. With one target, `attrs`
+    has these values, too.
 
     Args:
         suite: a suite file; its targets are searched one after the other.

@@ -35,7 +35,10 @@ class CompareError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file: its place, what is wrong, and a hint on what to do."""
+    """One mistake in a file: its place, what is wrong, and a hint on what to do.
+
+    Line and column are counted from 1; both are 0 if the file itself cannot be read.
+    """
 
     path: str
     line: int
@@ -44,8 +47,9 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        """Return `file:line:column: what. hint.`, a form that editors can jump to."""
-        return f"{self.path}:{self.line}:{self.column}: {self.what}. {as_sentence(self.hint)}"
+        """Return `file:line:column: what. hint.`, which editors can jump to; without a position if there is none."""
+        place = f"{self.path}:{self.line}:{self.column}" if self.column else self.path
+        return f"{place}: {self.what}. {as_sentence(self.hint)}"
 
 
 class InvalidFile(CompareError):

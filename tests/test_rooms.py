@@ -93,12 +93,6 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rich": (
         *("cli", "outputs.diff.terminal", "outputs.narrow_terminal_tables", "outputs.cjk_line_breaks"),
         *("outputs.history", "outputs.judge"),
-            "outputs.diff.terminal",
-            "outputs.narrow_terminal_tables",
-            "outputs.cjk_line_breaks",
-            "outputs.history",
-        ),
-        *("outputs.judge",),
         *("outputs.runs", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.providers", "outputs.text.markdown_syntax"),

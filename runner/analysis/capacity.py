@@ -170,6 +170,8 @@ class FoundCapacity:
     slo: str
     tried: tuple[TriedLoad, ...]
     """Loads in the order in which they were tried."""
+    simulated: bool = False
+    """Whether any reply comes from the simulator."""
 
     @property
     def curve(self) -> tuple[TriedLoad, ...]:

@@ -40,8 +40,9 @@ def capacity(
     `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, the number of requests that
     should decide about a load that is not decided, or about a rate whose number in flight changed too slowly, else
     missing; `goodput_rps`;
-    `requests_per_s`; `ttft_p95_s`; `run_id`. `attrs["found"]` maps each target to a dictionary: `highest_kept`,
-    `lowest_missed`, and a `sentence` that states both. With one target, `attrs` has these values, too.
+    `requests_per_s`; `ttft_p95_s`; `run_id`. `attrs["found"]` maps each target to a dictionary: `simulated`, whether
+    the simulator answered; `highest_kept`, `lowest_missed`, and a `sentence` that states both. With one target, `attrs`
+    has these values, too.
 
     Args:
         suite: a suite file; its targets are searched one after the other.
@@ -74,6 +75,7 @@ def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
     table = pd.DataFrame([_row(capacity, one) for capacity in found for one in capacity.curve]).convert_dtypes()
     results: dict[str, dict[Hashable, Any]] = {
         capacity.target: {
+            "simulated": capacity.simulated,
             "highest_kept": capacity.highest_kept,
             "lowest_missed": capacity.lowest_missed,
             "sentence": str(describe_capacity(capacity)),

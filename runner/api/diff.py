@@ -86,7 +86,7 @@ def diff(
         between_regions: two regions or nodes that all of `base` was sent from (`compare run --vantage`); as strong.
         metric: measures to compare; all by default. With fewer measures a verdict needs fewer rounds.
         alpha: significance level of the whole comparison, above 0 and below 0.5.
-        min_effect: smallest relative change that matters: a share, or text such as `"10%"`.
+        min_effect: smallest relative change that matters: a share up to 1, or text such as `"10%"` or `"150%"`.
         min_pass_change: smallest change of a pass rate that matters, as a difference of shares, or text such as `"5%"`.
         slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
@@ -94,7 +94,7 @@ def diff(
         CompareError: there is no such run, or the two sides have nothing in common.
 
     """
-    effect = parse_share(min_effect, most=10.0) if isinstance(min_effect, str) else min_effect
+    effect = parse_share(str(min_effect), most=10.0)
     change = parse_share(min_pass_change) if isinstance(min_pass_change, str) else min_pass_change
     rule = Rule(
         alpha=read_value("alpha", alpha),

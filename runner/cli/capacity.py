@@ -120,6 +120,7 @@ def capacity(
     from runner.commands.run.perform import perform
     from runner.outputs.capacity import describe_capacity, tabulate_curves
     from runner.outputs.narrow_terminal_tables import SplitTable
+    from runner.outputs.text.labels import SIMULATED
 
     prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
@@ -137,6 +138,8 @@ def capacity(
             found[step.capacity.target] = step.capacity
     if not found:
         sys.exit(INTERRUPTED)
+    if any(capacity.simulated for capacity in found.values()):
+        click.echo(f"simulated: {SIMULATED}")
     open_console(color).print(SplitTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))

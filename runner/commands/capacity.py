@@ -155,6 +155,7 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
     bounds = _within_requests(prepared.bounds, options)
     tried: list[TriedLoad] = []
     targets: tuple[str, ...] = ()
+    simulated = False
     while (load := bounds.next_load(tried)) is not None:
         own = _at_load(options, load, bounds)
         place = folder / f"{'rate' if bounds.by_rate else 'concurrency'}-{load:g}"
@@ -165,10 +166,10 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
             finished = run_once(prepare(suite, prepared.registry, own, ask=prepared.ask))
             run, interrupted = finished.run, finished.interrupted
         targets = _one_target(targets, run, options.spell)
-        found = _read_load(run, load, bounds)
+        found, simulated = _read_load(run, load, bounds), simulated or run.simulated
         if not interrupted:
             tried.append(found)
-        capacity = FoundCapacity(targets[0], bounds, str(options.slo), tuple(tried))
+        capacity = FoundCapacity(targets[0], bounds, str(options.slo), tuple(tried), simulated)
         write_atomically(folder / RESULT, write_json(capacity))
         yield SearchStep(found, capacity, was_there, interrupted)
         if interrupted:

@@ -38,7 +38,8 @@ def parse_share(text: str, most: float = 1.0) -> float:
     """Parse a share, written as a percentage or as a number: 0.1 for `10%` and for `0.1`.
 
     Raises:
-        CompareError: the text is neither, or it is not above 0 and up to `most`.
+        CompareError: the text is neither, it is not above 0 and up to `most`, or it is a number above 1 without a
+            percent sign, which could mean either.
 
     """
     written = text.strip()
@@ -48,4 +49,6 @@ def parse_share(text: str, most: float = 1.0) -> float:
         share = 0.0
     if not 0 < share <= most:
         raise CompareError(f"{text!r} is not a share above 0 and up to {most:.0%}; write 5% or 0.05")
+    if share > 1 and not written.endswith("%"):
+        raise CompareError(f"{text!r} is above 1 and has no percent sign; write {share:g}% or {share / 100:g}")
     return share

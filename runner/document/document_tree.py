@@ -26,6 +26,9 @@ class Position:
 START = Position(1, 1)
 """Place of a problem with a file as a whole."""
 
+NOWHERE = Position(0, 0)
+"""Place of a problem with a file that cannot be read, and so has no position."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 
-from runner.document.document_tree import START, Document, Position, invalid_file
+from runner.document.document_tree import NOWHERE, START, Document, Position, invalid_file
 from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 
@@ -61,13 +61,13 @@ def file_errors(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         near = _find_similar(path)
         hint = "Check the path" if near is None else suggest(str(near))
-        raise invalid_file(str(path), START, "there is no such file", hint) from None
+        raise invalid_file(str(path), NOWHERE, "there is no such file", hint) from None
     except IsADirectoryError:
-        raise invalid_file(str(path), START, "this is a folder, not a file", "Name a file in it") from None
+        raise invalid_file(str(path), NOWHERE, "this is a folder, not a file", "Name a file in it") from None
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         what = f"the file cannot be read: {reason.lower()}"
-        raise invalid_file(str(path), START, what, "Check its name and permissions") from None
+        raise invalid_file(str(path), NOWHERE, what, "Check its name and permissions") from None
 
 
 def _find_similar(path: Path) -> Path | None:

@@ -18,7 +18,7 @@ def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
     figures = (_("goodput requests/s"), _("requests/s"), _("TTFT p95"))
     headings = (*(() if is_one else (_("target"),)), load, _("SLO met"), "n", *figures, _("SLO"))
     rows = tuple(
-        (*(() if is_one else (capacity.target,)), *_row(each, capacity.search))
+        (*(() if is_one else (_name_target(capacity),)), *_row(each, capacity.search))
         for capacity in found
         for each in capacity.curve
     )
@@ -98,14 +98,14 @@ def _describe_found(capacity: FoundCapacity) -> BilingualText:
         )
         return _(
             "no load that was tried shows that {target} keeps {slo}: {where} ({tried})",
-            target=capacity.target,
+            target=_name_target(capacity),
             slo=_objective(capacity),
             where=missed_from,
             tried=tried,
         )
     sure = _(
         "{target} keeps {slo} up to {load}",
-        target=capacity.target,
+        target=_name_target(capacity),
         slo=_objective(capacity),
         load=_load(capacity, kept),
     )
@@ -123,6 +123,11 @@ def _without_end(capacity: FoundCapacity, sure: str, kept: float, tried: str) ->
         return _("{sure}, and perhaps at higher loads ({tried})", sure=sure, tried=tried)
     gap = _undecided(kept, highest)
     return _("{sure}, and perhaps at higher loads; {gap} ({tried})", sure=sure, gap=gap, tried=tried)
+
+
+def _name_target(capacity: FoundCapacity) -> BilingualText | str:
+    """Return the target's name, marked if the simulator answered."""
+    return _("{target} (simulated)", target=capacity.target) if capacity.simulated else capacity.target
 
 
 def _objective(capacity: FoundCapacity) -> BilingualText:
@@ -151,6 +156,7 @@ def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
     search = capacity.search
     return {
         "target": capacity.target,
+        "simulated": capacity.simulated,
         "slo": capacity.slo,
         "share": search.share,
         "by": "rate" if search.by_rate else "concurrency",

@@ -165,10 +165,22 @@ class _PatternMatcher:
             else:
                 patterns.append(pattern)
         if selection.providers:
-            among = _find_each(dict.fromkeys(selection.providers), self._of_provider)
+            among = self._of_providers(selection.providers, patterns)
             matching = _find_each(patterns, lambda pattern: self._matching(pattern, among))
             return [*found, *(matching if patterns else among)]
         return [*found, *_find_each(patterns, self._matching)]
+
+    def _of_providers(self, providers: Iterable[str], models: Iterable[str]) -> list[Target]:
+        """Return the targets of the -p patterns; if one fits nothing, also name each -m of an unknown provider."""
+        try:
+            return _find_each(dict.fromkeys(providers), self._of_provider)
+        except UnknownTarget as error:
+            unknown = [each for each in models if "/" in each and self.registry.resolve(each.partition("/")[0]) is None]
+            try:
+                _find_each(unknown, self._matching)
+            except UnknownTarget as more:
+                raise UnknownTarget(f"{error}\n{more}") from None
+            raise
 
     def _names_target(self, pattern: str) -> bool:
         provider, slash, model = pattern.partition("/")

@@ -94,7 +94,7 @@ def _snapshot() -> "DataSnapshot":
         from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
     except ImportError:
         raise NoPublishedPrice(
-            "list prices are not installed (pip install 'compare-runner[prices]' brings them)"
+            "list prices are not installed (`compare doctor` gives the command that adds the extra `prices`)"
         ) from None
     return DataSnapshot(providers=providers, from_auto_update=False)
 

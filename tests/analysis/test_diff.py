@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
@@ -27,6 +28,7 @@ from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
+from runner.outputs.report.diff_section import compose_diff
 from runner.outputs.text.diff_sentences import headline
 from runner.outputs.text.undecided_reasons import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
@@ -69,6 +71,16 @@ def test_drift_within_a_run_is_no_change() -> None:
     found = finding(diff_within(run_of(records), BASE, NEW))
     assert found.verdict is Verdict.UNCHANGED
     assert found.change == pytest.approx(1, abs=0.03)
+
+
+def test_the_page_gives_a_change_and_its_interval_in_one_unit() -> None:
+    """Both are in percent, or both are factors if one is about 11 or more."""
+    for slower, form in ((1.9, r"[+-]\d+ %"), (40.0, r"\d+\.\dx")):
+        run = run_of([*jittered(BASE, 30), *jittered(NEW, 30, slower=slower)])
+        (compared,) = compose_diff(diff_within(run, BASE, NEW)).targets
+        line = next(each for each in compared.lines if each.measure == "TTFT")
+        assert re.fullmatch(rf"↑ {form}", line.delta.text), line
+        assert re.fullmatch(rf"\[{form}, {form}\]", line.interval or ""), line
 
 
 def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:
@@ -657,6 +669,7 @@ def test_a_claim_of_one_round_does_not_decide_a_gate(tmp_path: Path, slower: flo
         (("base", "slow", "--between", BASE, NEW), "more than two sides are given"),
         (("base", "slow", "--metric", "speed"), "not a measure"),
         (("base", "slow", "--min-effect", "much"), "'much' is not a share"),
+        (("base", "slow", "--min-effect", "5"), "'5' is above 1 and has no percent sign; write 5% or 0.05"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
         (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),
     ],

@@ -421,16 +421,17 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
         "reply_limit": "32MiB", "vary": {"thinking": ["off"], "seed": (1, 2)},
             "concurrency": 2,
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
-        "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
+        "order": "blocks", "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
         "percentiles": [50, 90, 99.9], "by": "served_by", "slo": {"ttft": 0.8, "total": 10},
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
-    assert {*given_options, "sweep", "ramp", "spread", "cache_probe", "cache_waits"} == set(RUN_OPTIONS)
+    assert {*given_options, "lead", "sweep", "ramp", "spread", "cache_probe", "cache_waits"} == set(RUN_OPTIONS)
     assert read_options({"cache_probe": True, "cache_waits": [60]}).cache_idles == (0, 0, 60)
     assert read_options({"cache_probe": True}).cache_idles == (0, 0, 60, 300)
+    assert read_options({"lead": 5}).load == LoadProfile(5)
     options = read_options(given_options)
-    assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
+    assert options.load == LoadProfile(adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
     assert read_options({"sweep": [1, 2], "ramp": 2}).load == LoadProfile(levels=(1, 2), ramp=2)
     assert read_options({"sweep": [1, 2]}).load == LoadProfile(levels=(1, 2), ramp="auto")
     assert read_options({"ramp": "auto"}).load == LoadProfile(ramp="auto")
@@ -681,6 +682,13 @@ def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
     part = two_targets[(two_targets["case"] == "prompt-1") & (two_targets["repeat"] <= 4)]
     assert set(diff(part, part).frame["units"]) >= {4}
+
+
+def test_a_minimum_effect_above_1_needs_a_percent_sign(two_targets: pd.DataFrame) -> None:
+    """A number above 1 could be a share or a percentage."""
+    with pytest.raises(CompareError, match=r"write 5% or 0\.05"):
+        diff(two_targets, two_targets, min_effect=5)
+    assert diff(two_targets, two_targets, min_effect="500%").verdict
 
 
 def test_a_table_of_two_runs_is_refused(two_targets: pd.DataFrame) -> None:

@@ -29,18 +29,20 @@ def test_a_search_writes_its_curve_and_reuses_its_runs(run_cli: RunCli, tmp_path
     first = run_cli("capacity", suite, "-o", folder, *EASY)
     assert first.returncode == 0, first.stderr
     assert first.stderr.count("[100] ") == 3
-    assert f"{SHORT} keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
+    assert f"{SHORT} (simulated) keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
     found = json.loads((folder / "capacity.json").read_text())
     assert [(each["load"], each["standing"]) for each in found["curve"]] == [(1, "kept"), (2, "kept"), (4, "kept")]
     left_out = [100 - each["goodput"]["n"] for each in found["curve"]]
     assert all(level * 2 <= out <= level * 4 for level, out in zip((1, 2, 4), left_out, strict=True)), left_out
     assert (found["highest_kept"], found["lowest_missed"]) == (4, None)
+    assert (found["simulated"], first.stdout.count("simulated: the built-in simulator answered")) == (True, 1)
 
     again = run_cli("capacity", suite, "-o", folder, *EASY)
     assert again.stdout == first.stdout
     assert again.stderr.count("already there") == 3
     curve = capacity(suite, slo="total=60s", requests=100, most=4, output=folder)
     assert (curve["load"].tolist(), curve.attrs["highest_kept"]) == ([1, 2, 4], 4)
+    assert curve.attrs["simulated"] is True
     assert curve.attrs["found"][SHORT]["sentence"] == curve.attrs["sentence"]
 
     other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "100")
@@ -81,7 +83,7 @@ def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_p
     done = run_cli("capacity", suite, "-o", folder, *options, "--progress", "none")
     assert (done.returncode, done.stderr.count("first text")) == (0, 0), done.stderr
     for target in targets:
-        assert f"{target} keeps at least 95 % of requests within total=60s up to 2 in flight" in done.stdout
+        assert f"{target} (simulated) keeps at least 95 % of requests within total=60s up to 2 in flight" in done.stdout
         assert f"{target} concurrency 2 tried" in done.stderr
     found = json.loads((folder / "capacity.json").read_text())
     assert [(each["target"], each["highest_kept"]) for each in found] == [(target, 2) for target in targets]

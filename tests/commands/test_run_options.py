@@ -60,6 +60,8 @@ RUN = Path("run")
         ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab names the targets; leave -m and -p out"),
         ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
         ({"lead": -1}, "--lead must be 0 or more"),
+        ({"lead": 1, "rate": 2.0}, "--rate sets when requests start, and no lane waits for another; leave --lead out"),
+        ({"cache_probe": True, "cache_waits": (1.0, 1.0)}, "each pause of --cache-waits is measured once; give each"),
         ({"cache_probe": True, "cache_waits": (60.0, 0.0)}, "each pause of --cache-waits must be more than 0 s"),
         ({"late_bound_s": 0.0004}, "--late-bound must be 0.5 ms (0.0005 s) or more"),
         ({"late_bound_s": float("nan")}, "--late-bound must be 0.5 ms (0.0005 s) or more"),

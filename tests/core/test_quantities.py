@@ -46,7 +46,9 @@ def test_a_text_that_is_no_share_is_refused(text: str) -> None:
 
 
 def test_a_share_may_be_more_than_the_whole() -> None:
-    """A change can be more than 100 %."""
-    assert (parse_share("150%", most=10), parse_share("1.5", most=10)) == (1.5, 1.5)
+    """A change can be more than 100 %, with a percent sign: a bare number above 1 could be meant as a percentage."""
+    assert (parse_share("150%", most=10), parse_share("1", most=10)) == (1.5, 1)
+    with pytest.raises(CompareError, match=r"'1\.5' is above 1 and has no percent sign; write 1\.5% or 0\.015"):
+        parse_share("1.5", most=10)
     with pytest.raises(CompareError, match="'20' is not a share above 0 and up to 1000%"):
         parse_share("20", most=10)

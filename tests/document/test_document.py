@@ -1,6 +1,7 @@
 """Strict YAML: the meaning of scalars, positions of values, and the message for everything that is refused."""
 
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
@@ -271,7 +272,8 @@ def test_a_mistyped_path_names_the_file_that_was_meant(
     (tmp_path / "prompts" / "basic.yaml").touch()
     (tmp_path / "prompts" / "other.yaml").touch()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidFile, match=r"there is no such file\. Did you mean `prompts/basic\.yaml`?"):
+    said = f"{typed}: there is no such file. Did you mean `prompts/basic.yaml`?"
+    with pytest.raises(InvalidFile, match=f"^{re.escape(said)}"):
         read(Path(typed))
 
 

@@ -37,6 +37,7 @@ from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.markdown_syntax import fence, inline, table
 from runner.outputs.text.number_format import rate, seconds
+from runner.outputs.text.run_remarks import describe_targets
 from runner.outputs.text.summary import tabulate_summary
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -428,6 +429,14 @@ def test_failures_and_flags_are_described(suffix: str) -> None:
     assert "client_late (a/x 1): timestamps on this row may be late: this machine was busy" in text
     assert "a/x: 2 × rate limited (HTTP 429)" in text
     assert "slow down" in text
+
+
+@pytest.mark.parametrize(("replay_of", "is_advised"), [(None, True), ("base", False)])
+def test_bursts_of_a_replay_are_not_blamed_on_a_proxy(replay_of: str | None, is_advised: bool) -> None:
+    """Text that is played back at once comes in bursts, too."""
+    run = run_of(answered(), replay_of=replay_of)
+    said = " ".join(describe_targets([replace(run.summary[0], flags={"buffered": 1})], is_replay=bool(replay_of)))
+    assert ("proxy_buffering" in said, "played back" in said) == (is_advised, not is_advised)
 
 
 @pytest.mark.parametrize("suffix", [".md", ".html", "terminal"])

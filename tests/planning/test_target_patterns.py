@@ -299,6 +299,15 @@ def test_a_pattern_without_match_is_refused_with_a_hint(models: list[str], provi
     assert caught.value.exit_code == 2
 
 
+def test_mistakes_in_m_and_p_are_named_together() -> None:
+    """An unknown provider of a -m is named beside a -p that fits nothing; what depends on the -p is not."""
+    with pytest.raises(UnknownTarget) as caught:
+        choose("foo/bar", "tiny", providers=("blu",))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("-p blu fits no provider.")
+    assert second.startswith("-m foo/bar fits no configured model.")
+
+
 def test_a_mistyped_name_is_recognized_without_any_key() -> None:
     """What is known is compared, not only what is configured."""
     with pytest.raises(UnknownTarget, match=r"Did you mean `blue/blue-1`\?"):

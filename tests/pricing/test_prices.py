@@ -328,8 +328,8 @@ def test_without_genai_prices_a_message_says_how_to_install_it() -> None:
     """Nothing fails; the price is unknown."""
     said = run_python(WITHOUT_PACKAGE)
     assert said == (
-        "No price is known for openai/gpt-4o-mini: list prices are not installed (pip install 'compare-runner[prices]' "
-        "brings them). Write it under `prices` in compare.yaml, or do without costs."
+        "No price is known for openai/gpt-4o-mini: list prices are not installed (`compare doctor` gives the "
+        "command that adds the extra `prices`). Write it under `prices` in compare.yaml, or do without costs."
     )
 
 

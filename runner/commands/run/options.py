@@ -318,6 +318,10 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
         "each pause of {cache_waits} must be more than 0 s; the first repetition is sent without a pause anyway",
     ),
     (
+        lambda o: len(set(o.cache_waits or ())) < len(o.cache_waits or ()),
+        "each pause of {cache_waits} is measured once; give each only once",
+    ),
+    (
         lambda o: o.late_bound_s is not None and not LEAST_LATE_BOUND_S <= o.late_bound_s < inf,
         "{late_bound_s} must be 0.5 ms (0.0005 s) or more",
     ),
@@ -328,6 +332,10 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},
         "{lead} applies to {order=blocks} only; in order {options.order}, no lane waits for another",
+    ),
+    (
+        lambda o: o.lead is not None and o.rate is not None,
+        "{rate} sets when requests start, and no lane waits for another; leave {lead} out",
     ),
     (
         lambda o: o.retry_errors and o.resume is None,

@@ -11,7 +11,7 @@ from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
-from runner.outputs.text.diff_cells import finding_cells
+from runner.outputs.text.diff_cells import finding_cells, write_points
 from runner.outputs.text.number_format import MISSING
 from runner.outputs.text.translation import _, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
@@ -120,14 +120,13 @@ def _compared_targets(difference: Difference) -> Iterator[ComparedTarget]:
 
 
 def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
-    measure, base, new, change, p, n, verdict = finding_cells(finding, paired=difference.paired)
-    __, ___, ends = change.partition(" ")
+    measure, base, new, _ratio, p, n, verdict = finding_cells(finding, paired=difference.paired)
     return FindingLine(
         measure=measure,
         base=base,
         new=new,
         delta=_delta(finding),
-        interval=None if finding.interval is None else ends,
+        interval=_write_interval(finding),
         p=p,
         n=n,
         verdict=verdict,
@@ -138,16 +137,35 @@ def _delta(finding: DiffFinding) -> FigureDelta:
     """Return a change in percent, or of failures in points, with an arrow; a dash where there is no base."""
     if finding.change is None:
         return FigureDelta(MISSING, "same")
+    text: str
     if finding.measure.unit is Unit.SHARE:
         change = 100 * finding.change
-        text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
+        text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
-        text = _("{n} %", n=f"{change:+.0f}") if abs(change) < 999.5 else _("{n}x", n=f"{finding.change:.1f}")
-        text = _("{n} %", n="0") if abs(change) < 0.5 else text
+        text = _write_ratio(finding.change, finding)
     arrow = "→" if abs(change) < 0.5 else "↑" if change > 0 else "↓"
     decided = {Verdict.REGRESSED, Verdict.IMPROVED} if finding.measure.better is not Better.NEITHER else set()
     return FigureDelta(f"{arrow} " + text, _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")
+
+
+def _write_interval(finding: DiffFinding) -> str | None:
+    """Return a change's interval in the unit of the change; None if there is none."""
+    interval = finding.interval
+    if interval is None:
+        return None
+    if finding.measure.unit is Unit.SHARE:
+        return f"[{write_points(interval.low)}, {write_points(interval.high)}]"
+    return f"[{_write_ratio(interval.low, finding)}, {_write_ratio(interval.high, finding)}]"
+
+
+def _write_ratio(ratio: float, finding: DiffFinding) -> str:
+    """Format a ratio as a change in percent, or as a factor if one of the finding's ratios is about 11 or more."""
+    ends = () if finding.interval is None else (finding.interval.low, finding.interval.high)
+    if max(finding.change or 0.0, *ends, 0.0) >= 10.995:
+        return _("{n}x", n=f"{ratio:.1f}")
+    change = 100 * (ratio - 1)
+    return _("{n} %", n="0" if abs(change) < 0.5 else f"{change:+.0f}")
 
 
 def _changed_reply(change: ReplyChange) -> ChangedReply:

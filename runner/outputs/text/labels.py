@@ -82,6 +82,11 @@ FLAGS = {
 }
 """Flag of a row -> its explanation. Every flag that a row can have is here."""
 
+FLAGS_OF_REPLAY = {
+    "buffered": "the text came in bursts, because it was played back at once or was recorded so; no speed is given",
+}
+"""Flag of a row -> its explanation in a run whose replies were played back, where it differs."""
+
 
 SIMULATED = "the built-in simulator answered; its figures say nothing about any provider."
 """To follow the word "simulated"."""

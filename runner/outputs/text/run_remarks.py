@@ -10,7 +10,7 @@ from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.connections_and_clocks import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.costs import describe_costs, describe_prices
-from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
+from runner.outputs.text.labels import FLAGS, FLAGS_OF_REPLAY, describe_outcome, name_in_words
 from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.translation import _, comma_list, labelled, name_some, plural, translate
 
@@ -36,14 +36,14 @@ def remarks(run: Run) -> list[str]:
     about_requests = (*describe_inputs(run), *describe_caches(run))
     about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
     about_run = (*_describe_stop(run), *describe_unsteady(run), *how_it_was_made(run))
-    return [*about_run, *about_figures, *describe_targets(run.summary)]
+    return [*about_run, *about_figures, *describe_targets(run.summary, is_replay=run.header.replay_of is not None)]
 
 
 def brief_remarks(run: Run, known_flags: Collection[str] = ()) -> list[str]:
     """Return the remarks for a table that shows costs, without `known_flags`, which notes have explained already."""
-    targets = describe_targets(run.summary, known_flags)
+    targets = describe_targets(run.summary, known_flags, is_replay=run.header.replay_of is not None)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
-    stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
+    stop = [*_describe_stop(run), *describe_unsteady(run)]
     return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
 
 
@@ -127,16 +127,19 @@ def describe_slow(run: Run) -> str | None:
 # Targets
 
 
-def describe_targets(summaries: Sequence[TargetSummary], known_flags: Collection[str] = ()) -> list[str]:
+def describe_targets(
+    summaries: Sequence[TargetSummary], known_flags: Collection[str] = (), *, is_replay: bool = False
+) -> list[str]:
     """Return a sentence for each kind of remark, with the targets and counts: cut replies, flags, adjusted TTFT."""
     cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
     sentences: list[str] = []
     if cut:
         sentences.append(_("cut at the length limit, timed like the others: {targets}", targets=name_some(cut)))
+    explanations = FLAGS | FLAGS_OF_REPLAY if is_replay else FLAGS
     for flag in sorted({flag for each in summaries for flag in each.flags} - {*known_flags}):
         rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
         counted = _("{flag} ({targets})", flag=flag, targets=name_some(rows))
-        sentences.append(labelled(counted, _(FLAGS[flag])) if flag in FLAGS else counted)
+        sentences.append(labelled(counted, _(explanations[flag])) if flag in explanations else counted)
     adjusted = [_describe_adjusted(each) for each in summaries if each.ttft_adjusted]
     if adjusted:
         named = name_some(adjusted, _("; "))

@@ -11,7 +11,7 @@ from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
-from runner.outputs.text.diff_cells import finding_cells, write_points
+from runner.outputs.text.diff_cells import finding_cells, format_points
 from runner.outputs.text.number_format import MISSING
 from runner.outputs.text.translation import _, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
@@ -155,7 +155,7 @@ def _write_interval(finding: DiffFinding) -> str | None:
     if interval is None:
         return None
     if finding.measure.unit is Unit.SHARE:
-        return f"[{write_points(interval.low)}, {write_points(interval.high)}]"
+        return f"[{format_points(interval.low)}, {format_points(interval.high)}]"
     return f"[{_write_ratio(interval.low, finding)}, {_write_ratio(interval.high, finding)}]"
 
 

@@ -158,9 +158,8 @@ def _refuse_without_judge() -> None:
 def _refuse_without_results(name: Path) -> None:
     from runner.commands.load_stored_run import load_run
 
-    run = load_run(name)
-    if not run.judged:
-        raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet. Add --by provider/model")
+    if not load_run(name).judged:
+        raise CompareError(f"no judge has compared the replies of {name} yet. Add --by provider/model")
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:

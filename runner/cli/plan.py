@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @run_options(TARGETS, REPEATS, CACHES, LOAD)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
-    """Show what `compare run SUITE` with the same options would send, and its maximum cost; send nothing.
+    """Show what `compare run SUITE` would send, and its maximum cost; send nothing.
+
+    It takes the options of `compare run` that decide what is sent: targets, cases, repeats, load and cache probes.
 
     \b
     compare plan prompts/basic.yaml

@@ -99,7 +99,7 @@ TARGETS = (
         multiple=True,
         metavar="NAME",
         shell_complete=complete_providers,
-        help="Send only to this provider; a name or pattern. Repeatable.",
+        help="Send only to this provider; a name or pattern. With -m, those targets must be of it. Repeatable.",
     ),
     click.option(
         "--vary",

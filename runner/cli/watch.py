@@ -84,7 +84,7 @@ def watch(
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        echo_error("interrupted between two runs: all of them are kept")
+        echo_error("interrupted before the first run" if is_first else "interrupted between two runs: all are kept")
         sys.exit(INTERRUPTED)
 
 

@@ -82,5 +82,8 @@ def _choose(metrics: tuple[str, ...]) -> tuple[Measure, ...]:
     measures = choose_measures(metrics or DEFAULT_MEASURES)
     shares = [each.name for each in measures if each in {FAILURES, SLO_MET, SLOW_REQUESTS}]
     if shares:
-        raise CompareError(f"{' and '.join(shares)}: a share has no level to follow; `compare runs` lists failures")
+        raise CompareError(
+            f"{' and '.join(shares)}: a share has no level to follow. Follow passes, or a duration such as ttft; "
+            "`compare report` shows the shares of a run"
+        )
     return measures

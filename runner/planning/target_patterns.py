@@ -162,8 +162,9 @@ class _PatternMatcher:
                 patterns.append(pattern)
         if selection.providers:
             among = _find_each(dict.fromkeys(selection.providers), self._of_provider)
+            _refuse_others(found, among, selection.providers)
             matching = _find_each(patterns, lambda pattern: self._matching(pattern, among))
-            return [*found, *(matching if patterns else among)]
+            return [*found, *matching] if selection.models else among
         return [*found, *_find_each(patterns, self._matching)]
 
     def _names_target(self, pattern: str) -> bool:
@@ -225,6 +226,17 @@ class _PatternMatcher:
         meant |= {name: f"-p {name}" for name in self.registry.names}
         found = closest_word(pattern, tuple(meant))
         return meant[found] if found else None
+
+
+def _refuse_others(named: Sequence[Target], among: Sequence[Target], providers: Sequence[str]) -> None:
+    """Raise UnknownTarget if a target that is named in full is of none of the -p providers, whose targets are given."""
+    kept = {target.provider for target in among}
+    others = dict.fromkeys(target.name for target in named if target.provider not in kept)
+    if others:
+        raise UnknownTarget(
+            f"-m {', '.join(others)} is of another provider than -p {', '.join(providers)}. Leave out -p, or name its "
+            "provider with -p as well."
+        )
 
 
 def _find_each(patterns: Iterable[str], find: Callable[[str], list[Target]]) -> list[Target]:

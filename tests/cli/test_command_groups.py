@@ -84,4 +84,4 @@ def test_capacity_offers_only_options_that_it_can_use() -> None:
 def test_ask_lists_attachments_with_what_to_ask() -> None:
     """`--attach` has a group, so no option is left for the heading "Options"."""
     page = CliRunner().invoke(commands, ["ask", "--help"]).stdout
-    assert page.index("What to ask:") < page.index("--attach") < page.index("Load:")
+    assert page.index("What to ask:") < page.index("--attach FILE") < page.index("Load:")

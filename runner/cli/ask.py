@@ -7,7 +7,7 @@ import click
 
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.run_options import TARGETS, run_options
+from runner.cli.run_options import CONCURRENCY, OUTPUTS, TARGETS, run_options
 from runner.cli.run_output import ViewOptions, perform_with_observer, view_options
 from runner.cli.standard_streams import read_standard_input, text_argument
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @click.argument("prompt")
-@run_options(TARGETS)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS)
 @click.option("--system", metavar="TEXT", help="System message before the prompt.")
 @click.option(
     "--attach",

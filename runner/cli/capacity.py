@@ -10,7 +10,15 @@ from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.run_options import TARGETS, run_options
 from runner.cli.run_output import open_run_progress, progress_option
-from runner.cli.shared_options import SHARE, collect, color_option, slo_option, suite_argument, whole_number
+from runner.cli.shared_options import (
+    SHARE,
+    OutputParam,
+    collect,
+    color_option,
+    slo_option,
+    suite_argument,
+    whole_number,
+)
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
@@ -22,6 +30,16 @@ if TYPE_CHECKING:
     from runner.pricing.money import Money
 
 EACH_LOAD = (
+    click.option(
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        type=OutputParam(path_type=Path),
+        metavar="FOLDER",
+        help="Folder of the search, a path without a suffix (default results/capacity-SUITE); each load is a run in "
+        "it.",
+    ),
     slo_option,
     click.option(
         "--requests",

@@ -9,7 +9,7 @@ import click
 
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.run_options import TARGETS, run_options
+from runner.cli.run_options import CONCURRENCY, OUTPUTS, TARGETS, run_options
 from runner.cli.run_output import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.terminal import echo_error, echo_written
@@ -33,7 +33,7 @@ ENDINGS = ("/quit", "/exit")
 
 
 @click.command(cls=GroupedCommand)
-@run_options(TARGETS)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS)
 @click.option("--system", metavar="TEXT", help="System message before the first turn.")
 @view_options
 def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> None:

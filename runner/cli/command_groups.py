@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
 OPTIONS: Mapping[str, Sequence[str]] = {
     "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
-        *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
+        *("case", "repeat", "system", "attach", "max_tokens", "resume", "retry_errors", "replay", "fast"),
         *("cache_probe", "cache_waits", "warmup_requests", "seed", "budget", "confirm_over", "yes"),
     ),
     "When": ("every", "for"),

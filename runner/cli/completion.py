@@ -1,5 +1,6 @@
 """`compare completion`: shell completion of commands, options and their values."""
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -7,10 +8,14 @@ import click
 
 from runner.commands.completion import (
     case_words,
+    fault_words,
+    followed_metric_words,
     metric_words,
     provider_words,
     run_target_words,
     run_words,
+    stored_target_words,
+    suite_words,
     target_words,
 )
 from runner.errors import CompareError
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "compare"
+OTHER_PROGRAM = "compare-llm"
+"""Name of the same program where another one is called `compare`."""
 COMPLETION_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
 """Environment variable with which a shell requests completions."""
 
@@ -44,7 +51,15 @@ def completion(context: click.Context, shell: str) -> None:
     completer = get_completion_class(shell)
     if completer is None:
         raise click.UsageError(f"{shell} is not known")
-    click.echo(completer(context.find_root().command, {}, PROGRAM, COMPLETION_VARIABLE).source())
+    click.echo(completer(context.find_root().command, {}, _own_name(), COMPLETION_VARIABLE).source())
+
+
+def _own_name() -> str:
+    """Return the name by which the program was started, if that is one of its own."""
+    from pathlib import Path
+
+    name = Path(sys.argv[0]).stem
+    return name if name == OTHER_PROGRAM else PROGRAM
 
 
 def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool = False) -> Complete:
@@ -75,5 +90,9 @@ complete_targets = _completing(lambda _: target_words())
 complete_providers = _completing(lambda _: provider_words())
 complete_cases = _completing(lambda context: case_words(_argument(context, "suite")))
 complete_metrics = _completing(lambda _: metric_words())
+complete_followed_metrics = _completing(lambda _: followed_metric_words())
+complete_faults = _completing(lambda _: fault_words())
+complete_suites = _completing(lambda context: suite_words(_argument(context, "folder")))
+complete_stored_targets = _completing(lambda context: stored_target_words(_argument(context, "folder")))
 complete_runs = _completing(lambda _: run_words(), or_files=True)
 complete_targets_of_base = _completing(lambda context: run_target_words(_argument(context, "base")))

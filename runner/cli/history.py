@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_followed_metrics
 from runner.cli.runs import run_selection_options
 from runner.cli.shared_options import (
     color_option,
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 @run_selection_options
 @metric_option(
     "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
-    "(default ttft and total)."
+    "(default ttft and total).",
+    complete_followed_metrics,
 )
 @outputs_option("Also write a file: .html is a page with charts, .json for programs.")
 @language_option

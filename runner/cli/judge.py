@@ -9,7 +9,7 @@ import click
 
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.run_output import ViewOptions, print_notes, show_page, view_options
+from runner.cli.run_output import ViewOptions, make_view_options, print_notes, show_page
 from runner.cli.shared_options import (
     allow_host_option,
     budget_option,
@@ -104,7 +104,7 @@ def _make_options(
 @confirm_over_option
 @yes_option
 @outputs_option("Also write the results to a file: .md or .json.")
-@view_options
+@make_view_options("Print the results of all judgings as JSON instead of a table.")
 def judge(
     run: Path,
     *,
@@ -158,9 +158,8 @@ def _refuse_without_judge() -> None:
 def _refuse_without_results(name: Path) -> None:
     from runner.commands.load_stored_run import load_run
 
-    run = load_run(name)
-    if not run.judged:
-        raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet. Add --by provider/model")
+    if not load_run(name).judged:
+        raise CompareError(f"no judge has compared the replies of {name} yet. Add --by provider/model")
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
@@ -170,23 +169,27 @@ def _print_plan(prepared: "PreparedJudging", color: str) -> None:
 
     forecast = prepared.run.forecast
     asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
-    print_bounds(asked, forecast, [*describe_bounds(forecast), *prepared.notes], color)
+    keys = [] if prepared.missing_key is None else [f"Key missing: {prepared.missing_key}"]
+    print_bounds(asked, forecast, [*keys, *describe_bounds(forecast), *prepared.notes], color)
 
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
     """Send the open requests; return the exit code."""
     from runner.cli.progress import open_progress
     from runner.commands.event_loop import run_async
-    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK
-    from runner.commands.judge import count_open, perform_judging
+    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, NOTHING_COMPARED, OK
+    from runner.commands.judge import count_open, has_verdict, perform_judging
 
     print_notes(prepared, view)
     total = len(prepared.questions.requests)
     with open_progress(view.progress_mode, view.open_errors(), total=total) as observer:
         finished = run_async(perform_judging, prepared, observer)
     left = count_open(name, options)
-    if not left:
+    if not left and has_verdict(name, str(prepared.line["id"])):
         return OK
+    if not left:
+        echo_error("the judge decided no pair: none has a clear verdict in both orders. Ask another judge with --by")
+        return NOTHING_COMPARED
     echo_error(f"{left:,} of the judge's requests are open. Go on with the same command")
     return INCOMPLETE if finished else INTERRUPTED
 

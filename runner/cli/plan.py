@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.command_groups import GroupedCommand
-from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
+from runner.cli.run_options import CACHES, CONCURRENCY, LOAD, OUTPUTS, REPEATS, TARGETS, run_options
 from runner.cli.shared_options import json_option, suite_argument
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @suite_argument
-@run_options(TARGETS, REPEATS, CACHES, LOAD)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS, CACHES, LOAD)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
-    """Show what `compare run SUITE` with the same options would send, and its maximum cost; send nothing.
+    """Show what `compare run SUITE` would send, and its maximum cost; send nothing.
+
+    It takes the options of `compare run` that decide what is sent: targets, cases, repeats, load and cache probes.
 
     \b
     compare plan prompts/basic.yaml

@@ -13,7 +13,13 @@ from runner.outputs.text.escape import one_line, printable
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_providers)
-@click.option("--models", "provider", metavar="NAME", help="List the models of this provider's GET /models instead.")
+@click.option(
+    "--models",
+    "provider",
+    metavar="NAME",
+    shell_complete=complete_providers,
+    help="List the models of this provider's GET /models instead.",
+)
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),

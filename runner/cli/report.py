@@ -70,7 +70,7 @@ def report(
     """
     from runner.cli.run_output import show_page
     from runner.cli.stored_replies import print_replies
-    from runner.commands.load_stored_run import load_run
+    from runner.commands.load_stored_run import load_run, resolve_journal
     from runner.commands.notify_if_slow import notify_if_slow
     from runner.commands.report import report_path, write_report
     from runner.commands.votes import load_votes, try_votes
@@ -78,6 +78,7 @@ def report(
     from runner.outputs.terminal import render_summary
     from runner.outputs.votes import render_votes
 
+    runs = tuple({resolve_journal(run): run for run in reversed(runs)}.values())[::-1]  # each run once
     path = report_path(runs, output)
     loaded = [load_run(run, percents, by).with_slo(slo) for run in runs]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)

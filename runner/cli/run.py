@@ -13,8 +13,10 @@ from runner.cli.run_options import (
     CACHES,
     CLUSTER,
     COMPARISON,
+    CONCURRENCY,
     LOAD,
     MEASUREMENT,
+    OUTPUTS,
     RECORDED_RUNS,
     REPEATS,
     TARGETS,
@@ -42,7 +44,7 @@ def _parse_allowed_errors(text: str) -> "AllowedErrors":
 
 @click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
-@run_options(TARGETS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
     "--allow-errors",
     "allowed",

@@ -99,7 +99,7 @@ TARGETS = (
         multiple=True,
         metavar="NAME",
         shell_complete=complete_providers,
-        help="Send only to this provider; a name or pattern. Repeatable.",
+        help="Send only to this provider; a name or pattern. With -m, those targets must be of it. Repeatable.",
     ),
     click.option(
         "--vary",
@@ -115,11 +115,24 @@ TARGETS = (
     env_file_option,
     allow_host_option,
     click.option(
+        "--reply-limit",
+        type=ParsedParam("size", parse_reply_limit),
+        metavar="SIZE",
+        help="Abort replies larger than this: 500kB, 32MiB (default 16MiB).",
+    ),
+)
+"""Targets, and what limits requests to them."""
+
+CONCURRENCY = (
+    click.option(
         "--concurrency",
         type=whole_number("concurrency"),
         metavar="N",
         help="Requests in flight per provider (default 4).",
     ),
+)
+
+OUTPUTS = (
     click.option(
         "-o",
         "--output",
@@ -131,14 +144,8 @@ TARGETS = (
         "(csv, md, json, jsonl, html, xml, parquet, prom). Repeatable.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
-    click.option(
-        "--reply-limit",
-        type=ParsedParam("size", parse_reply_limit),
-        metavar="SIZE",
-        help="Abort replies larger than this: 500kB, 32MiB (default 16MiB).",
-    ),
 )
-"""Targets and outputs."""
+"""The run's folder and further outputs."""
 
 REPEATS = (
     click.option(

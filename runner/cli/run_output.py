@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from runner.cli.shared_options import collect, color_option, open_option
+from runner.cli.shared_options import Decorator, collect, color_option, open_option
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 from runner.outputs.text.escape import one_line
 
@@ -63,19 +63,23 @@ progress_option = click.option(
     help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
 )
 
-view_options = collect(
-    "view",
-    ViewOptions,
-    (
-        click.option(
-            "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
+
+def make_view_options(json_help: str) -> Decorator:
+    """Return the decorator that adds the view options; the command gets `view: ViewOptions`."""
+    return collect(
+        "view",
+        ViewOptions,
+        (
+            click.option("--json", "as_json", is_flag=True, help=json_help),
+            click.option("-q", "--quiet", is_flag=True, help="Print no notes, progress or file names."),
+            progress_option,
+            color_option,
+            open_option,
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Print no notes, progress or file names."),
-        progress_option,
-        color_option,
-        open_option,
-    ),
-)
+    )
+
+
+view_options = make_view_options("Print the summary and all rows as JSON instead of a table.")
 """Decorator that adds the view options; the command gets `view: ViewOptions`."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.completion import complete_stored_targets, complete_suites
 from runner.cli.shared_options import DURATION_WITH_UNIT, collect, color_option, folder_argument, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
 
@@ -28,8 +29,15 @@ run_selection_options = collect(
     "selection",
     _make_selection,
     (
-        click.option("--suite", metavar="GLOB", help="Only runs of suites whose name matches."),
-        click.option("--target", metavar="GLOB", help="Only targets that match, and runs that have one: 'openai/*'."),
+        click.option(
+            "--suite", metavar="GLOB", shell_complete=complete_suites, help="Only runs of suites whose name matches."
+        ),
+        click.option(
+            "--target",
+            metavar="GLOB",
+            shell_complete=complete_stored_targets,
+            help="Only targets that match, and runs that have one: 'openai/*'.",
+        ),
         click.option(
             "--since",
             "since_s",

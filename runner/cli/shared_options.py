@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 import click
 from click.core import ParameterSource
 
-from runner.cli.completion import complete_metrics, complete_runs
+from runner.cli.completion import Complete, complete_metrics, complete_runs
 from runner.commands.run.options import RANGES, parse_output
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES, parse_percentiles
@@ -151,11 +151,9 @@ def run_option(*names: str, help_: str, metavar: str = "RUN") -> Decorator:
     )
 
 
-def metric_option(help_: str) -> Decorator:
-    """Return the repeatable option that names measures."""
-    return click.option(
-        "--metric", "metrics", multiple=True, metavar="NAME", shell_complete=complete_metrics, help=help_
-    )
+def metric_option(help_: str, complete: Complete = complete_metrics) -> Decorator:
+    """Return the repeatable option that names measures; `complete` offers those that the command takes."""
+    return click.option("--metric", "metrics", multiple=True, metavar="NAME", shell_complete=complete, help=help_)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -2,6 +2,8 @@
 
 import click
 
+from runner.cli.completion import complete_faults
+
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -12,7 +14,12 @@ import click
     show_default=True,
     help="Port to listen on; 0 selects a free one.",
 )
-@click.option("--fault", metavar="NAME", help="Inject this fault into every answer; `list` names them.")
+@click.option(
+    "--fault",
+    metavar="NAME",
+    shell_complete=complete_faults,
+    help="Inject this fault into every answer; `list` names them.",
+)
 def simulate(host: str, port: int, fault: str | None) -> None:
     """Run the simulator until Ctrl-C: an OpenAI-compatible server with a known clock.
 

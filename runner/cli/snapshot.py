@@ -10,7 +10,7 @@ import click
 
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
-from runner.cli.run_options import REPEATS, TARGETS, run_options
+from runner.cli.run_options import CONCURRENCY, OUTPUTS, REPEATS, TARGETS, run_options
 from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
 from runner.cli.shared_options import run_option, suite_argument
 from runner.cli.terminal import echo_error, echo_workflow_commands, open_console
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @suite_argument
-@run_options(TARGETS, REPEATS)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS)
 @run_option(
     "--from",
     "source",

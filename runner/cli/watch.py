@@ -8,7 +8,7 @@ import click
 
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
+from runner.cli.run_options import CONCURRENCY, LOAD, MEASUREMENT, OUTPUTS, REPEATS, TARGETS, run_options
 from runner.cli.shared_options import DURATION_WITH_UNIT, suite_argument
 from runner.cli.terminal import echo_error, echo_wrapped
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Append OpenTelemetry spans of each run to this file (.jsonl), which a collector can read.",
 )
-@run_options(TARGETS, REPEATS, LOAD, MEASUREMENT)
+@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS, LOAD, MEASUREMENT)
 @confirm_over_option
 @yes_option
 def watch(
@@ -84,7 +84,7 @@ def watch(
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
-        echo_error("interrupted between two runs: all of them are kept")
+        echo_error("interrupted before the first run" if is_first else "interrupted between two runs: all are kept")
         sys.exit(INTERRUPTED)
 
 

@@ -47,6 +47,38 @@ def metric_words() -> list[str]:
     return [measure.name.removesuffix("_s") for measure in MEASURES]
 
 
+def followed_metric_words() -> list[str]:
+    """Return the names of the measures that have a history."""
+    from runner.analysis.diff_measures import MEASURES
+    from runner.commands.history import WITHOUT_LEVEL
+
+    return [measure.name.removesuffix("_s") for measure in MEASURES if measure not in WITHOUT_LEVEL]
+
+
+def fault_words() -> list[str]:
+    """Return the faults of the simulator, and `list`."""
+    from runner.simulator.faults import FAULTS
+
+    return ["list", *FAULTS]
+
+
+def suite_words(folder: "Path | None") -> list[str]:
+    """Return the suites of the runs in a folder, by default that of results."""
+    from runner.commands.runs import list_stored_runs
+    from runner.storage.run_folder import RESULTS
+
+    return list(dict.fromkeys(run.summary.suite for run in list_stored_runs(folder or RESULTS).runs))
+
+
+def stored_target_words(folder: "Path | None") -> list[str]:
+    """Return the targets of the runs in a folder, by default that of results."""
+    from runner.commands.runs import list_stored_runs
+    from runner.storage.run_folder import RESULTS
+
+    runs = list_stored_runs(folder or RESULTS).runs
+    return list(dict.fromkeys(each.target for run in runs for each in run.summary.targets))
+
+
 def run_words() -> list[str]:
     """Return the runs in the folder of results, the newest first."""
     from runner.storage.find_run import list_runs

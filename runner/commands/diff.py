@@ -14,7 +14,7 @@ from runner.analysis.diff_verdict import Rule
 from runner.analysis.history_diff import diff_with_history
 from runner.analysis.run_results import Run
 from runner.analysis.stored_summary import summarize_run
-from runner.commands.load_stored_run import load_run
+from runner.commands.load_stored_run import load_run, resolve_journal
 from runner.commands.run.options import RunOptions
 from runner.commands.runs import list_stored_runs
 from runner.core.slo import Slo
@@ -55,9 +55,14 @@ class DiffSides:
         if given != 1:
             fault = "the second side of the comparison is missing" if given == 0 else "more than two sides are given"
             raise CompareError(
-                f"{fault}. Name two runs; or one run and two of its targets, {spell('between')}, or two regions it was "
-                f"sent from, {spell('between_regions')}"
+                f"{fault}. Name two runs. For one run, name two of its targets with {spell_pair(spell('between'))}, "
+                f"or two regions with {spell_pair(spell('between_regions'))}"
             )
+
+
+def spell_pair(option: str) -> str:
+    """Return an option with two values, as a command or as Python writes it."""
+    return f"{option} A B" if option.startswith("-") else f"{option}=('A', 'B')"
 
 
 def compare(sides: DiffSides, rule: Rule, slo: Slo | None = None) -> Difference:
@@ -81,11 +86,18 @@ def compare(sides: DiffSides, rule: Rule, slo: Slo | None = None) -> Difference:
         return compare_with_history(_load(sides.new), history, rule)
     base = _load(sides.base).with_slo(slo)
     if sides.new is not None:
+        _refuse_same(sides.base, sides.new)
         return diff_runs(base, _load(sides.new).with_slo(slo), rule)
     if sides.between is not None:
         return diff_within(base, *sides.between, rule)
     assert sides.between_regions is not None
     return diff_places(base, *sides.between_regions, rule)
+
+
+def _refuse_same(base: Run | Path, new: Run | Path) -> None:
+    """Raise CompareError if two names stand for the same run."""
+    if isinstance(base, Path) and isinstance(new, Path) and resolve_journal(base) == resolve_journal(new):
+        raise CompareError(f"{base} and {new} are the same run. Name two runs that differ, such as previous latest")
 
 
 def _load(run: Run | Path) -> Run:

@@ -36,6 +36,10 @@ def follow_targets(
     return make_series(found.runs, measures), found
 
 
+WITHOUT_LEVEL = (FAILURES, SLO_MET, SLOW_REQUESTS)
+"""Shares, which have no level to follow."""
+
+
 def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language: str | None = None) -> None:
     """Write series to files, each in the format of its suffix: a page or JSON.
 
@@ -80,7 +84,10 @@ def _addresses(series: Sequence[RunSeries], parent: Path) -> dict[str, str]:
 
 def _choose(metrics: tuple[str, ...]) -> tuple[Measure, ...]:
     measures = choose_measures(metrics or DEFAULT_MEASURES)
-    shares = [each.name for each in measures if each in {FAILURES, SLO_MET, SLOW_REQUESTS}]
+    shares = [each.name for each in measures if each in WITHOUT_LEVEL]
     if shares:
-        raise CompareError(f"{' and '.join(shares)}: a share has no level to follow; `compare runs` lists failures")
+        raise CompareError(
+            f"{' and '.join(shares)}: a share has no level to follow. Follow passes, or a duration such as ttft; "
+            "`compare report` shows the shares of a run"
+        )
     return measures

@@ -14,6 +14,7 @@ from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
 from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import find_folder, load_run
+from runner.commands.plan import as_if_keys_set
 from runner.commands.providers import load_registry
 from runner.commands.run.judge_requests import (
     JudgeQuestion,
@@ -32,7 +33,7 @@ from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
 from runner.engine.run_observers import Observer
-from runner.errors import CompareError
+from runner.errors import CompareError, MissingKey
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.request import Target
@@ -80,6 +81,8 @@ class PreparedJudging:
     """Records of the same judging that the journal holds already."""
     context: str | None = None
     """Note on context that the judge does not see; None if it sees everything that the targets saw."""
+    missing_key: str | None = None
+    """Why the judge could not be asked, if this is only a plan and it has no key."""
 
     @property
     def judge(self) -> str:
@@ -120,7 +123,7 @@ def prepare_judging(
     Args:
         name: the run.
         options: the options of the judging.
-        sends: whether requests will follow.
+        sends: whether requests will follow; if not, the judge needs no key.
         ask: asks the user about hosts that are not allowed, and raises the refusal if the answer is no.
 
     Raises:
@@ -135,7 +138,16 @@ def prepare_judging(
     sent = (*suite.cases, Case("criteria", (options.criteria,)))  # like a prompt, the criteria must not hold a secret
     alone = replace(suite, cases=sent, judge=target)
     started = datetime.now().astimezone()
-    judge = prepare_judge(alone, PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask), started)
+    context_of_judge = PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask)
+    missing_key: str | None = None
+    try:
+        judge = prepare_judge(alone, context_of_judge, started)
+    except MissingKey as error:
+        if sends:
+            raise
+        missing_key = str(error)
+        registry = as_if_keys_set(context_of_judge.registry, [target.provider])
+        judge = prepare_judge(alone, replace(context_of_judge, registry=registry), started)
     assert judge is not None, "a missing key was not to be skipped"
     line = judge_line(judge, started, options.criteria)
     questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))
@@ -152,6 +164,7 @@ def prepare_judging(
         of_pairs=of_pairs,
         earlier=_earlier(log, judge.target, questions),
         context=context,
+        missing_key=missing_key,
     )
 
 
@@ -276,6 +289,11 @@ def _write_views(folder: Path) -> None:
 def count_open(name: Path, options: JudgeOptions) -> int:
     """Return the number of requests of a judging that have no answer yet."""
     return len(prepare_judging(name, options, sends=False).questions.requests)
+
+
+def has_verdict(name: Path, judging: str) -> bool:
+    """Return whether any pair of a judging, named by its id, is decided."""
+    return any(each.id == judging and each.undecided < each.pairs for each in load_run(name).judged)
 
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:

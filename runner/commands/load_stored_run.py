@@ -40,6 +40,12 @@ def find_journal(name: Path) -> Path:
     return name if name.is_file() and name.name != LATEST else find_run(name)
 
 
+def resolve_journal(name: Path) -> Path:
+    """Return the absolute path, without links, of the journal that a name stands for, or raise JournalError."""
+    found = find_journal(name)
+    return (found if found.is_file() else found / journal.FILE_NAME).resolve()
+
+
 def find_folder(name: Path) -> Path:
     """Return the folder of a run; raise JournalError if there is none."""
     found = find_journal(name)

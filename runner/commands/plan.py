@@ -1,6 +1,6 @@
 """Plan a run without starting it; its keys need not be set."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,15 +39,20 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
             raise  # no target is named, and no provider has a key: `compare run` would fail, too
     environ = PrepareContext.of(suite, registry, options).environ
     missing = _missing_keys(registry, environ)
-    rows = {
-        name: row.model_copy(update=NEEDS_NO_KEY) if name in missing else row for name, row in registry.rows.items()
-    }
     prefixes = [registry.resolve(pattern.partition("/")[0]) for pattern in options.models if "/" in pattern]
-    as_if = replace(registry, rows=rows, own=registry.own | {name for name in prefixes if name in missing})
+    as_if = as_if_keys_set(registry, missing)
+    as_if = replace(as_if, own=registry.own | {name for name in prefixes if name in missing})
     prepared = prepare(suite, as_if, options, sends=False)
     judges = () if prepared.judge is None else (prepared.judge.target.provider,)
     asked = {*prepared.plan.providers(), *judges}
     return PlanPreview(prepared, {name: why for name, why in missing.items() if name in asked})
+
+
+def as_if_keys_set(registry: Registry, names: Collection[str]) -> Registry:
+    """Return the registry with rows that need no key for providers, each named by its id or an alias."""
+    ids = {registry.resolve(name) for name in names}
+    rows = {name: row.model_copy(update=NEEDS_NO_KEY) if name in ids else row for name, row in registry.rows.items()}
+    return replace(registry, rows=rows)
 
 
 def _missing_keys(registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:

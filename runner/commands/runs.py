@@ -125,7 +125,7 @@ def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list
     known = tuple(dict.fromkeys(names))
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
-    return [f"{option} {pattern}: {did_you_mean(pattern, known, f'There are {list_first(known)}.')}"]
+    return [f"{option} {pattern} matches none. {did_you_mean(pattern, known, f'Known: {list_first(known)}.')}"]
 
 
 def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.analysis.match_votes import judge_outcomes, match_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
-from runner.commands.load_stored_run import find_folder
+from runner.commands.load_stored_run import find_folder, load_run
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_by_suffix
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
@@ -26,6 +26,8 @@ def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, .
         raise CompareError("name the run that was voted on in front of the files of votes, such as latest")
     files = tuple(name for name in names if name.suffix == SUFFIX) or find_votes(runs)
     if not files:
+        for name in runs:
+            load_run(name)  # a file that is no journal is the cause, and has its own message
         raise CompareError(
             f"there is no {PATTERN} in the folder of {' or '.join(map(str, runs))}: open the report, press b, vote, "
             "export as JSON, and name the file"

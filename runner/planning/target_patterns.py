@@ -166,8 +166,9 @@ class _PatternMatcher:
                 patterns.append(pattern)
         if selection.providers:
             among = self._of_providers(selection.providers, patterns)
+            self._refuse_others(found, among, selection.providers)
             matching = _find_each(patterns, lambda pattern: self._matching(pattern, among))
-            return [*found, *(matching if patterns else among)]
+            return [*found, *matching] if selection.models else among
         return [*found, *_find_each(patterns, self._matching)]
 
     def _of_providers(self, providers: Iterable[str], models: Iterable[str]) -> list[Target]:
@@ -181,6 +182,16 @@ class _PatternMatcher:
             except UnknownTarget as more:
                 raise UnknownTarget(f"{error}\n{more}") from None
             raise
+
+    def _refuse_others(self, named: Sequence[Target], among: Sequence[Target], providers: Sequence[str]) -> None:
+        """Raise UnknownTarget if a target that is named in full is of none of the -p providers, whose targets are given."""
+        kept = {target.provider for target in among}
+        others = dict.fromkeys(target.name for target in named if target.provider not in kept)
+        if others:
+            raise UnknownTarget(
+                f"{self.spell('models', ', '.join(others))} is of another provider than "
+                f"{self.spell('providers', ', '.join(providers))}. Leave out {self.spell('providers')}, or add its provider."
+            )
 
     def _names_target(self, pattern: str) -> bool:
         provider, slash, model = pattern.partition("/")

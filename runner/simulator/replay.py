@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.core.events import Failed, Outcome
 from runner.core.suite import LARGEST_REPLY_LIMIT, Api
-from runner.errors import did_you_mean
+from runner.errors import counted, did_you_mean
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.response_steps import (
     FOREVER_NS,
@@ -226,7 +226,8 @@ def serve(
 
     def announce_usage(base_url: str) -> None:
         pace = "as fast as possible" if fast else "at the recorded pace"
-        announce(f"{len(recordings.entries)} recorded replies at {base_url}, {pace} (Ctrl-C ends it).")
+        number = counted(len(recordings.entries), "recorded reply", "recorded replies")
+        announce(f"{number} at {base_url}, {pace} (Ctrl-C ends it).")
         if recordings.is_torn:
             announce("The last one was cut off when it was recorded, and is left out.")
         announce("Parameters do not count; a question is known by its model and its messages. Each provider alone:")

@@ -38,7 +38,7 @@ def find_run(name: Path) -> Path:
             if (folder / FILE_NAME).is_file():
                 return folder
         if not os.path.lexists(name) and not os.path.lexists(RESULTS / name):
-            return _find_in_results(str(name).removeprefix(f"{RESULTS}{os.sep}"))
+            return _find_in_results(str(name))
     except OSError as error:
         raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
     raise JournalError(f"{name} holds no {FILE_NAME}; {_HINT}")
@@ -47,8 +47,9 @@ def find_run(name: Path) -> Path:
 _HINT = "name a run's folder, as `compare run` prints it when it is done"
 
 
-def _find_in_results(name: str) -> Path:
-    """Return the run that `latest`, `latest~N` or the beginning of an id names."""
+def _find_in_results(typed: str) -> Path:
+    """Return the run that `latest`, `latest~N` or the beginning of an id names, also with `results/` before it."""
+    name = typed.removeprefix(f"{RESULTS}{os.sep}")
     earlier = _EARLIER.fullmatch("latest~1" if name == PREVIOUS else name)
     if earlier is not None:
         return _find_earlier(name, int(earlier["number"]))
@@ -61,7 +62,7 @@ def _find_in_results(name: str) -> Path:
     fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
     if not fitting:
         known = (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs()))
-        raise JournalError(f"there is no {name}. {did_you_mean(name, known, _HINT[:1].upper() + _HINT[1:])}")
+        raise JournalError(f"there is no {typed}. {did_you_mean(name, known, _HINT[:1].upper() + _HINT[1:])}")
     if len(fitting) > 1:
         shown = list_first([folder.name for folder in fitting])
         raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}; write more of the id")

@@ -68,7 +68,8 @@ def refuse_used_folder(folder: Path) -> None:
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
         if _holds_run(folder / FILE_NAME):
             raise JournalError(
-                f"{folder} holds a run already; choose another folder with -o, or go on with it: --resume {folder}"
+                f"{folder} holds a run already; choose another folder with -o, or resume that run: "
+                f"compare run SUITE --resume {folder}"
             )
         if foreign := [name for name in RUN_FILES if os.path.lexists(folder / name) and not (folder / name).is_dir()]:
             raise JournalError(

@@ -365,5 +365,5 @@ def test_python_diff_between_regions_of_part_of_a_table(slow_south: Path) -> Non
     assert "from north" in repr(comparison)
     with pytest.raises(CompareError, match="give two names"):
         diff(table, between_regions="ns")  # type: ignore[arg-type]
-    with pytest.raises(CompareError, match="Name two runs; or one run"):
+    with pytest.raises(CompareError, match=r"Name two runs\. For one run"):
         diff(table, between=(BASE, NEW), between_regions=("north", "south"))

@@ -397,7 +397,7 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
         (lambda: stream("hi"), "a stream has one target, and 3 are meant"),
         (
             lambda: diff("latest"),
-            "the second side of the comparison is missing. Name two runs; or one run and two of its targets, between,",
+            "two of its targets with between=('A', 'B'), or two regions with between_regions=('A', 'B')",
         ),
         (
             lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
@@ -675,10 +675,13 @@ def test_a_diff_has_the_claim_of_a_single_run_in_columns(tmp_path: Path) -> None
     assert claims.loc["failures", [name for name in found.columns if name.startswith("this_run")]].isna().all()
 
 
-def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
-    """Both name the same run, and a part of a table is compared as that part."""
+def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame, tmp_path: Path) -> None:
+    """Both name the same run, and a part of a table is compared as that part; one run by two names is refused."""
     folder = two_targets.attrs["folder"]
-    by_name, by_table = diff(folder, folder, min_effect="10%", min_pass_change="5%"), diff(two_targets, two_targets)
+    with pytest.raises(CompareError, match=r"are the same run\. Name two runs that differ"):
+        diff(folder, f"{folder}/")
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    by_name, by_table = diff(folder, copy, min_effect="10%", min_pass_change="5%"), diff(two_targets, two_targets)
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
     part = two_targets[(two_targets["case"] == "prompt-1") & (two_targets["repeat"] <= 4)]
     assert set(diff(part, part).frame["units"]) >= {4}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from runner import cli
 from runner.cli import FILES, commands
@@ -70,3 +71,17 @@ def test_a_former_name_works_and_is_not_shown(run_cli: RunCli) -> None:
     assert run_cli("serve", "--fault", "list").stdout == run_cli("simulate", "--fault", "list").stdout != ""
     assert " serve " not in run_cli("--help").stdout
     assert "'serve'" not in run_cli("serv").stderr
+
+
+def test_capacity_offers_only_options_that_it_can_use() -> None:
+    """The search sets the concurrency itself and writes no CSV file; `-o` names its folder."""
+    page = CliRunner().invoke(commands, ["capacity", "--help"]).stdout
+    assert "--output FOLDER" in page
+    assert "Folder of the search" in page
+    assert not {"--concurrency", "--bom"} & {*page.split()}
+
+
+def test_ask_lists_attachments_with_what_to_ask() -> None:
+    """`--attach` has a group, so no option is left for the heading "Options"."""
+    page = CliRunner().invoke(commands, ["ask", "--help"]).stdout
+    assert page.index("What to ask:") < page.index("--attach FILE") < page.index("Load:")

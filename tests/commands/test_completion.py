@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from runner.cli import commands
 from tests.support.command import call, own_environment, write_yaml
 from tests.support.crafted_runs import BASE, NEW, answered, write_run
 
@@ -47,6 +49,32 @@ def test_metrics_are_completed(folder: Path) -> None:
     """They are those that `diff` compares."""
     assert completed(folder, "compare diff latest --metric tt") == ["plain,ttft", "plain,ttfa"]
     assert completed(folder, "compare run s.yaml --metric cos") == ["plain,cost"]
+    followed = completed(folder, "compare history --metric ")
+    assert "plain,passes" in followed
+    assert not {"plain,failures", "plain,slo", "plain,slow"} & {*followed}
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("history --suite ", "crafted"),
+        ("runs --target acme/o", BASE),
+        ("judge latest --by deepseek/", "deepseek/deepseek-flash"),
+        ("simulate --fault lis", "list"),
+        ("providers --models zhi", "zhipu"),
+    ],
+)
+def test_names_that_options_take_are_completed(folder: Path, line: str, first: str) -> None:
+    """Suites and targets of stored runs, judges, faults and providers are offered where an option names one."""
+    assert completed(folder, f"compare {line}")[0] == f"plain,{first}"
+
+
+def test_the_script_completes_the_program_that_printed_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`compare-llm` is for machines on which another program is called `compare`."""
+    monkeypatch.setattr("sys.argv", ["/usr/bin/compare-llm", "completion", "bash"])
+    script = CliRunner().invoke(commands, ["completion", "bash"]).stdout
+    assert "-F _compare_llm_completion compare-llm" in script
+    assert "_COMPARE_COMPLETE=bash_complete" in script
 
 
 @pytest.mark.parametrize(

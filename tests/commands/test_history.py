@@ -171,7 +171,7 @@ def test_a_share_has_no_level(run_cli: RunCli, metric: str, write_nights: CopyRu
     write_nights(1)
     done = run_cli("history", "--metric", metric)
     assert done.returncode == 2
-    assert "a share has no level to follow; `compare runs` lists failures" in done.stderr
+    assert "a share has no level to follow. Follow passes, or a duration" in done.stderr
 
 
 def test_a_history_of_a_folder_without_runs_is_an_error(run_cli: RunCli) -> None:
@@ -185,14 +185,15 @@ def test_a_history_of_a_folder_without_runs_is_an_error(run_cli: RunCli) -> None
 def test_a_condition_that_excludes_every_run_is_named(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """The message lists the names that exist, so that a typing error is seen."""
     write_nights(2)
-    assert f"--target acme/odl: Did you mean `{BASE}`?" in run_cli("history", "--target", "acme/odl").stderr
-    assert f"--target x/*: There are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
-    told = run_cli("history", "--suite", "craftd", "--since", "1s").stderr
     assert (
-        "no run in results fits. --suite craftd: Did you mean `crafted`? --since: the newest began 2026-11-02" in told
+        f"--target acme/odl matches none. Did you mean `{BASE}`?" in run_cli("history", "--target", "acme/odl").stderr
     )
+    assert f"--target x/* matches none. Known: {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
+    told = run_cli("history", "--suite", "craftd", "--since", "1s").stderr
+    assert "no run in results fits. --suite craftd matches none. Did you mean `crafted`?" in told
+    assert "--since: the newest began 2026-11-02" in told
     told = run_cli("runs", "--suite", "craftd", "--since", "3650d").stderr
-    assert "--suite craftd: Did you mean `crafted`?" in told
+    assert "--suite craftd matches none. Did you mean `crafted`?" in told
     assert "--since" not in told
     write_run(
         RESULTS / "20261103T090000-other", [answered("a/other")], suite="other", started_at="2026-11-03T09:00:00Z"

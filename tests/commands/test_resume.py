@@ -196,7 +196,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
             "out cannot be resumed: with --sweep it measures one continuous period",
         ),
         (("--resume", "out", "--duration", "5s"), "out cannot be resumed: with --duration"),
-        (("suite.yaml", "-o", "out"), "go on with it: --resume out"),
+        (("suite.yaml", "-o", "out"), "resume that run: compare run SUITE --resume out"),
         (("--resume", "out", "-m", "sim/nobody-*"), "fits no configured model"),
     ],
 )

@@ -215,3 +215,13 @@ def test_no_id_is_folded_however_narrow_the_terminal(columns: int) -> None:
         name for name in ("started", "suite", "cost", "failed") if name in left_out
     ]
     assert bool(left_out) == (columns <= 100)
+
+
+def test_a_report_and_a_diff_take_each_run_once(run_cli: RunCli, tmp_path: Path) -> None:
+    """A run that is named twice is one column of a page, and no comparison."""
+    run = write_run(tmp_path / "run", [answered(BASE), answered(NEW)])
+    shown = run_cli("report", str(run), f"{run}/")
+    assert (shown.returncode, "run 2026" in shown.stdout) == (0, False), shown.stderr
+    assert (run / "report.html").is_file()
+    refused = run_cli("diff", str(run), f"{run}/")
+    assert (refused.returncode, "are the same run" in refused.stderr) == (2, True)

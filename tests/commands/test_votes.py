@@ -86,6 +86,8 @@ def test_votes_without_a_file_or_a_run_say_what_to_do(run_cli: RunCli) -> None:
     make_run()
     assert "open the report, press b, vote, export as JSON" in refusal(run_cli, "votes", RUN)
     assert "name the run that was voted on" in refusal(run_cli, "votes", "ada.json")
+    Path("basic.yaml").write_text("version: 1\n", encoding="utf-8")
+    assert "votes*.json" not in refusal(run_cli, "votes", RUN, "basic.yaml")
     with pytest.raises(CompareError, match=r"no votes\*\.json"):
         runner.votes(RUN)
 

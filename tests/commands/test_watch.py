@@ -356,3 +356,17 @@ def test_an_interruption_between_runs_keeps_them() -> None:
         process.send_signal(2)
         assert process.wait(20) == 130
     assert len(folders_of_runs()) == 1
+
+
+def test_an_interruption_before_the_first_run_does_not_speak_of_runs(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was kept yet, and nothing is said to be."""
+
+    def interrupt(*_: object, **__: object) -> Iterator[WatchedRun]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("runner.commands.watch.watch", interrupt)
+    Path("short.yaml").write_text(SUITE, encoding="utf-8")
+    done = run_cli("watch", "short.yaml", "--every", "1h")
+    assert (done.returncode, done.stderr.strip()) == (130, "interrupted before the first run")

@@ -258,13 +258,15 @@ def test_a_pattern_chooses_of_a_provider_that_is_not_configured() -> None:
         ([], ["sim", "blue"], ["sim/quick", "blue/blue-1"]),
         (["*-small"], ["red"], ["red/red-small"]),
         (["tiny"], ["local", "red"], ["local/tiny"]),
-        (["red/x"], ["blue"], ["red/x", "blue/blue-1"]),
+        (["red/x"], ["red"], ["red/x"]),
+        (["red/x"], ["r*", "blue"], ["red/x"]),
+        (["red/x", "blue-1"], ["red", "blue"], ["red/x", "blue/blue-1"]),
     ],
 )
 def test_a_full_name_adds_any_model_and_a_pattern_filters(
     models: list[str], providers: list[str], names: list[str]
 ) -> None:
-    """provider/model names any model; another pattern filters; -p keeps a provider, or adds one by its name."""
+    """provider/model names any model; another pattern filters; -p restricts both to its providers."""
     assert chosen(*models, providers=tuple(providers), environ={**RED, **BLUE, **BARE}) == names
 
 
@@ -288,6 +290,7 @@ FOO = "-m foo/bar fits no configured model. To choose from: red-big, red-small, 
         ([], ["blu"], "-p blu fits no provider. Did you mean `blue`? "),
         ([], ["g*"], "-p g* fits no provider. To choose from: "),
         ([], ["bare"], "bare has no default model. Name one as bare/MODEL."),
+        (["red/x"], ["blue"], "-m red/x is of another provider than -p blue. Leave out -p"),
         (["red/x", "gpt*"], [], "-m gpt* fits no configured model."),
     ],
 )

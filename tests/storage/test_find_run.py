@@ -126,3 +126,5 @@ def test_a_mistyped_name_is_refused_with_the_nearest() -> None:
     ):
         with pytest.raises(JournalError, match=rf"there is no {wrong}\. Did you mean `{near}`"):
             find_run(Path(wrong))
+    with pytest.raises(JournalError, match=rf"there is no {RESULTS / 'nothing'}\."):
+        find_run(RESULTS / "nothing")

@@ -71,7 +71,9 @@ def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text('{"kind":"head')
     refuse_used_folder(tmp_path)
     (tmp_path / FILE_NAME).write_text('{"kind":"header"}\n')
-    expected = f"holds a run already; choose another folder with -o, or go on with it: --resume {tmp_path}"
+    expected = (
+        f"holds a run already; choose another folder with -o, or resume that run: compare run SUITE --resume {tmp_path}"
+    )
     with pytest.raises(JournalError, match=expected):
         refuse_used_folder(tmp_path)
 

@@ -61,8 +61,9 @@ def _problems_under_misspelt_keys(
         except ValidationError as error:
             below = (*route[:-1], meant[route])
             found = [_schema_error(details, corrected, at) for details in error.errors(include_url=False)]
-            # A problem of the key's own value is left out: it would name a key that the file does not have.
-            inner = [each for each in found if each.route[: len(below)] == below and each.route != below]
+            inner = [each for each in found if each.route[: len(below)] == below]
+            # A value of another type than the right key takes may be meant for another key, so it is no problem.
+            inner = [each for each in inner if each.route != below or each.kind == "value_error"]
             problems += _problems(inner, keys, corrected)
     return problems
 

@@ -184,13 +184,14 @@ class _PatternMatcher:
             raise
 
     def _refuse_others(self, named: Sequence[Target], among: Sequence[Target], providers: Sequence[str]) -> None:
-        """Raise UnknownTarget if a target that is named in full is of none of the -p providers, whose targets are given."""
+        """Raise UnknownTarget if a target named in full is of none of the -p providers, whose targets are given."""
         kept = {target.provider for target in among}
         others = dict.fromkeys(target.name for target in named if target.provider not in kept)
         if others:
             raise UnknownTarget(
                 f"{self.spell('models', ', '.join(others))} is of another provider than "
-                f"{self.spell('providers', ', '.join(providers))}. Leave out {self.spell('providers')}, or add its provider."
+                f"{self.spell('providers', ', '.join(providers))}. Leave out {self.spell('providers')}, or add its "
+                "provider."
             )
 
     def _names_target(self, pattern: str) -> bool:

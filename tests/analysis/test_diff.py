@@ -664,7 +664,7 @@ def test_a_claim_of_one_round_does_not_decide_a_gate(tmp_path: Path, slower: flo
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("base",), "two of its targets, --between"),
+        (("base",), "two of its targets with --between A B"),
         (("base", "nowhere"), "nowhere"),
         (("base", "slow", "--between", BASE, NEW), "more than two sides are given"),
         (("base", "slow", "--metric", "speed"), "not a measure"),

@@ -5,6 +5,7 @@ from base64 import b64encode
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from shutil import copytree
 from urllib.parse import urlsplit
 
 import pytest
@@ -322,7 +323,8 @@ def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) ->
 
 def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> None:
     """Their targets stand side by side, numbered by run, and the page goes into the current folder."""
-    done = run_cli("report", crafted_run, crafted_run, cwd=crafted_run.parents[1])
+    other = copytree(crafted_run, crafted_run.with_name("other"))
+    done = run_cli("report", crafted_run, other, cwd=crafted_run.parents[1])
     assert (done.returncode, done.stderr) == (0, "written: report.html\nreport: report.html\n")
     page = ParsedPage((crafted_run.parents[1] / "report.html").read_text(encoding="utf-8"))
     assert page.texts["columns"] == [f"{target} · run {run}" for run in (1, 2) for target in (BASE, NEW)]

@@ -13,7 +13,7 @@ from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells, format_points
 from runner.outputs.text.number_format import MISSING
-from runner.outputs.text.translation import _, plural, translate
+from runner.outputs.text.translation import BilingualText, _, other_of, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_REPLIES = 200
@@ -126,7 +126,7 @@ def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
         base=base,
         new=new,
         delta=_delta(finding),
-        interval=_write_interval(finding),
+        interval=_format_interval(finding),
         p=p,
         n=n,
         verdict=verdict,
@@ -143,23 +143,24 @@ def _delta(finding: DiffFinding) -> FigureDelta:
         text = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))
     else:
         change = 100 * (finding.change - 1)
-        text = _write_ratio(finding.change, finding)
+        text = _format_ratio(finding.change, finding)
     arrow = "→" if abs(change) < 0.5 else "↑" if change > 0 else "↓"
     decided = {Verdict.REGRESSED, Verdict.IMPROVED} if finding.measure.better is not Better.NEITHER else set()
     return FigureDelta(f"{arrow} " + text, _kind_of_verdict(finding.verdict) if finding.verdict in decided else "same")
 
 
-def _write_interval(finding: DiffFinding) -> str | None:
+def _format_interval(finding: DiffFinding) -> str | None:
     """Return a change's interval in the unit of the change; None if there is none."""
     interval = finding.interval
     if interval is None:
         return None
     if finding.measure.unit is Unit.SHARE:
         return f"[{format_points(interval.low)}, {format_points(interval.high)}]"
-    return f"[{_write_ratio(interval.low, finding)}, {_write_ratio(interval.high, finding)}]"
+    low, high = _format_ratio(interval.low, finding), _format_ratio(interval.high, finding)
+    return BilingualText(f"[{low}, {high}]", f"[{other_of(low)}, {other_of(high)}]")
 
 
-def _write_ratio(ratio: float, finding: DiffFinding) -> str:
+def _format_ratio(ratio: float, finding: DiffFinding) -> str:
     """Format a ratio as a change in percent, or as a factor if one of the finding's ratios is about 11 or more."""
     ends = () if finding.interval is None else (finding.interval.low, finding.interval.high)
     if max(finding.change or 0.0, *ends, 0.0) >= 10.995:

@@ -21,6 +21,7 @@ from runner.providers.key import Key
 from runner.providers.redaction import IGNORED, MARK, Redactor, proxy_secrets, secrets_of
 from runner.storage.recordings.reader import read_recordings
 from tests.support.command import compare, write_config, write_yaml
+from tests.support.echoed_keys import VARIABLE
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -35,8 +36,6 @@ from tests.support.scripted_server import (
     serve,
     sse_event,
 )
-
-VARIABLE = "ACME_API_KEY"
 
 WRITTEN: dict[str, Callable[[str], str]] = {
     "plain": str,

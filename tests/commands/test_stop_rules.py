@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.commands.run.options import spell_option
 from runner.commands.run.stop_rules import stop_rule
 from runner.commands.run.until_ci_stop_rules import relative_half_widths
 from runner.core.cluster import Node
@@ -69,7 +70,7 @@ def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
         plan, {"p": ProviderRow(keyless=True)}, {f"p/{model}": price for model, price in prices.items()}
     )
     sums = [Money(Decimal(text[:-3]), text[-3:]) for text in budgets]
-    rule = stop_rule(plan, forecast, budgets=sums)
+    rule = stop_rule(plan, forecast, budgets=sums, spell=spell_option)
     assert rule is not None
     return rule
 
@@ -280,7 +281,9 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 def precision_rule(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
     forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {})
-    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor())
+    rule = stop_rule(
+        plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor(), spell=spell_option
+    )
     assert rule is not None
     return rule
 
@@ -404,11 +407,20 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
         plan_of("a", repeat=None), {"p": ProviderRow(keyless=True)}, {}, LoadProfile(max_requests=5)
     )
     assert (
-        stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=ImmediateExecutor())
+        stop_rule(
+            plan_of("a", repeat=None),
+            forecast,
+            until_ci=UntilCi(ttft=0.05),
+            executor=ImmediateExecutor(),
+            spell=spell_option,
+        )
         is not None
     )
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without either, a run completes its plan."""
-    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": ProviderRow(keyless=True)}, {})) is None
+    assert (
+        stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": ProviderRow(keyless=True)}, {}), spell=spell_option)
+        is None
+    )

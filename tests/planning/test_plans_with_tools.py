@@ -6,6 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.commands.run.options import spell_option
 from runner.commands.run.stop_rules import stop_rule
 from runner.core.conversation_state import CompletedRequestCount, EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
@@ -96,7 +97,7 @@ def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
     forecast = forecast_plan(plan, {"p": ProviderRow(keyless=True)}, {"p/m": price})
-    rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")])
+    rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")], spell=spell_option)
     assert rule is not None
     assert rule() is None
     assert rule() is not None, "two conversations may take six dollars"

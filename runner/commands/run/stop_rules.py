@@ -9,7 +9,6 @@ from concurrent.futures import Executor
 from decimal import Decimal
 
 from runner.analysis.cost import cost_by, tokens_of
-from runner.commands.run.options import spell_option
 from runner.commands.run.until_ci_stop_rules import precision_rules
 from runner.core.conversation_state import is_last_turn
 from runner.core.record import Record
@@ -117,7 +116,7 @@ def budgets_left(
     plan: Plan, forecast: Forecast, budgets: Sequence[Money], records: Iterable[Record]
 ) -> tuple[Money, ...]:
     """Return the rest of each budget after these records; 0 if it does not pay for one more conversation."""
-    rules = budget_rules(plan, forecast, budgets)
+    rules = _budget_rules(plan, forecast, budgets)
     for record in records:
         for rule in rules:
             rule.finished(record)
@@ -125,17 +124,8 @@ def budgets_left(
     return tuple(Money(amount, budget.currency) for amount, budget in zip(left, budgets, strict=True))
 
 
-def budget_rules(
-    plan: Plan, forecast: Forecast, budgets: Sequence[Money], spell: Spelling = spell_option
-) -> list[Budget]:
-    """Return a rule for each budget, one per currency.
-
-    Raises:
-        CompareError: a price is unknown or in another currency, or two budgets have the same currency.
-
-    """
-    if budgets:
-        _refuse_unwatched(forecast, budgets, spell)
+def _budget_rules(plan: Plan, forecast: Forecast, budgets: Sequence[Money]) -> list[Budget]:
+    """Return a rule for each budget; each is in a currency of its own."""
     return [Budget(budget, plan, _paid_in(budget.currency, forecast)) for budget in budgets]
 
 
@@ -207,7 +197,7 @@ def stop_rule(
     until_ci: UntilCi | None = None,
     executor: Executor | None = None,
     header: Header | None = None,
-    spell: Spelling = spell_option,
+    spell: Spelling,
 ) -> StopRule | None:
     """Return the rule that ends a run early; None if there is neither a budget nor a precision.
 
@@ -231,7 +221,9 @@ def stop_rule(
         assert executor is not None
         _refuse_endless(forecast, budgets, spell)
         rules.append(AllOf(list(precision_rules(until_ci, plan, executor, header, spell))))
-    rules += budget_rules(plan, forecast, budgets, spell)
+    if budgets:
+        _refuse_unwatched(forecast, budgets, spell)
+    rules += _budget_rules(plan, forecast, budgets)
     return FirstOf(rules) if rules else None
 
 

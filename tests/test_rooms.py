@@ -148,6 +148,9 @@ PATH_METHODS = frozenset(
     {"exists", "glob", "is_dir", "is_file", "is_symlink", "iterdir", "readlink", "rglob", "samefile", "stat"}
 )
 
+DECODERS = "wire.decoders"
+"""The part of `wire` that is pure: it turns bytes with their timestamps into events."""
+
 CLOCKS = ("api", "calibration", "cli", "cluster", "commands", "engine", "simulator", "wire")
 CONNECTIONS = {
     "socket": ("simulator", "wire"),
@@ -427,6 +430,14 @@ def test_connections_are_opened_by_the_wire_and_the_simulator() -> None:
     assert opened == []
 
 
+def test_decoders_use_nothing_of_the_connections() -> None:
+    """They import no other part of `wire`, and no library that opens a connection or runs an event loop."""
+    from_wire = {found for found in imports() if within(found.importer, DECODERS) and within(found.imported, "wire")}
+    assert listed(found for found in from_wire if not within(found.imported, DECODERS)) == []
+    libraries = {library_of(found.imported) for found in imports() if within(found.importer, DECODERS)}
+    assert libraries & {"aiohttp", "anyio", "asyncio", "httptools", "httpx2", "openai", "socket", "ssl"} == set()
+
+
 def test_files_are_opened_and_written_where_the_table_says() -> None:
     """Other rooms get the content of a file, and return the content to write."""
     assert (
@@ -495,7 +506,7 @@ def test_paths_are_looked_up_where_the_table_says() -> None:
 
 def test_pure_rooms_read_no_clock() -> None:
     """They get the time as an argument."""
-    pure = {name for name in modules() if not within(name, *CLOCKS)}
+    pure = {name for name in modules() if not within(name, *CLOCKS) or within(name, DECODERS)}
     assert listed(found for found in imports() if found.importer in pure and library_of(found.imported) == "time") == []
     reading = {"now", "utcnow", "today", "current_time"}
     assert [

@@ -26,7 +26,7 @@ from runner.storage.recordings.reader import RecordingEntry, Recordings, find_so
 from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of
 from runner.version import __version__
-from runner.wire.answered_by_fields import OTHER_ROUTE
+from runner.wire.decoders.answered_by_fields import OTHER_ROUTE
 from runner.wire.response_recording import decode_recording
 
 

@@ -17,7 +17,7 @@ from runner.storage.recordings.recording_format import (
     pack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
-from runner.wire.answered_by_fields import without_addresses
+from runner.wire.decoders.answered_by_fields import without_addresses
 from runner.wire.read_loop import BODY_FLAGS
 from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 

@@ -33,8 +33,8 @@ from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
 from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
-from runner.wire.answered_by_fields import check_route
 from runner.wire.attempt import Attempt, AttemptRequest
+from runner.wire.decoders.answered_by_fields import check_route
 from runner.wire.event_loop_time_slices import TimeSlices
 
 OVERLOADED = "overloaded"

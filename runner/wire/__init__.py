@@ -1,1 +1,1 @@
-"""The network: connections, timestamps, framing, and the decoders that turn bytes into timestamped events."""
+"""The network: connections, timestamps, HTTP framing, timeouts; `decoders/` turns what arrived into events."""

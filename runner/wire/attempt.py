@@ -7,7 +7,7 @@ from runner.core.events import Event, Failed
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, REPLY_LIMIT, Api, Timeouts
 from runner.providers.request_body import BUILDERS
-from runner.wire.lenient_json import encode_json
+from runner.wire.decoders.lenient_json import encode_json
 from runner.wire.response_body import ResponseBody
 from runner.wire.response_recording import RecordingBuffer
 

@@ -24,13 +24,15 @@ from runner.core.suite import Api, Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor, secrets_of
 from runner.wire.attempt import Attempt, AttemptRequest, Watch
+from runner.wire.connection_failures import connection_failure
+from runner.wire.decoders.provider_failures import classify_response
+from runner.wire.decoders.response_head import ResponseHead
+from runner.wire.decoders.retry_after import rate_limits
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.event_loop_time_slices import TimeSlices
-from runner.wire.failures import classify_response, connection_failure
 from runner.wire.proxy import ProxyLogins
 from runner.wire.read_loop import read_response
-from runner.wire.response_body import Phases, ResponseBody, ResponseHead
-from runner.wire.retry_after import rate_limits
+from runner.wire.response_body import Phases, ResponseBody
 from runner.wire.timeouts import head_timeout
 from runner.wire.transport import RequestHead, TimestampingTransport, tls_context
 

@@ -26,8 +26,9 @@ from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_read
 from runner.wire.proxy import Proxy, ProxyLogins, open_socket
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 
-ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")
-"""Matches a read that begins with an event, after at most a chunk's framing and other fields of the event."""
+DATA = b"data:"
+BEFORE_DATA = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*")
+"""Matches what precedes the data of an event: at most a chunk's framing and other fields of the event."""
 
 POLL_S = 0.001
 """Time between two checks whether the socket has taken a request that is too long for one write, in seconds."""
@@ -143,8 +144,8 @@ class TimestampingProtocol(ResponseHandler):
             body.clock = clock
         else:
             # An event arrives with its last byte, which has the timestamp. A read with more may have arrived in parts.
-            start = ONE_EVENT.match(data)
-            is_one_event = start is not None and data.find(b"data:", start.end()) < 0
+            last = data.rfind(DATA)
+            is_one_event = last == 0 or (last > 0 and BEFORE_DATA.fullmatch(data, 0, last) is not None)
             is_hidden = body.compressed or self.raw_transport is not None
             if (is_hidden or not is_one_event) and not self._was_one_segment():
                 body.merged_ns.add(at_ns)

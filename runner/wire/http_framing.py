@@ -10,8 +10,9 @@ from contextlib import suppress
 import aiohttp
 import httptools
 
+from runner.wire.decoders.response_head import ResponseHead
 from runner.wire.decompression import BadCompression, Decompression, find_codings
-from runner.wire.response_body import ResponseBody, ResponseHead
+from runner.wire.response_body import ResponseBody
 
 LONGEST_HEAD = 64 * 1024
 """Maximum size of a response's head, of a chunk's head, and of the trailer, in bytes. It bounds the memory used."""

@@ -111,7 +111,7 @@ class SegmentCounter:
         self._received, self._segments = self._counts() or (0, 0)
         self._size = self._reads = 0
         """Bytes and reads since the last query of the kernel."""
-        self._was_one_segment: bool | None = None
+        self._was_one_segment = False
 
     def _counts(self) -> tuple[int, int] | None:
         try:
@@ -125,11 +125,10 @@ class SegmentCounter:
         """Count the latest read, of `size` bytes."""
         self._size += size
         self._reads += 1
-        self._was_one_segment = None
 
     def was_one_segment(self) -> bool:
         """Return whether the last read was one segment; False if that is unknown."""
-        if self._was_one_segment is None:
+        if self._reads:
             self._was_one_segment = self._query()
         return self._was_one_segment
 

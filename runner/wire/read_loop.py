@@ -12,11 +12,12 @@ import anyio
 from runner.core.events import Event, Failed, Flagged, Text
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, Watch
+from runner.wire.connection_failures import connection_failure
+from runner.wire.decoders.provider_failures import undecodable
+from runner.wire.decoders.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_head import ResponseHead, response_started
 from runner.wire.dialects import Dialect
 from runner.wire.event_loop_time_slices import READS_PER_SLICE, TimeSlices
-from runner.wire.failures import connection_failure, undecodable
-from runner.wire.response_body import ResponseHead
-from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.timeouts import expired_timeout, next_deadline_ns
 
 WATCH_INTERVAL_NS = 50_000_000

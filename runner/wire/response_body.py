@@ -4,12 +4,13 @@
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Protocol
 
 from runner.core.suite import REPLY_LIMIT
+from runner.wire.decoders.response_head import ResponseHead
 from runner.wire.event_loop_time_slices import TimeSlices
 
 TRANSPORT_CLOCK = "transport"
@@ -40,14 +41,6 @@ class Phases:
     tcp_end: int | None = None
     tls_end: int | None = None
     reused: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseHead:
-    """A response's status and headers; names in lower case, values of one name joined by commas."""
-
-    status: int
-    headers: Mapping[str, str]
 
 
 class ReplyTooLarge(Exception):
@@ -164,7 +157,7 @@ class ResponseBody:
         is_marked = False
         for mark in self._end_marks:
             is_marked |= mark in data
-        is_done = data.find(b"]", -24) >= 0 and DONE_MARK in data[-24:].upper()
+        is_done = data.find(b"[", -24) >= 0 and DONE_MARK in data[-24:].upper()
         if is_marked or is_done or self._size > self._wake_above or data.find(ERROR_MARK) >= 0:
             self._urgent = True
             self._is_ending |= is_marked

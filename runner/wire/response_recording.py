@@ -8,11 +8,11 @@ from runner.core.events import Flagged
 from runner.core.record_from_events import Fold
 from runner.providers.redaction import Redactor
 from runner.storage.recordings.recording_format import Label, PackedReads, Reads, ReadsPacker, unpack_reads
+from runner.wire.decoders.provider_failures import undecodable
+from runner.wire.decoders.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_head import ResponseHead, response_started
 from runner.wire.decompression import find_codings
 from runner.wire.dialects import DIALECTS
-from runner.wire.failures import undecodable
-from runner.wire.response_body import ResponseHead
-from runner.wire.response_decoder import ResponseDecoder, response_started
 
 
 class RecordingBuffer:

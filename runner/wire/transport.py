@@ -19,8 +19,9 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from runner.wire.connection_pool import TimestampingConnector, TimestampingProtocol
+from runner.wire.decoders.response_head import ResponseHead
 from runner.wire.proxy import Proxy, ProxyLoginRefusal, ProxyLogins, is_login_refusal, proxy_for
-from runner.wire.response_body import Phases, ResponseBody, ResponseHead
+from runner.wire.response_body import Phases, ResponseBody
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
 """Request headers that the transport sets; it drops the caller's."""

@@ -47,8 +47,8 @@ from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import MS
+from runner.wire.decoders.response_head import received_ns
 from runner.wire.event_loop_time_slices import SEND_INTERVAL_NS
-from runner.wire.response_decoder import received_ns
 from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

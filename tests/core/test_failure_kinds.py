@@ -19,8 +19,8 @@ from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
-from runner.wire.failure_codes import BASE_RESP_CODES, CAPS, CODES, PHRASES, STATUSES, TYPES
-from runner.wire.failures import DESCRIPTIONS, STAGES
+from runner.wire.connection_failures import DESCRIPTIONS, STAGES
+from runner.wire.decoders.provider_failures import BASE_RESP_CODES, CAPS, CODES, PHRASES, STATUSES, TYPES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),

@@ -9,8 +9,8 @@ import pytest
 from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
 from runner.simulator.faults import FAULTS
-from runner.wire.messages import MessagesDecoder
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.decoders.messages import MessagesDecoder
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from tests.support.fold_events import fold_events
 from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 

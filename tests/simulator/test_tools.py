@@ -18,8 +18,8 @@ from runner.core.tool_call import ToolCall
 from runner.simulator.routes import DIALECTS as SERVED
 from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from runner.wire.dialects import DIALECTS
-from runner.wire.response_decoder import ResponseDecoder
 from tests.support.fold_events import fold_events
 from tests.support.simulator_requests import HttpResponse, http, send
 from tests.support.tool_definitions import schema_of, tools_of

@@ -10,7 +10,7 @@ from runner.core.events import (
     StreamDone,
     Text,
 )
-from runner.wire.error_body import find_error
+from runner.wire.decoders.error_body import find_error
 
 
 class EchoDialect:

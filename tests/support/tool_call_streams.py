@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from runner.core.events import CallPiece, Channel
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
+from runner.wire.decoders.responses_calls import CALL_STREAMS
 from runner.wire.dialects import DIALECTS
-from runner.wire.responses_calls import CALL_STREAMS
 from tests.support.wire_samples import decode, fold_of, sample_of, split
 
 Entry = dict[str, object]

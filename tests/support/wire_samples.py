@@ -20,10 +20,11 @@ from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.engine.make_record import with_response
 from runner.providers.redaction import Redactor
-from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.dialects import DIALECTS, DialectDecoder
-from runner.wire.response_body import ResponseHead
-from runner.wire.response_decoder import ResponseDecoder, response_started
+from runner.wire.decoders.chat_completions import ChatCompletionsDecoder
+from runner.wire.decoders.dialect_decoder import DialectDecoder
+from runner.wire.decoders.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_head import ResponseHead, response_started
+from runner.wire.dialects import DIALECTS
 from tests.support.fold_events import fold_events
 from tests.support.scripted_server import (
     ScriptedReply,

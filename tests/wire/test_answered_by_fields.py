@@ -6,15 +6,15 @@ import pytest
 
 from runner.core.events import AnsweredBy
 from runner.core.record_from_events import Fold
-from runner.wire.answered_by_fields import (
+from runner.wire.decoders.answered_by_fields import (
     LONGEST_NAME,
     answered_by,
     vendor_in_headers,
     who_answered,
     without_addresses,
 )
-from runner.wire.common_chat_chunks import decode_plain_chunks
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.decoders.common_chat_chunks import decode_plain_chunks
+from runner.wire.decoders.response_decoder import ResponseDecoder
 
 
 def fold_of(*values: object, reads: bool = True) -> Fold:

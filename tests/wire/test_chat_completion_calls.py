@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Event
 from runner.core.tool_call import ToolCall
-from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.decoders.chat_completions import ChatCompletionsDecoder
 from tests.support.tool_call_streams import (
     Chunks,
     Entry,

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
-from runner.wire import chat_completions
-from runner.wire.chat_completion_calls import ToolCalls
-from runner.wire.chat_completion_fields import objects_of
-from runner.wire.chat_completions import ChatCompletionsDecoder, decode_usage
-from runner.wire.common_chat_chunks import decode_plain_chunks
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.decoders import chat_completions
+from runner.wire.decoders.chat_completion_calls import ToolCalls
+from runner.wire.decoders.chat_completion_fields import objects_of
+from runner.wire.decoders.chat_completions import ChatCompletionsDecoder, decode_usage
+from runner.wire.decoders.common_chat_chunks import decode_plain_chunks
+from runner.wire.decoders.response_decoder import ResponseDecoder
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
 

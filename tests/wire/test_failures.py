@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
 from runner.core.failure_kinds import FAILURE_KINDS
-from runner.wire.error_body import LONGEST_MESSAGE, page_title
-from runner.wire.failure_codes import BASE_RESP_CODES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
-from runner.wire.failures import classify_error, classify_response
-from runner.wire.response_body import ResponseHead
-from runner.wire.response_decoder import ResponseDecoder, response_started
-from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
+from runner.wire.decoders.error_body import LONGEST_MESSAGE, page_title
+from runner.wire.decoders.provider_failures import (
+    BASE_RESP_CODES,
+    CODES,
+    PHRASES,
+    STATUS_CLASSES,
+    STATUSES,
+    TYPES,
+    classify_error,
+    classify_response,
+)
+from runner.wire.decoders.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_head import ResponseHead, response_started
+from runner.wire.decoders.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
 from tests.support.fold_events import fold_events
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.wire.lenient_json import read_json
+from runner.wire.decoders.lenient_json import read_json
 
 
 @pytest.mark.parametrize(

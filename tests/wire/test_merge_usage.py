@@ -13,7 +13,7 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from tests.support.crafted_runs import header
 
 COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")

@@ -14,7 +14,7 @@ from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Fi
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.messages import MessagesDecoder
+from runner.wire.decoders.messages import MessagesDecoder
 from tests.support.arbitrary_json import FRAMES, JSON
 from tests.support.client_requests import KEY, QUESTION, endpoint_at
 from tests.support.scripted_server import ScriptedReply, serve

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from runner.core.events import Channel, Event, Text
 from runner.core.record_from_events import Fold
 from runner.wire.attempt import Attempt
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from runner.wire.event_loop_time_slices import TimeSlices
 from runner.wire.read_loop import _ReadLoop
-from runner.wire.response_decoder import ResponseDecoder
 
 Reads = list[tuple[int, bytes]]
 

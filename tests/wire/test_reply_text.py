@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from runner.core.events import Channel, Usage
 from runner.core.record_from_events import Fold
-from runner.wire.merge_usage import UsageCounts
-from runner.wire.reply_text import ReasoningMerge
+from runner.wire.decoders.merge_usage import UsageCounts
+from runner.wire.decoders.reply_text import ReasoningMerge
 from tests.support.wire_samples import decode, fold_of, observe, sample_of, split
 
 Chunk = dict[str, object]

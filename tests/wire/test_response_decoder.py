@@ -20,7 +20,7 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from tests.support.arbitrary_json import FRAMES, JSON
 from tests.support.echo_dialect import EchoDialect
 from tests.support.wire_samples import (

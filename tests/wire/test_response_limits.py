@@ -15,8 +15,8 @@ from runner.storage.recordings.recording_format import unpack_reads
 from runner.wire import read_loop
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
+from runner.wire.decoders.response_decoder import ResponseDecoder
 from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
-from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.response_recording import RecordingBuffer
 from tests.support.client_requests import ask, endpoint_at, failure
 from tests.support.scripted_server import (

@@ -12,7 +12,7 @@ from runner.core.record_from_events import Fold
 from runner.core.suite import Parameters
 from runner.providers.provider_row import ProviderRow
 from runner.providers.request_body import BUILDERS, request_body
-from runner.wire.responses import ResponsesDecoder
+from runner.wire.decoders.responses import ResponsesDecoder
 from tests.support.arbitrary_json import FRAMES, JSON
 from tests.support.wire_samples import DIALECT_SAMPLES, DialectSample, decode, fold_of, sample_of
 

@@ -5,7 +5,7 @@ import pytest
 from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy, Failed, Finished, Outcome, ResponseStarted
 from runner.core.record_from_events import Fold
-from runner.wire.answered_by_fields import check_route
+from runner.wire.decoders.answered_by_fields import check_route
 
 
 def fold_of(served_by: str | None) -> Fold:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.wire.sse import Frame, FrameReader, is_done
+from runner.wire.decoders.sse import Frame, FrameReader, is_done
 
 
 def read(*reads: bytes) -> list[Frame]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Text
 from runner.core.record_from_events import Fold
-from runner.wire.think_tags import ThinkTags
+from runner.wire.decoders.think_tags import ThinkTags
 
 REASONING, ANSWER = Channel.REASONING, Channel.ANSWER
 HEADED = "Here is my thought process: r Here is my response: a"

@@ -26,8 +26,9 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 
 from runner.wire.connection_pool import LookUpTrace, TimestampingProtocol
+from runner.wire.decoders.response_head import ResponseHead
 from runner.wire.kernel_clock import SO_TIMESTAMPNS
-from runner.wire.response_body import ResponseBody, ResponseHead
+from runner.wire.response_body import ResponseBody
 from runner.wire.transport import RequestHead, TimestampingTransport
 from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (

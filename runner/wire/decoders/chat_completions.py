@@ -21,10 +21,10 @@ from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
 from runner.core.surrogates import repair_surrogates
-from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
-from runner.wire.chat_completion_calls import ToolCalls, whole_calls
-from runner.wire.chat_completion_choices import ChoiceNumbers
-from runner.wire.chat_completion_fields import (
+from runner.wire.decoders.answered_by_fields import model_of, origin_ns_of, who_answered
+from runner.wire.decoders.chat_completion_calls import ToolCalls, whole_calls
+from runner.wire.decoders.chat_completion_choices import ChoiceNumbers
+from runner.wire.decoders.chat_completion_fields import (
     Choice,
     as_parts,
     is_unread,
@@ -36,12 +36,12 @@ from runner.wire.chat_completion_fields import (
     stops_otherwise,
     texts_by_channel,
 )
-from runner.wire.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
-from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
-from runner.wire.lenient_json import as_object
-from runner.wire.merge_usage import UsageCounts, find_usage
-from runner.wire.reply_text import ReplyText
-from runner.wire.think_tags import ThinkTags
+from runner.wire.decoders.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
+from runner.wire.decoders.error_body import find_error, first_object, has_error_object, has_message, reports_error
+from runner.wire.decoders.lenient_json import as_object
+from runner.wire.decoders.merge_usage import UsageCounts, find_usage
+from runner.wire.decoders.reply_text import ReplyText
+from runner.wire.decoders.think_tags import ThinkTags
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
 """Fields that only a chunk of a reply has. An object with neither choices nor one of these is a ping."""

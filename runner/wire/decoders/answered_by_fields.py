@@ -12,7 +12,7 @@ from runner.core.events import AnsweredBy
 from runner.core.failure_kinds import failure
 from runner.core.record_from_events import Fold
 from runner.core.surrogates import repair_surrogates
-from runner.wire.lenient_json import as_object
+from runner.wire.decoders.lenient_json import as_object
 
 ADDRESS_HEADER = "x-litellm-model-api-base"
 ADDRESS_MARK = re.compile(r"://|[?#]")

@@ -11,15 +11,17 @@ from datetime import datetime
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.failure_kinds import failure
 from runner.core.suite import LARGEST_REPLY_LIMIT
-from runner.wire.answered_by_fields import answered_by, has_own_id, request_id, request_id_in, vendor_in_headers
-from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.dialects import DialectDecoder
-from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
-from runner.wire.failures import classify_error, classify_response
-from runner.wire.lenient_json import read_json, read_json_halves, write_json
-from runner.wire.response_body import ResponseHead
-from runner.wire.retry_after import rate_limits
-from runner.wire.sse import BYTE_ORDER_MARK, Frame, FrameReader, is_done, is_whole
+from runner.wire.decoders.answered_by_fields import (
+    answered_by,
+    has_own_id,
+    request_id_in,
+)
+from runner.wire.decoders.chat_completions import ChatCompletionsDecoder
+from runner.wire.decoders.dialect_decoder import DialectDecoder
+from runner.wire.decoders.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
+from runner.wire.decoders.lenient_json import read_json, read_json_halves, write_json
+from runner.wire.decoders.provider_failures import classify_error, classify_response
+from runner.wire.decoders.sse import BYTE_ORDER_MARK, Frame, FrameReader, is_done, is_whole
 
 PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
 DOCUMENT_STARTS = (b"{", b"[", b"<")
@@ -35,9 +37,6 @@ PREFIX_SIZE = 1024
 
 MOST_TOGETHER = 128
 """Maximum number of reads decoded together; if one of them is not plain, some are decoded again."""
-
-NANOSECONDS = re.compile(r"[0-9]{1,18}")
-"""Matches a clock's value; a longer one may not fit a 64-bit integer."""
 
 
 class ResponseDecoder:
@@ -378,17 +377,3 @@ def _decode_document(body: bytes, at_ns: int, reply: _ReplyDecoder) -> list[Even
     if reply.dialect.find_error(value) is not None:
         return flags + reply.decode(value, at_ns)
     return flags + reply.fail("not_a_reply", f"no {reply.dialect.reply_name}: {one_line(write_json(value))}", at_ns)
-
-
-def response_started(head: ResponseHead, at_ns: int) -> ResponseStarted:
-    """Return the event of a response's head."""
-    simulated = head.headers.get("x-simulated") == "true"
-    received, limits = received_ns(head.headers), rate_limits(head.headers)
-    vendor = vendor_in_headers(head.headers)
-    return ResponseStarted(at_ns, head.status, request_id(head.headers), received, simulated, limits, vendor)
-
-
-def received_ns(headers: Mapping[str, str]) -> int | None:
-    """Return when a server with a known clock, such as the simulator, received the request's last byte, in ns."""
-    value = headers.get("x-received-ns", "")
-    return int(value) if NANOSECONDS.fullmatch(value) else None

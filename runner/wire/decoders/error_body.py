@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 
-from runner.wire.lenient_json import as_object, read_json, write_json
-from runner.wire.retry_after import EPOCH_S, parse_duration_s, retry_in_message_s
-from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
+from runner.wire.decoders.lenient_json import as_object, read_json, write_json
+from runner.wire.decoders.retry_after import EPOCH_S, parse_duration_s, retry_in_message_s
+from runner.wire.decoders.sse import BYTE_ORDER_MARK, FrameReader
 
 LONGEST_MESSAGE = 500
 """Maximum number of characters kept of a provider's message."""

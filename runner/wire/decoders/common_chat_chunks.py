@@ -13,8 +13,8 @@ from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
 from runner.core.events import ANSWER, REASONING, EmptyChunk, Event, Finished, Text, Usage
-from runner.wire.lenient_json import decode_together
-from runner.wire.merge_usage import counts_something
+from runner.wire.decoders.lenient_json import decode_together
+from runner.wire.decoders.merge_usage import counts_something
 
 CHUNK = "chat.completion.chunk"
 """The `object` of a chunk. A value with another one may be an error or a ping."""

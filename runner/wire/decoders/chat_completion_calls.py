@@ -12,7 +12,7 @@ from io import StringIO
 from runner.core.events import CallPiece, Event, Flagged
 from runner.core.surrogates import repair_surrogates, rest_of
 from runner.core.tool_call import ToolCall
-from runner.wire.lenient_json import as_object, write_json
+from runner.wire.decoders.lenient_json import as_object, write_json
 
 STRUCTURE = re.compile(r'["\\{}\[\]]|[^"\\{}\[\]]+')
 """Matches the characters that determine where an object ends, and the text between them."""

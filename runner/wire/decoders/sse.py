@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from runner.core.suite import LARGEST_REPLY_LIMIT
-from runner.wire.lenient_json import read_json
+from runner.wire.decoders.lenient_json import read_json
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from runner.core.events import ANSWER, REASONING, CallPiece, Channel, Event, Flagged, Text
 from runner.core.surrogates import SURROGATE, repair_surrogates
-from runner.wire.think_tags import ThinkTags
+from runner.wire.decoders.think_tags import ThinkTags
 
 HIGH = re.compile("[\ud800-\udbff]$")
 """Matches the first half of a character at the end of a text."""

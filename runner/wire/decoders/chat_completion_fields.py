@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from runner.core.events import ANSWER, REASONING, Channel
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.wire.chat_completion_calls import call_text
-from runner.wire.lenient_json import as_object
+from runner.wire.decoders.chat_completion_calls import call_text
+from runner.wire.decoders.lenient_json import as_object
 
 REASONING_NAMES = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts", "thought"),

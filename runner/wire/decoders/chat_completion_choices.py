@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from runner.core.events import Channel, ChoiceChanged, ChoiceKept, Event, Flagged
-from runner.wire.chat_completion_fields import Choice
+from runner.wire.decoders.chat_completion_fields import Choice
 
 ChannelsOf = Callable[[Choice], Iterable[Channel]]
 """Returns the channels on which a choice adds text."""

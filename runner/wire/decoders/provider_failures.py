@@ -1,6 +1,18 @@
-"""Tables of the statuses, codes and phrases by which providers show the kind of a failure."""
+"""Failures that providers report: an HTTP status, or an error inside a stream, becomes a `Failed`.
+
+The message is the provider's own. The tables hold the statuses, codes and phrases that show a failure's kind.
+"""
 
 import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from runner.core.events import Failed
+from runner.core.failure_kinds import NO_MESSAGE, failure
+from runner.wire.decoders.error_body import ErrorBody, as_status, one_line, parse_error, parse_error_body
+from runner.wire.decoders.retry_after import retry_after_s
 
 STATUSES: dict[int, str] = {
     401: "key",
@@ -147,3 +159,89 @@ PHRASES = _compile(
     }
 )
 """Phrases of a message that show the kind if no code does, in the order of the search."""
+
+
+def classify_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, at_ns: int, now: datetime | None = None
+) -> Failed:
+    """Return the failure that an HTTP response with a status other than 2xx reports."""
+    fields = {name.lower(): value for name, value in headers.items()}
+    if 300 <= status < 400:
+        return failure("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
+    error = parse_error_body(body)
+    wait_s = retry_after_s(fields, now)
+    waits = [wait for wait in (wait_s, error.retry_after_s) if wait is not None]
+    return _failed(error, status, max(waits, default=None), at_ns)
+
+
+def classify_error(value: object, *, at_ns: int, status: int = 200) -> Failed:
+    """Return the failure that a JSON value inside a stream reports."""
+    error = parse_error(value)
+    return _failed(error, status, error.retry_after_s, at_ns)
+
+
+def _failed(error: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> Failed:
+    message = error.message or _describe_status(status)
+    return failure(_kind_of(error, status), message, at_ns, status=status, code=error.code, retry_after_s=wait_s)
+
+
+def _kind_of(error: ErrorBody, status: int) -> str:
+    """Return the kind of a failure, given by a specific code, else the message, else the status, else a broad type."""
+    codes = [normalise(code) for code in error.codes]
+    table = BASE_RESP_CODES if error.is_base_resp else CODES
+    message = error.message or ""
+    by_code = _first(table.get(code) for code in codes)
+    if by_code is None or by_code in BROAD_KINDS:
+        # Providers report exhausted credit and daily limits with the codes of rate limits and permissions.
+        by_code = _cap_of(f"{message} {error.details}", status) or by_code
+    if error.is_page and status == 413:
+        return "body_size"
+    return (
+        by_code
+        or _first(kind for kind, phrase in PHRASES if phrase.search(message))
+        or _kind_of_status(status)
+        or _first(_kind_of_status(as_status(code)) for code in error.codes)
+        or _first(TYPES.get(code) for code in codes)
+        or "server"
+    )
+
+
+def _cap_of(text: str, status: int) -> str | None:
+    """Return the kind of a refusal for exhausted credit or for a limit of a day or longer; None for any other."""
+    if status == 404:
+        return None
+    return _first(kind for kind, phrase in CAPS if phrase.search(text))
+
+
+def _kind_of_status(status: int | None) -> str | None:
+    if status is None or status < 300:
+        return None
+    return STATUSES.get(status) or STATUS_CLASSES.get(status // 100, "server")
+
+
+def _first(kinds: Iterable[str | None]) -> str | None:
+    return next(filter(None, kinds), None)
+
+
+def _describe_status(status: int) -> str:
+    known = status in HTTPStatus.__members__.values()
+    phrase = f" {HTTPStatus(status).phrase}" if known else ""
+    return f"HTTP {status}{phrase}, {NO_MESSAGE}"
+
+
+def _describe_redirect(location: str | None) -> str:
+    """Return a description of a redirect's target, without query and user, which may hold secrets."""
+    if not location:
+        return "redirected without a Location header"
+    try:
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "redirected to an invalid URL"
+    return one_line(f"redirected to {parts.scheme + '://' if parts.scheme else ''}{host}{parts.path}")
+
+
+def undecodable(error: Exception, at_ns: int) -> Failed:
+    """Return the failure of a reply that made the decoder raise."""
+    message = f"the reply cannot be decoded: {type(error).__name__}: {one_line(str(error))[:200]}"
+    return failure("undecodable", message, at_ns)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from runner.core.events import Usage
 from runner.core.usage_fields import CACHE_WRITE, CACHED, INPUT, OUTPUT, REASONING, TOTAL, Path, count_in
-from runner.wire.lenient_json import as_object
+from runner.wire.decoders.lenient_json import as_object
 
 PARTS_ALIKE = 3
 """Number of successive parts, each after more text, with the same count from which it cannot be that of all text."""

@@ -10,8 +10,8 @@ from io import StringIO
 
 from runner.core.events import CallPiece
 from runner.core.surrogates import rest_of
-from runner.wire.answered_by_fields import origin_ns_of
-from runner.wire.lenient_json import as_object, write_json
+from runner.wire.decoders.answered_by_fields import origin_ns_of
+from runner.wire.decoders.lenient_json import as_object, write_json
 
 OWN_TYPES = frozenset({"function_call", "custom_tool_call"})
 """Types of the calls that the caller must carry out. The provider runs all others whose type ends in `_call`."""

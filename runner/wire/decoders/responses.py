@@ -15,13 +15,13 @@ from msgspec.json import Decoder
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
 from runner.core.failure_kinds import NO_MESSAGE, failure
 from runner.core.surrogates import repair_surrogates, rest_of
-from runner.wire.answered_by_fields import model_of, origin_ns_of
-from runner.wire.chat_completions import PING
-from runner.wire.error_body import find_error, first_object, has_error_object, one_line
-from runner.wire.lenient_json import as_object, decode_together, write_json
-from runner.wire.merge_usage import UsageCounts, find_usage
-from runner.wire.reply_text import ReplyText
-from runner.wire.responses_calls import CALL_STREAMS, ResponseCalls, is_call
+from runner.wire.decoders.answered_by_fields import model_of, origin_ns_of
+from runner.wire.decoders.chat_completions import PING
+from runner.wire.decoders.error_body import find_error, first_object, has_error_object, one_line
+from runner.wire.decoders.lenient_json import as_object, decode_together, write_json
+from runner.wire.decoders.merge_usage import UsageCounts, find_usage
+from runner.wire.decoders.reply_text import ReplyText
+from runner.wire.decoders.responses_calls import CALL_STREAMS, ResponseCalls, is_call
 
 
 class TextKind(NamedTuple):

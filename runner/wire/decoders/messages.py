@@ -31,12 +31,12 @@ from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.surrogates import repair_surrogates
 from runner.core.usage_fields import CACHE_WRITE, CACHED
-from runner.wire.answered_by_fields import model_of, origin_ns_of
-from runner.wire.chat_completions import PING
-from runner.wire.error_body import find_error, first_object, reports_error
-from runner.wire.lenient_json import as_object, decode_together, write_json
-from runner.wire.merge_usage import UsageCounts, counts_something
-from runner.wire.reply_text import ReplyText
+from runner.wire.decoders.answered_by_fields import model_of, origin_ns_of
+from runner.wire.decoders.chat_completions import PING
+from runner.wire.decoders.error_body import find_error, first_object, reports_error
+from runner.wire.decoders.lenient_json import as_object, decode_together, write_json
+from runner.wire.decoders.merge_usage import UsageCounts, counts_something
+from runner.wire.decoders.reply_text import ReplyText
 
 EVENTS = (
     *("content_block_delta", "content_block_start", "content_block_stop"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from runner.core.attachment_parts import Attachment
+from runner.core.cjk_characters import CJK
 from runner.core.media_types import TEXT
 
 
@@ -50,11 +51,7 @@ CJK_CHARACTERS_PER_TOKEN = 1.5
 GENEROUS_TOKENS_PER_LETTER = 0.5
 """Ample number of tokens per letter of a word: usually twice the real one."""
 
-CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
-"""First and last code points of the blocks of Chinese, Japanese and Korean script."""
-
-
-CJK_SIGNS = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in CJK)}]+")
+CJK_SIGNS = re.compile(f"[{CJK}]+")
 
 LETTERS = re.compile(r"( ?)([A-Za-z]+)")
 """A run of letters with the blank before it, which tokenizers merge with the run."""

@@ -18,7 +18,7 @@ _WIDE = (
 )
 """Characters between which a line may end: those of Chinese and Japanese, without punctuation.
 
-Unlike in `core.token_estimate`, Hangul is not among them, since Korean breaks lines at spaces.
+Unlike in `core.cjk_characters`, Hangul is not among them, since Korean breaks lines at spaces.
 """
 _OPENING = "（「『【《〈〔［｛“"
 """Characters that must not end a line."""

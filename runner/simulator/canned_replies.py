@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.simulator.attachments import ReceivedAttachment
-from runner.simulator.chat_request import HAS_CJK, ChatMessage
+from runner.simulator.chat_request import HAS_HAN, ChatMessage
 from runner.simulator.persona import Persona
 
 Language = Literal["en", "zh"]
@@ -45,7 +45,7 @@ def read_dialogue(persona: Persona, messages: Sequence[ChatMessage]) -> Dialogue
     return Dialogue(
         question=question,
         before=tuple(messages[:last]),
-        language="zh" if HAS_CJK.search(question) else "en",
+        language="zh" if HAS_HAN.search(question) else "en",
         persona=persona,
         files=messages[last].files if last < len(messages) else (),
     )
@@ -105,7 +105,7 @@ CAPITALS = {
     "西班牙": "马德里",
 }
 ASKS_CAPITAL = re.compile(
-    rf"capital (?:city )?of (\w+)|({'|'.join(filter(HAS_CJK.match, CAPITALS))})的?首都",
+    rf"capital (?:city )?of (\w+)|({'|'.join(filter(HAS_HAN.match, CAPITALS))})的?首都",
     re.IGNORECASE,
 )
 

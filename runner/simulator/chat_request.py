@@ -1,6 +1,6 @@
 """A chat request independent of the dialect: its messages, their tokens, and the parameters that a persona can obey.
 
-A token is one CJK character, up to eight letters of a word, or one sign. Pure.
+A token is one Han character, up to eight letters of a word, or one sign. Pure.
 """
 
 import re
@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
+from runner.core.cjk_characters import HAN
 from runner.simulator.attachments import ReceivedAttachment, text_with_file_marks
 from runner.simulator.tool_use import NO_TOOLS, ToolUse
 
 Effort = Literal["low", "medium", "high"]
 
-CJK = "\u3400-\u9fff\uf900-\ufaff"
-"""Characters of which each is a token: Han alone, unlike `core.token_estimate`, since kana and Hangul spell words."""
-
-HAS_CJK = re.compile(f"[{CJK}]")
-TOKEN = re.compile(rf"\s?[{CJK}]|\s?[^\W{CJK}]{{1,8}}|\s?[^\w\s]|\s")
+HAS_HAN = re.compile(f"[{HAN}]")
+TOKEN = re.compile(rf"\s?[{HAN}]|\s?[^\W{HAN}]{{1,8}}|\s?[^\w\s]|\s")
 TOKENS_PER_MESSAGE = 3
 
 

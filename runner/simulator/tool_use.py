@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
+from runner.core.cjk_characters import HAN
 from runner.core.tool_call import ToolCall
 from runner.simulator.schema_values import QuestionWords, make_value, names_in
 
@@ -21,7 +22,7 @@ WORD = re.compile(r"[a-z]{3,}")
 NONCE = re.compile(r"^\[[0-9a-f]{12}\] ")
 """Pattern of the nonce with which prompts begin that no cache can serve."""
 
-PAIRS = re.compile(r"(?=([\u3400-\u9fff]{2}))")
+PAIRS = re.compile(rf"(?=([{HAN}]{{2}}))")
 _COMMON = (
     "the and for get what which who how are was can could does did you your with from this that there their they them"
     " give given tell say please about into have has will would should any all one use used using call when where why"

@@ -11,6 +11,7 @@ from runner.analysis.judge import JUDGED, read_rubric_verdicts
 from runner.analysis.result_columns import Cell, Row
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.language import is_japanese
+from runner.core.cjk_characters import HAN, HANGUL, KANA
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.markdown_to_html import safe_html
@@ -181,10 +182,8 @@ def _fill(text: BilingualText, number: int) -> BilingualText:
 MOST_CHARACTERS = 2_000
 """The characters of a long text that are looked at."""
 
-# Han, kana and Hangul apart, unlike in `core.token_estimate`, since they tell the languages apart.
 _LETTERS = re.compile(
-    "(?P<han>[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])|(?P<kana>[\u3040-\u30ff])|(?P<hangul>[\uac00-\ud7af])"
-    r"|(?P<word>[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
+    rf"(?P<han>[{HAN}])|(?P<kana>[{KANA}])|(?P<hangul>[{HANGUL}])|(?P<word>[^\W\d_{HAN}{KANA}{HANGUL}]+)"
 )
 
 

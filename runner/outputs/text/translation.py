@@ -20,6 +20,8 @@ from io import BytesIO
 from string import Formatter
 from typing import Self
 
+from runner.core.cjk_characters import FULL_WIDTH, HAN
+
 ENGLISH = "en"
 """The language of the code."""
 
@@ -114,7 +116,7 @@ _catalogues: ContextVar[tuple[Translations, Translations]] = ContextVar(
 FULL_WIDTH_ENDS = "。！？；："
 
 
-_WIDE = re.compile("[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
+_WIDE = re.compile(f"[{HAN}{FULL_WIDTH}]")
 """Chinese characters and full-width punctuation."""
 
 

@@ -9,39 +9,48 @@ from runner.document.document_tree import NOWHERE, START, Document, Position, in
 from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 
+CHECK_PATH = "Check the path"
 
-def read(path: Path, *, if_too_large: str = "Split it") -> Document:
-    """Return the document in a YAML file; `if_too_large` is the hint for one beyond the limit.
+
+def read(path: Path, *, if_missing: str = CHECK_PATH, if_too_large: str = "Split it") -> Document:
+    """Return the document in a YAML file.
+
+    Args:
+        path: the file.
+        if_missing: the hint if neither it nor a file of a similar name exists.
+        if_too_large: the hint if it is beyond the limit.
 
     Raises:
         InvalidFile: the file cannot be read, or is not valid YAML.
 
     """
-    return parse(read_text(path, MAX_BYTES, if_too_large=if_too_large), str(path))
+    return parse(read_text(path, MAX_BYTES, if_missing=if_missing, if_too_large=if_too_large), str(path))
 
 
-def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> str:
+def read_text(path: Path, max_bytes: int, *, if_missing: str = CHECK_PATH, if_too_large: str = "Split it") -> str:
     """Return a UTF-8 file's text without byte order mark.
 
     Raises:
         InvalidFile: the file is missing, unreadable, larger than `max_bytes`, or not UTF-8.
 
     """
-    content = read_bytes(path, max_bytes, if_too_large=if_too_large)
+    content = read_bytes(path, max_bytes, if_missing=if_missing, if_too_large=if_too_large)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _first_bad_byte(path, BytesIO(content)) from None
 
 
-def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it smaller") -> bytes:
+def read_bytes(
+    path: Path, max_bytes: int, *, if_missing: str = CHECK_PATH, if_too_large: str = "Make it smaller"
+) -> bytes:
     """Return a file's content.
 
     Raises:
         InvalidFile: the file is missing, unreadable, or larger than `max_bytes`.
 
     """
-    with file_errors(path), path.open("rb") as file:
+    with file_errors(path, if_missing), path.open("rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise invalid_file(str(path), START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
@@ -49,8 +58,8 @@ def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it small
 
 
 @contextmanager
-def file_errors(path: Path) -> Iterator[None]:
-    """Convert the errors of opening and reading a file.
+def file_errors(path: Path, if_missing: str = CHECK_PATH) -> Iterator[None]:
+    """Convert the errors of opening and reading a file; `if_missing` is the hint if no similar file exists.
 
     Raises:
         InvalidFile: the file is missing, is a folder, or cannot be read.
@@ -60,7 +69,7 @@ def file_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         near = _find_similar(path)
-        hint = "Check the path" if near is None else suggest(str(near))
+        hint = if_missing if near is None else suggest(str(near))
         raise invalid_file(str(path), NOWHERE, "there is no such file", hint) from None
     except IsADirectoryError:
         raise invalid_file(str(path), NOWHERE, "this is a folder, not a file", "Name a file in it") from None

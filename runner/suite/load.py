@@ -38,6 +38,7 @@ from runner.suite.suite_targets import (
     target_problems,
 )
 
+MISSING = "Check the path, or write a first suite with `compare init`"
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
 """Reading a case file stops after this many faulty rows."""
@@ -57,7 +58,7 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
         InvalidFile: the file, or a file that it names, has problems; the error lists all of them.
 
     """
-    return load_document(read(path, if_too_large=TOO_LARGE), path, known_providers)
+    return load_document(read(path, if_missing=MISSING, if_too_large=TOO_LARGE), path, known_providers)
 
 
 def load_document(

@@ -62,6 +62,12 @@ def test_a_broken_suite_gives_its_exact_message(path: Path, monkeypatch: pytest.
     assert f"{caught.value}\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
 
 
+def test_a_missing_suite_names_the_command_that_writes_one(tmp_path: Path) -> None:
+    """Without a file of a similar name, the remedy is a first suite."""
+    with pytest.raises(InvalidFile, match=r"no such file\. Check the path, or write a first suite with `compare init`"):
+        load(tmp_path / "basic.yaml", ())
+
+
 def test_every_broken_sample_has_a_message() -> None:
     """There are at least forty broken suites, and no message without its suite."""
     names = {path.stem for path in BAD_SUITES.glob("*.yaml")}

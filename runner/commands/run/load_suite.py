@@ -20,7 +20,7 @@ def find_suite(suite: Path | None, options: RunOptions) -> Path:
     if suite is not None:
         return suite
     if options.resume is None:
-        raise CompareError("there is nothing to ask. Name a suite file, such as prompts/basic.yaml")
+        raise CompareError("there is nothing to ask. Name a suite file, or write a first one with `compare init`")
     return find_suite_of(options.resume)
 
 

@@ -31,8 +31,11 @@ from runner.suite.schema import (
 )
 from runner.suite.suite_reader import SuiteReader
 from runner.suite.suite_targets import (
+    KnownTargets,
+    ModelFault,
     cross_variants,
     merge_parameters,
+    no_model_fault,
     parameter_problems,
     suite_target,
     target_problems,
@@ -48,20 +51,25 @@ _Judge = RootModel[JudgeSchema | JudgeName]
 Part = TypeVar("Part", bound=BaseModel)
 
 
-def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, ProviderRow]]:
+def load(
+    path: Path, known_providers: Collection[str], model_fault: ModelFault = no_model_fault
+) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a file, and the provider rows in it.
 
-    `known_providers` are ids and aliases; the suite may use these and those of its own rows.
+    Args:
+        path: the suite's file.
+        known_providers: the ids and aliases that the suite may use, beside those of its own rows.
+        model_fault: returns why a model cannot be asked.
 
     Raises:
         InvalidFile: the file, or a file that it names, has problems; the error lists all of them.
 
     """
-    return load_document(read(path, if_too_large=TOO_LARGE), path, known_providers)
+    return load_document(read(path, if_too_large=TOO_LARGE), path, known_providers, model_fault)
 
 
 def load_document(
-    document: Document, path: Path, known_providers: Collection[str]
+    document: Document, path: Path, known_providers: Collection[str], model_fault: ModelFault = no_model_fault
 ) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a document, and its provider rows, as if the file `path` contained the document.
 
@@ -69,16 +77,18 @@ def load_document(
         InvalidFile: as for `load`.
 
     """
-    return _FileReader(document, path, known_providers).result()
+    return _FileReader(document, path, known_providers, model_fault).result()
 
 
 class _FileReader(SuiteReader):
     """Reads one suite file: the whole file by the schema, then each part that is valid by itself."""
 
-    def __init__(self, document: Document, path: Path, known_providers: Collection[str]) -> None:
+    def __init__(
+        self, document: Document, path: Path, known_providers: Collection[str], model_fault: ModelFault
+    ) -> None:
         self._document = document
         self._path = path
-        super().__init__(path.parent, [*known_providers, *self._own_providers()])
+        super().__init__(path.parent, KnownTargets([*known_providers, *self._own_providers()], model_fault))
 
     def result(self) -> tuple[Suite, Mapping[str, ProviderRow]]:
         """Return the suite and its provider rows.
@@ -153,9 +163,8 @@ class _FileReader(SuiteReader):
         written = self._value_at_top("variants")
         for name in written if isinstance(written, dict) else ():
             route = ("variants", name)
-            part = self._valid_part(ParametersSchema, route)
-            if part is not None:
-                yield name, self.filled(part, self._document, route)
+            part = self._valid_part(ParametersSchema, route) or ParametersSchema()  # its name is known all the same
+            yield name, self.filled(part, self._document, route)
 
     def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
         for route, part in self._valid_items("targets", _Target):
@@ -212,7 +221,7 @@ class _FileReader(SuiteReader):
         self, targets: Mapping[Route, TargetSchema | str], variants: Mapping[str, ParametersSchema]
     ) -> None:
         """Note the problems of the targets and of all variants."""
-        self.problems += target_problems(targets, variants, self.known_providers, self._document)
+        self.problems += target_problems(targets, variants, self.known, self._document)
         of_suite = ((("variants", name), variant) for name, variant in variants.items())
         for route, parameters in (*_with_variants(targets), *of_suite):
             self.problems += parameter_problems(parameters, self._document, route)

@@ -1,6 +1,6 @@
 """Read the parts of a suite, whether they come from a file or from Python data, and gather all of their problems."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +14,7 @@ from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
 from runner.suite.suite_files import SuiteFiles
-from runner.suite.suite_targets import judge_problems, parameter_problems, read_judge
+from runner.suite.suite_targets import KnownTargets, parameter_problems, read_judge
 from runner.suite.tool_references import reference_problems, unused_results
 
 MAX_CASES = 1_000_000
@@ -28,15 +28,15 @@ class SuiteReader:
 
     Args:
         folder: where the files that the suite names are.
-        known_providers: the ids and aliases of the providers that it may use.
+        known: what its targets and its judge may name.
 
     """
 
-    def __init__(self, folder: Path, known_providers: Collection[str]) -> None:
+    def __init__(self, folder: Path, known: KnownTargets) -> None:
         self.defaults = DefaultsSchema()
         self.files: dict[str, None] = {}
         self.folder = folder
-        self.known_providers = known_providers
+        self.known = known
         self.named = SuiteFiles(folder)
         self.problems: list[Problem] = []
         self._characters = 0
@@ -57,9 +57,12 @@ class SuiteReader:
 
     def read_judge(self, judge: JudgeSchema | str, document: Document, route: Route) -> SuiteTarget:
         """Return the judge with its parameters."""
-        filled = self.filled(judge, document, route) if isinstance(judge, JudgeSchema) else judge
-        self.problems += judge_problems(filled, self.known_providers, document, route)
-        return read_judge(filled)
+        written = JudgeSchema(target=judge) if isinstance(judge, str) else judge
+        target = read_judge(self.filled(written, document, route))
+        at = (*route, "target")
+        self.problems += self.known.problems(target.provider, {at: target.models[0]}, document, at)
+        self.problems += parameter_problems(written, document, route)
+        return target
 
     def read_case(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         """Yield the cases that a case stands for; `line` is as for `expand_case`.

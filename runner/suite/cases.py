@@ -115,7 +115,8 @@ def _inputs(
     route = (*location.route, "input", "tokens")
     try:
         text = read_input_text(case, location.folder)
-        return [sized_input(size or texts[route], text) for size, texts in zip(sizes, filled, strict=True)]
+        written = [size or texts[route] for size, texts in zip(sizes, filled, strict=True)]
+        return [SizedInput.of(parse_tokens(size), *text) for size in written]
     except UnusableFile as error:
         raise InvalidFile([location.problem(("input", "text"), error.what, error.hint)]) from None
     except ValueError as error:
@@ -357,13 +358,3 @@ def read_input_text(case: CaseSchema, folder: Path) -> tuple[str, str]:
     if not text.strip():
         raise UnusableFile(f"`{case.input.text}` is empty", "Name a file with some text")
     return text, case.input.text
-
-
-def sized_input(size: str, text: tuple[str, str]) -> SizedInput:
-    """Return an input with a text and a size.
-
-    Raises:
-        ValueError: the size is not a number of tokens, or is out of range.
-
-    """
-    return SizedInput.of(parse_tokens(size), *text)

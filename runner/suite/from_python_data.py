@@ -6,9 +6,6 @@ Everything wrong with the input is reported in one error.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel
 
 from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case, Parameters, Suite
@@ -17,10 +14,8 @@ from runner.errors import CompareError, InvalidFile, Problem
 from runner.suite.cases import CaseLocation
 from runner.suite.digest import digest_of
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
-from runner.suite.suite_reader import SuiteReader
+from runner.suite.suite_reader import Part, SuiteReader
 from runner.suite.suite_targets import KnownTargets, merge_parameters
-
-Part = TypeVar("Part", bound=BaseModel)
 
 
 def suite_from_data(

@@ -5,9 +5,8 @@ Everything wrong with the input is reported in one error.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, RootModel
+from pydantic import RootModel
 
 from runner.core.slo import parse_slo
 from runner.core.suite import Case, Suite, SuiteTarget
@@ -29,7 +28,7 @@ from runner.suite.schema import (
     TargetNameText,
     TargetSchema,
 )
-from runner.suite.suite_reader import SuiteReader
+from runner.suite.suite_reader import Part, SuiteReader
 from runner.suite.suite_targets import (
     KnownTargets,
     ModelFault,
@@ -47,8 +46,6 @@ MAX_FAULTY_ROWS = 20
 
 _Target = RootModel[TargetSchema | TargetNameText]
 _Judge = RootModel[JudgeSchema | JudgeName]
-
-Part = TypeVar("Part", bound=BaseModel)
 
 
 def load(
@@ -97,7 +94,7 @@ class _FileReader(SuiteReader):
             InvalidFile: the file has problems; the error lists all of them.
 
         """
-        whole = self._valid_whole()
+        whole = self.validated(self._document, SuiteSchema)
         self._read_own_defaults()
         variants = dict(self._valid_variants())
         cases = [*self._own_cases(), *self._cases_from_file()]
@@ -128,14 +125,6 @@ class _FileReader(SuiteReader):
         if self._value_at_top("cases_from"):
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
         return self._document.problem(("cases",), "there is nothing to ask", "Add `cases` or `cases_from`")
-
-    def _valid_whole(self) -> SuiteSchema | None:
-        """Return the file as a whole; None, with its problems noted, if it does not fit the schema."""
-        try:
-            return validate(self._document, SuiteSchema)
-        except InvalidFile as error:
-            self.problems += error.problems
-            return None
 
     def _valid_part(self, model: type[Part], route: Route) -> Part | None:
         """Return the part at a route if it is valid by itself, so that it is checked further even if others are not."""
@@ -192,7 +181,7 @@ class _FileReader(SuiteReader):
         except UnusableFile as error:
             self.problems.append(self._document.problem(("cases_from",), error.what, error.hint))
             return
-        self.files[str(self.folder / named.file)] = None
+        self.named.names[str(self.folder / named.file)] = None
         faulty_before = len(self.problems)
         for row in rows:
             yield from self._cases_of_row(row, line)
@@ -209,13 +198,8 @@ class _FileReader(SuiteReader):
     def _cases_of_row(self, row: Document | Problem, line: int) -> Iterator[Case]:
         if isinstance(row, Problem):
             self.problems.append(row)
-            return
-        try:
-            case = validate(row, CaseSchema)
-        except InvalidFile as error:
-            self.problems += error.problems
-            return
-        yield from self.read_case(case, CaseLocation(row, (), self.named, in_suite=False), line)
+        elif case := self.validated(row, CaseSchema):
+            yield from self.read_case(case, CaseLocation(row, (), self.named, in_suite=False), line)
 
     def _check_parameters(
         self, targets: Mapping[Route, TargetSchema | str], variants: Mapping[str, ParametersSchema]
@@ -230,7 +214,8 @@ class _FileReader(SuiteReader):
         """Return the ids and aliases of the file's own provider rows."""
         rows = self._value_at_top("providers")
         own = rows if isinstance(rows, dict) else {}
-        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
+        listed = [row.get("aliases") for row in own.values() if isinstance(row, dict)]
+        aliases = [alias for each in listed if isinstance(each, list) for alias in each if isinstance(alias, str)]
         return [*own, *aliases]
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
@@ -252,7 +237,3 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
         if isinstance(target, TargetSchema):
             yield route, target
             yield from (((*route, "variants", name), each) for name, each in (target.variants or {}).items())
-
-
-def _strings_in(value: Json) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
-from runner.document import Document, Route
+from runner.document import Document, Route, validate
 from runner.errors import InvalidFile, Problem
 from runner.providers.provider_row import ProviderRow
 from runner.suite.cases import CaseLocation, expand_case
@@ -21,6 +23,7 @@ MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
 
 Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSchema)
+Part = TypeVar("Part", bound=BaseModel)
 
 
 class SuiteReader:
@@ -34,7 +37,6 @@ class SuiteReader:
 
     def __init__(self, folder: Path, known: KnownTargets) -> None:
         self.defaults = DefaultsSchema()
-        self.files: dict[str, None] = {}
         self.folder = folder
         self.known = known
         self.named = SuiteFiles(folder)
@@ -42,6 +44,14 @@ class SuiteReader:
         self._characters = 0
         self._defaults_document: Document | None = None
         self._ids: dict[str, str] = {}
+
+    def validated(self, document: Document, model: type[Part]) -> Part | None:
+        """Return a document as a part of a suite; None, with its problems noted, if it does not fit the schema."""
+        try:
+            return validate(document, model)
+        except InvalidFile as error:
+            self.problems += error.problems
+            return None
 
     def filled(self, layer: Layer, document: Document, route: Route) -> Layer:
         """Return parameters with the contents of the files that they name."""
@@ -72,7 +82,7 @@ class SuiteReader:
 
         """
         if case.input is not None and case.input.text is not None:
-            self.files[str(self.folder / case.input.text)] = None
+            self.named.names[str(self.folder / case.input.text)] = None
         try:
             cases = expand_case(case, location, line, self.defaults)
         except InvalidFile as error:
@@ -83,7 +93,7 @@ class SuiteReader:
         for each in cases:
             self._check_id(each.id, location)
             self._check_size(each, location)
-            self.files |= {file.path: None for file in each.attachments if file.path is not None}
+            self.named.names |= {file.path: None for file in each.attachments if file.path is not None}
             yield each
 
     def _check_id(self, id_: str, location: CaseLocation) -> None:
@@ -120,7 +130,7 @@ class SuiteReader:
         if problems:
             raise InvalidFile(problems)
         plain = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in (rows or {}).items()}
-        return replace(suite, files=tuple({**self.files, **self.named.names}), digest=digest_of(suite, plain))
+        return replace(suite, files=tuple(self.named.names), digest=digest_of(suite, plain))
 
 
 def _parameters_of(suite: Suite) -> Iterator[Parameters]:

@@ -93,26 +93,21 @@ def cross_variants(
     )
 
 
-def read_target(written: TargetSchema | str) -> TargetSchema:
-    """Return a target as it is written, or the target that `provider/model` or a provider's name stands for."""
-    if isinstance(written, TargetSchema):
-        return written
-    provider, _, model = written.partition("/")
-    return TargetSchema(provider=provider, models=(model,)) if model else TargetSchema(provider=provider)
-
-
 def suite_target(
     written: TargetSchema | str, defaults: DefaultsSchema, axis: Mapping[str, ParametersSchema]
 ) -> SuiteTarget:
-    """Return a target whose parameters are merged with the suite's defaults, and its variants with the suite's."""
-    target = read_target(written)
-    parameters = merge_parameters(defaults, target)
-    models = target.models or ()
-    if isinstance(written, str) and models:
-        name = TargetName(target.provider, models[0]).divided(axis)
-        models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
-    own = cross_variants((), parameters, target.variants or {})
-    return SuiteTarget(target.provider, models, parameters, cross_variants(own, parameters, axis))
+    """Return a target whose parameters are merged with the suite's defaults, and its variants with the suite's.
+
+    A text is `provider/model`, `provider/model#variant`, or a provider alone for its default models.
+    """
+    if isinstance(written, str):
+        provider, slash, model = written.partition("/")
+        name = TargetName(provider, model).divided(axis)
+        axis = {name.variant: axis[name.variant]} if name.variant else axis
+        written = TargetSchema(provider=provider, models=(name.model,) if slash else None)
+    parameters = merge_parameters(defaults, written)
+    own = cross_variants((), parameters, written.variants or {})
+    return SuiteTarget(written.provider, written.models or (), parameters, cross_variants(own, parameters, axis))
 
 
 def read_judge(judge: JudgeSchema) -> SuiteTarget:

@@ -12,11 +12,11 @@ from runner.suite.errors import NotImportable
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import EXPECTED, as_literal, is_template
 from runner.suite.imports.draft_suite import Draft, ImportSource, case_problems, parameter_fault
-from runner.suite.openai_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
+from runner.suite.openai_rows import PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
 from runner.suite.recognise_columns import OWN_KEYS, ColumnNames
 from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.schema import WAYS_TO_ASK
-from runner.suite.schema_parts import KINDS
+from runner.suite.schema_parts import KINDS, OVERRIDES
 
 MAX_UNREADABLE = 20
 """Reading stops after this many rows that cannot be read."""
@@ -51,7 +51,7 @@ def _members_by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSour
     by_key: dict[str, list[ImportSource]] = {}
     for body in bodies:
         assert isinstance(body.data, dict)
-        for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+        for key in body.data.keys() - RESERVED_KEYS - {*OVERRIDES}:
             by_key.setdefault(key, []).append(body.at(key))
     return by_key
 
@@ -89,7 +89,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
 def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
     """Remove the tools and the form of the reply from the cases if all have the same ones, and return them."""
     shared: dict[str, Json] = {}
-    for key in CASE_KEYS:
+    for key in OVERRIDES:
         if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
             shared[key] = cases[0][key]
             for case in cases:

@@ -28,11 +28,17 @@ class ImportSource:
     @property
     def data(self) -> Json:
         """The value at this place."""
-        data = self.document.data
-        for step in self.route:
-            assert isinstance(data, dict | list)
-            data = data[step]  # type: ignore[index]
-        return data
+        return self.document.value(self.route)
+
+    @property
+    def text(self) -> str | None:
+        """A scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
+        node = self.document.node(self.route)
+        if not isinstance(node, ScalarNode) or node.value is None:
+            return None
+        if isinstance(node.value, str):
+            return node.value
+        return node.written or ("true" if node.value is True else "false" if node.value is False else str(node.value))
 
     def get(self, key: str) -> Json:
         """Return a member of a mapping; None if there is no such member, or the value is not a mapping."""
@@ -101,16 +107,6 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
     except InvalidFile as error:
         return error.problems
     return ()
-
-
-def text_of(source: ImportSource) -> str | None:
-    """Return a scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
-    node = source.document.node(source.route)
-    if not isinstance(node, ScalarNode) or node.value is None:
-        return None
-    if isinstance(node.value, str):
-        return node.value
-    return node.written or ("true" if node.value is True else "false" if node.value is False else str(node.value))
 
 
 def short_name(text: str) -> str:

@@ -10,7 +10,7 @@ from runner.document import Json
 from runner.suite.checks_schema import ChecksSchema
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft_suite import ImportSource, refuse_unfit, text_of
+from runner.suite.imports.draft_suite import ImportSource, refuse_unfit
 from runner.suite.imports.promptfoo.json_refs import REFERENCE
 
 Checks = dict[str, Json]
@@ -117,7 +117,7 @@ def _listed(value: Json) -> list[str]:
 
 
 def _text(assertion: ImportSource) -> str:
-    text = text_of(assertion.at("value"))
+    text = assertion.at("value").text
     if not text:
         raise NotImportable("the assertion has no value", "Write the text it is about")
     return text
@@ -127,7 +127,7 @@ def _asserted_texts(assertion: ImportSource) -> list[Json]:
     """Return the texts of an assertion: a list, or one text separated by commas."""
     value = assertion.get("value")
     if isinstance(value, list):
-        texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
+        texts = [assertion.at("value", index).text for index in range(len(value))]
     else:
         texts = [*_split_at_commas(_text(assertion))]
     if not texts or not all(texts):

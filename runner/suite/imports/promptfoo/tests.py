@@ -12,7 +12,7 @@ from runner.document.document_tree import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft_suite import Draft, ImportSource, short_name, text_of
+from runner.suite.imports.draft_suite import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.json_refs import REFERENCE, resolve_references
@@ -312,11 +312,11 @@ def _printed(source: ImportSource) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return repr(value) if isinstance(value, int | float) and "e" not in repr(value) else text_of(source)
+    return repr(value) if isinstance(value, int | float) and "e" not in repr(value) else source.text
 
 
 def _values_of_variable(draft: Draft, source: ImportSource, name: str) -> list[str]:
-    text = text_of(source) if _is_text(source) else _printed(source)
+    text = source.text if _is_text(source) else _printed(source)
     if text is None:
         raise NotImportable(f"the variable `{name}` is not text", "Write a text, or a list of texts for several cases")
     texts = [text.removesuffix("\n")]

@@ -84,14 +84,14 @@ def default_problems(defaults: DefaultsSchema, document: Document, folder: Path)
 
 def function_problems(checks: ChecksSchema | None, document: Document, route: Route, folder: Path) -> Iterator[Problem]:
     """Yield the problems of functions that checks name. Their files are read, but not executed."""
-    for name in (checks.plugin if checks else None) or ():
+    if checks is None:
+        return
+    for name in checks.plugin or ():
         if fault := _plugin_fault(name):
             yield document.problem((*route, "checks", "plugin", name), fault.what, fault.hint, of_key=True)
-    wanted = checks.python if checks else None
-    for index, name in enumerate(as_tuple(wanted or ())):
-        at = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
+    for index, name in enumerate(as_tuple(checks.python or ())):
         if fault := _function_fault(name, folder):
-            yield document.problem(at, fault.what, fault.hint)
+            yield document.problem((*route, "checks", "python", index), fault.what, fault.hint)
 
 
 def _plugin_fault(name: str) -> Fault | None:

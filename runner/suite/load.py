@@ -95,7 +95,8 @@ class _FileReader(SuiteReader):
 
         """
         whole = self.validated(self._document, SuiteSchema)
-        self._read_own_defaults()
+        if defaults := self._valid_part(DefaultsSchema, ("defaults",)):
+            self.read_defaults(defaults, self._document, ("defaults",))
         variants = dict(self._valid_variants())
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self.problems:
@@ -128,6 +129,8 @@ class _FileReader(SuiteReader):
 
     def _valid_part(self, model: type[Part], route: Route) -> Part | None:
         """Return the part at a route if it is valid by itself, so that it is checked further even if others are not."""
+        if self._document.node(route) is None:
+            return None
         try:
             return validate(self._document, model, route)
         except InvalidFile:
@@ -143,11 +146,6 @@ class _FileReader(SuiteReader):
             if part is not None:
                 yield (key, index), part
 
-    def _read_own_defaults(self) -> None:
-        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._value_at_top("defaults") else None
-        if defaults is not None:
-            self.read_defaults(defaults, self._document, ("defaults",))
-
     def _valid_variants(self) -> Iterator[tuple[str, ParametersSchema]]:
         written = self._value_at_top("variants")
         for name in written if isinstance(written, dict) else ():
@@ -161,7 +159,7 @@ class _FileReader(SuiteReader):
             yield route, self.filled(target, self._document, route) if isinstance(target, TargetSchema) else target
 
     def _own_judge(self) -> SuiteTarget | None:
-        part = None if self._value_at_top("judge") is None else self._valid_part(_Judge, ("judge",))
+        part = self._valid_part(_Judge, ("judge",))
         return None if part is None else self.read_judge(part.root, self._document, ("judge",))
 
     def _own_cases(self) -> Iterator[Case]:

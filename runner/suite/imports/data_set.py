@@ -36,7 +36,8 @@ def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, 
         values = {json.dumps(source.data, sort_keys=True) for source in sources}
         if key == "model":
             for source in sources:
-                draft.skip(source, _skipped_model(str(source.data)))
+                what = f"`model: {source.data}` does not tell whose model it is"
+                draft.skip(source, NotImportable(what, "Name it on the command line: -m PROVIDER/MODEL"))
         elif len(values) > 1 or len(sources) < len(bodies):
             what = f"`{key}` is not the same in all requests"
             draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
@@ -54,12 +55,6 @@ def _members_by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSour
         for key in body.data.keys() - RESERVED_KEYS - {*OVERRIDES}:
             by_key.setdefault(key, []).append(body.at(key))
     return by_key
-
-
-def _skipped_model(model: str) -> NotImportable:
-    return NotImportable(
-        f"`model: {model}` does not tell whose model it is", "Name it on the command line: -m PROVIDER/MODEL"
-    )
 
 
 def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
@@ -110,25 +105,21 @@ def _check_columns(row: FileRow, names: ColumnNames) -> None:
 
 def _add_row(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
     source, data = ImportSource(row.document), row.document.data
-    try:
+    with draft.skipping(source):
         if isinstance(data, dict) and is_batch(data):
-            case = batch_case(data)
+            id_, case = data.get("custom_id"), batch_case(data)
             bodies.append(source.at("body"))
-            draft.add(_with_texts(case, as_literal), str(data.get("custom_id") or f"line-{row.line}"), source)
-            return
-        if isinstance(data, dict) and _is_whole_case(data, draft):
-            case = {key: value for key, value in data.items() if key != "id"}
-            draft.add(_with_texts(case, as_literal), str(data["id"]), source)
-            return
-        recognised = recognised_case(row, names)
-    except NotImportable as reason:
-        draft.skip(source, reason)
-        return
-    if isinstance(data, dict) and has_reply(data.get("messages")):
-        draft.skip(source, REPLY_LEFT)
-    for column in recognised.left_out:
-        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _columns_hint(names)))
-    draft.add(_with_texts(recognised.keys, as_literal), recognised.id or f"line-{row.line}", source)
+        elif isinstance(data, dict) and _is_whole_case(data, draft):
+            id_, case = str(data["id"]), {key: value for key, value in data.items() if key != "id"}
+        else:
+            recognised = recognised_case(row, names)
+            id_, case = recognised.id, recognised.keys
+            if isinstance(data, dict) and has_reply(data.get("messages")):
+                draft.skip(source, REPLY_LEFT)
+            for column in recognised.left_out:
+                what = f"the column `{column[:60]}` has no counterpart"
+                draft.skip(source, NotImportable(what, _columns_hint(names)))
+        draft.add(_with_texts(case, as_literal), str(id_ or f"line-{row.line}"), source)
 
 
 def _columns_hint(names: ColumnNames) -> str:

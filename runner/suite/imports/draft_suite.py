@@ -1,7 +1,8 @@
 """The suite that an import builds up, with the parts of the source file that it skips."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,6 +72,14 @@ class Draft:
     def skip(self, source: ImportSource, reason: NotImportable) -> None:
         """Note that a part is not imported."""
         self.skipped.append(source.problem(reason.what, reason.hint))
+
+    @contextmanager
+    def skipping(self, source: ImportSource) -> Iterator[None]:
+        """Note that a part is not imported if the body of the `with` raises NotImportable."""
+        try:
+            yield
+        except NotImportable as reason:
+            self.skip(source, reason)
 
     def skip_keys(self, source: ImportSource, known: Collection[str], hint: str) -> None:
         """Note every unknown key of a mapping as skipped."""

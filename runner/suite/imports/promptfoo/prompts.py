@@ -76,12 +76,10 @@ def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft
     """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
     prompts: list[Prompt] = []
     labels = tuple(str(each) for each in (label or written, source.get("id")) if each)
-    try:
+    with draft.skipping(source):
         for keys in _keys_of(written, draft, source):
             name = short_name(label) if not prompts else ""
             prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source, labels))
-    except NotImportable as reason:
-        draft.skip(source, reason)
     return prompts
 
 
@@ -94,10 +92,8 @@ def _keys_of(written: Json, draft: Draft, source: ImportSource) -> Iterator[dict
     if not names:
         yield keys_of_text(written)
     for name in names:
-        try:
+        with draft.skipping(source):
             yield from _keys_of_file(name, draft)
-        except NotImportable as reason:
-            draft.skip(source, reason)
 
 
 def _keys_of_file(name: str, draft: Draft) -> Iterator[dict[str, Json]]:

@@ -107,11 +107,9 @@ def _named_or_written(listed: ImportSource, draft: Draft) -> Iterator[ImportSour
         if not isinstance(written, str):
             yield source
             continue
-        try:
+        with draft.skipping(source):
             for name in named_files(written, draft):
                 yield from _tests_in_file(name, draft)
-        except NotImportable as reason:
-            draft.skip(source, reason)
 
 
 def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
@@ -240,12 +238,9 @@ def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:
     checks, assertions = default, source.get("assert")
     if assertions is not None and not isinstance(assertions, list):
         draft.skip(source.at("assert"), NotImportable("`assert` is not a list", "Write a list of assertions"))
-    for index in range(len(assertions) if isinstance(assertions, list) else 0):
-        assertion = source.at("assert", index)
-        try:
+    for assertion in source.at("assert").items() if isinstance(assertions, list) else ():
+        with draft.skipping(assertion):
             checks = merge(checks, checks_of(assertion))
-        except NotImportable as reason:
-            draft.skip(assertion, reason)
     return checks
 
 

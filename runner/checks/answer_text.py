@@ -90,5 +90,10 @@ def quoted_alternatives(texts: Sequence[str]) -> str:
 
 def quote(text: str) -> str:
     """Return the beginning of a text in quotes, on one line."""
+    return f"“{shorten(text)}”"
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a text, on one line."""
     flat = " ".join(text.split())
-    return f"“{flat}”" if len(flat) <= MAX_QUOTED else f"“{flat[: MAX_QUOTED - 1]}…”"
+    return flat if len(flat) <= MAX_QUOTED else f"{flat[: MAX_QUOTED - 1]}…"

@@ -22,12 +22,12 @@ KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
 """Keys of an assertion that do not change the meaning of its type."""
 
 BY_MODEL = (
-    "Its verdict is another model's",
+    "its verdict is another model's",
     "Write it as a `rubric`, which a `judge` decides, or what can be checked in the text itself",
 )
-CODE = ("It is code", "Write it as a function for the check `python`")
+CODE = ("it is code", "Write it as a function for the check `python`")
 OTHER = (
-    "There is no such check",
+    "there is no such check",
     "See docs/suite.md for those there are, or write a function for the check `python`",
 )
 REASONS = MappingProxyType(
@@ -42,7 +42,7 @@ REASONS = MappingProxyType(
             ),
             BY_MODEL,
         ),
-        "cost": ("Its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
+        "cost": ("its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
         **dict.fromkeys(
             (
                 *("assert-set", "bleu", "contains-html", "contains-json", "contains-sql", "contains-xml", "gleu"),
@@ -76,7 +76,7 @@ def checks_of(assertion: ImportSource) -> Checks:
         raise NotImportable(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
     if kind not in KINDS:
         why, hint = REASONS.get(kind.removeprefix("not-"), OTHER)
-        raise NotImportable(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", hint)
+        raise NotImportable(f"`{kind}` has no counterpart: {why}", hint)
     if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
         raise NotImportable(f"`{kind}` takes its value from a file", "Write the value here")
     checks = KINDS[kind](assertion)

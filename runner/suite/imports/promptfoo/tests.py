@@ -75,11 +75,10 @@ class Test:
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
     """Yield the tests in a configuration and in the files it names; one empty test if it has none."""
-    if not config.get("tests"):
-        if not config.get("scenarios"):
-            yield ImportSource(document_of({}, config.document.path, 1))
-        return
-    yield from _named_or_written(config.at("tests"), draft)
+    if config.get("tests"):
+        yield from _named_or_written(config.at("tests"), draft)
+    elif not config.get("scenarios"):
+        yield ImportSource(document_of({}, config.document.path, 1))
 
 
 def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:

@@ -112,7 +112,7 @@ class _DataReader(SuiteReader):
         """Yield the cases that the case of this number stands for."""
         if found := self.valid(data, name, number, CaseSchema):
             case, document = found
-            yield from self.read_case(case, CaseLocation(document, (), self.named, in_suite=False), number)
+            yield from self.read_case(case, CaseLocation(document, (), self.files, in_suite=False), number)
 
 
 def _rubrics_without_judge(cases: Sequence[Case], name: str) -> Iterator[Problem]:

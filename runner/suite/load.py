@@ -164,7 +164,7 @@ class _FileReader(SuiteReader):
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
-            location = CaseLocation(self._document, route, self.named, in_suite=True)
+            location = CaseLocation(self._document, route, self.files, in_suite=True)
             yield from self.read_case(case, location, self._document.position(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
@@ -179,7 +179,7 @@ class _FileReader(SuiteReader):
         except UnusableFile as error:
             self.problems.append(self._document.problem(("cases_from",), error.what, error.hint))
             return
-        self.named.names[str(self.folder / named.file)] = None
+        self.files.names[str(self.folder / named.file)] = None
         faulty_before = len(self.problems)
         for row in rows:
             yield from self._cases_of_row(row, line)
@@ -197,7 +197,7 @@ class _FileReader(SuiteReader):
         if isinstance(row, Problem):
             self.problems.append(row)
         elif case := self.validated(row, CaseSchema):
-            yield from self.read_case(case, CaseLocation(row, (), self.named, in_suite=False), line)
+            yield from self.read_case(case, CaseLocation(row, (), self.files, in_suite=False), line)
 
     def _check_parameters(
         self, targets: Mapping[Route, TargetSchema | str], variants: Mapping[str, ParametersSchema]

@@ -39,7 +39,7 @@ class SuiteReader:
         self.defaults = DefaultsSchema()
         self.folder = folder
         self.known = known
-        self.named = SuiteFiles(folder)
+        self.files = SuiteFiles(folder)
         self.problems: list[Problem] = []
         self._characters = 0
         self._defaults_document: Document | None = None
@@ -55,7 +55,7 @@ class SuiteReader:
 
     def filled(self, layer: Layer, document: Document, route: Route) -> Layer:
         """Return parameters with the contents of the files that they name."""
-        filled, problems = self.named.fill_in(layer, document, route)
+        filled, problems = self.files.fill_in(layer, document, route)
         self.problems += problems
         return filled
 
@@ -82,7 +82,7 @@ class SuiteReader:
 
         """
         if case.input is not None and case.input.text is not None:
-            self.named.names[str(self.folder / case.input.text)] = None
+            self.files.names[str(self.folder / case.input.text)] = None
         try:
             cases = expand_case(case, location, line, self.defaults)
         except InvalidFile as error:
@@ -93,7 +93,7 @@ class SuiteReader:
         for each in cases:
             self._check_id(each.id, location)
             self._check_size(each, location)
-            self.named.names |= {file.path: None for file in each.attachments if file.path is not None}
+            self.files.names |= {file.path: None for file in each.attachments if file.path is not None}
             yield each
 
     def _check_id(self, id_: str, location: CaseLocation) -> None:
@@ -130,7 +130,7 @@ class SuiteReader:
         if problems:
             raise InvalidFile(problems)
         plain = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in (rows or {}).items()}
-        return replace(suite, files=tuple(self.named.names), digest=digest_of(suite, plain))
+        return replace(suite, files=tuple(self.files.names), digest=digest_of(suite, plain))
 
 
 def _parameters_of(suite: Suite) -> Iterator[Parameters]:

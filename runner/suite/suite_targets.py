@@ -23,7 +23,7 @@ RESERVED = frozenset(
 """Fields of a request's body that `compare` must set itself to read the reply correctly, or leaves out so that all
 targets get the same history."""
 
-JOINT = "+"
+CROSS_MARK = "+"
 """Separator between the names of crossed variants."""
 
 MAX_VARIANTS = 1_000
@@ -42,7 +42,7 @@ Vary = Mapping[str, Sequence[Any]]
 
 OPTION = "--vary"
 
-LONGEST = 40
+LONGEST_OWN_NAME = 40
 """Length of the longest value that is its own name, in characters."""
 
 
@@ -84,7 +84,7 @@ def cross_variants(
         return variants
     return tuple(
         Variant(
-            name=f"{variant.name}{JOINT}{name}" if variant.name else name,
+            name=f"{variant.name}{CROSS_MARK}{name}" if variant.name else name,
             parameters=merge_layer(variant.parameters, layer),
             settings={**variant.settings, **layer.model_dump(mode="json", exclude_unset=True)},
         )
@@ -258,7 +258,9 @@ def _names(values: Sequence[Any]) -> Iterator[str]:
 def _own_name(value: Any) -> str | None:
     written = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     is_name = (
-        isinstance(value, str | int | float | None) and len(written) <= LONGEST and VARIANT_NAME.fullmatch(written)
+        isinstance(value, str | int | float | None)
+        and len(written) <= LONGEST_OWN_NAME
+        and VARIANT_NAME.fullmatch(written)
     )
     return written if is_name else None
 

@@ -66,7 +66,7 @@ def model_fault(registry: Registry, provider: str, model: str) -> "Fault | None"
         parse_model(model)
     except RequestError as error:
         what, _, hint = error.message.removesuffix(".").rpartition(". ")
-        if not what:
+        if not what:  # only the message on an unknown model ends with a hint
             what, hint = hint, "See docs/simulator.md for the options of its models"
         return Fault(what[:1].lower() + what[1:], hint)
     return None

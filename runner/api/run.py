@@ -1,6 +1,7 @@
 """`run` and `arun`: send a suite, a list of prompts or a table of prompts to every target; return a table."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,7 +15,7 @@ from runner.api.progress_display import NoDisplay, Progress, find_display
 from runner.api.run_in_thread import perform_watched, perform_watched_async
 from runner.api.run_table import tabulate
 from runner.commands.providers import load_registry
-from runner.commands.run.load_suite import find_suite, load_suite
+from runner.commands.run.load_suite import find_suite, load_suite, model_fault
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
@@ -25,6 +26,7 @@ from runner.providers.registry import Registry
 from runner.suite.errors import BadTemplate
 from runner.suite.fill_templates import is_template
 from runner.suite.from_python_data import suite_from_data
+from runner.suite.suite_targets import KnownTargets
 from runner.suite.template_language import read_template
 
 SuiteName = str | PathLike[str]
@@ -152,8 +154,9 @@ def load_suite_or_prompts(
         suite, prompts = None, suite
     if prompts is not None:
         registry = load_registry(Path.cwd())
-        cases, known = read_cases(prompts), registry.names
-        return suite_from_data(cases, defaults or {}, name=SUITE_NAME, judge=judge, known_providers=known), registry
+        known = KnownTargets(registry.names, partial(model_fault, registry))
+        cases = read_cases(prompts)
+        return suite_from_data(cases, defaults or {}, name=SUITE_NAME, judge=judge, known=known), registry
     if defaults is not None:
         raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
     if judge is not None:

@@ -31,21 +31,17 @@ def check_of_answer(check: Callable[[str, object], CheckFinding]) -> Callable[[R
 def equals(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer is one of the texts."""
     texts = as_tuple(wanted)
-    return (
-        PASSED
-        if answer in [text.strip() for text in texts]
-        else failed(f"{quote(answer)} is not {quoted_alternatives(texts)}")
-    )
+    if answer in [text.strip() for text in texts]:
+        return PASSED
+    return failed(f"{quote(answer)} is not {quoted_alternatives(texts)}")
 
 
 def starts_with(answer: str, wanted: object) -> CheckFinding:
     """Pass if the answer begins with one of the texts."""
     texts = as_tuple(wanted)
-    return (
-        PASSED
-        if answer.startswith(texts)
-        else failed(f"{quote(answer)} does not begin with {quoted_alternatives(texts)}")
-    )
+    if answer.startswith(texts):
+        return PASSED
+    return failed(f"{quote(answer)} does not begin with {quoted_alternatives(texts)}")
 
 
 def contains(answer: str, wanted: object) -> CheckFinding:
@@ -94,5 +90,10 @@ def quoted_alternatives(texts: Sequence[str]) -> str:
 
 def quote(text: str) -> str:
     """Return the beginning of a text in quotes, on one line."""
+    return f"“{shorten(text)}”"
+
+
+def shorten(text: str) -> str:
+    """Return the beginning of a text, on one line."""
     flat = " ".join(text.split())
-    return f"“{flat}”" if len(flat) <= MAX_QUOTED else f"“{flat[: MAX_QUOTED - 1]}…”"
+    return flat if len(flat) <= MAX_QUOTED else f"{flat[: MAX_QUOTED - 1]}…"

@@ -67,6 +67,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 )
 """All checks except `max_cost`, which needs the run's prices beside the record."""
 
+UNKNOWN = Check(lambda _record, _wanted: undecided("this version of compare knows no such check"))
+"""In place of a check of another version of compare, whose run is read."""
+
 
 def apply_checks(
     checks: Mapping[str, Any], record: Record, *, cost: float | None, is_last_turn: bool
@@ -80,24 +83,17 @@ def apply_checks(
         is_last_turn: whether the record is the last turn of its conversation; other turns have fewer checks.
 
     """
+    known = {**CHECKS, COST: Check(lambda _record, most: measurements.max_cost(cost, most), each_turn=True)}
     return {
-        name: _apply_check(name, wanted, record, cost)
+        name: _apply_check(known.get(name, UNKNOWN), wanted, record)
         for name, wanted in checks.items()
-        if is_last_turn or _applies_to_each_turn(name)
+        if is_last_turn or known.get(name, UNKNOWN).each_turn
     }
 
 
-def _applies_to_each_turn(name: str) -> bool:
-    return name == COST or (name in CHECKS and CHECKS[name].each_turn)
-
-
-def _apply_check(name: str, wanted: Any, record: Record, cost: float | None) -> CheckFinding:
-    if name != COST and name not in CHECKS:
-        return undecided("this version of compare knows no such check")
+def _apply_check(check: Check, wanted: Any, record: Record) -> CheckFinding:
     try:
-        if name == COST:
-            return measurements.max_cost(cost, wanted)
-        return CHECKS[name].apply(record, wanted)
+        return check.apply(record, wanted)
     except WorkExceeded:
         return failed("stopped, since it needs more than the work that one check may take, about 2 s; make it simpler")
     except Exception as error:  # noqa: BLE001 -- a check that raises must not affect other checks or the row

@@ -10,11 +10,9 @@ def finish_reason(record: Record, wanted: object) -> CheckFinding:
     if record.finish_reason is None:
         return undecided("no finish_reason was sent")
     reasons = as_tuple(wanted)
-    return (
-        PASSED
-        if record.finish_reason in reasons
-        else failed(f"`{record.finish_reason}`, not {quoted_alternatives(reasons)}")
-    )
+    if record.finish_reason in reasons:
+        return PASSED
+    return failed(f"`{record.finish_reason}`, not {quoted_alternatives(reasons)}")
 
 
 def max_ttft_s(record: Record, most_s: float) -> CheckFinding:

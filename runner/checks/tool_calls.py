@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.checks.answer_text import quote
+from runner.checks.answer_text import quote, shorten
 from runner.checks.check_finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
 from runner.core.record import Record
@@ -78,8 +78,7 @@ def _compare_values(name: str, values: Mapping[str, Any], wanted: Mapping[str, A
 
 
 def _as_json(value: Any) -> str:
-    """Return a value as JSON, the beginning of it if it is long, on one line."""
-    return quote(canonical_json(value))[1:-1]
+    return shorten(canonical_json(value))
 
 
 def _first_unmatched(fits: Sequence[Sequence[bool]]) -> int | None:

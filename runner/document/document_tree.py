@@ -79,6 +79,14 @@ class Document:
             raise InvalidFile(self.problems)
         return self
 
+    def value(self, route: Route) -> Json:
+        """Return the value at the end of a route, which must exist."""
+        data = self.data
+        for step in route:
+            assert isinstance(data, dict | list)
+            data = data[step]  # type: ignore[index]
+        return data
+
     def node(self, route: Route) -> Node | None:
         """Return the node at the end of a route."""
         node: Node | None = self.root

@@ -27,10 +27,9 @@ def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
         InvalidFile: the data does not fit the model, or the document has problems; the error lists all of them.
 
     """
-    data = _data_at(document.data, at)
     own = document.problems if not at else ()
     try:
-        value = _validated(model, data, document, at)
+        value = _validated(model, document, at)
     except ValidationError as error:
         errors = [_schema_error(details, document, at) for details in error.errors(include_url=False)]
         keys = SchemaKeys(_schema_of(model), at)
@@ -57,7 +56,7 @@ def _problems_under_misspelt_keys(
     for route in known:
         corrected = document.with_renamed_key(route, meant[route])
         try:
-            _validated(model, _data_at(corrected.data, at), corrected, at)
+            _validated(model, corrected, at)
         except ValidationError as error:
             below = (*route[:-1], meant[route])
             found = [_schema_error(details, corrected, at) for details in error.errors(include_url=False)]
@@ -73,15 +72,9 @@ def _schema_of(model: type[BaseModel]) -> Schema:
     return model.model_json_schema()
 
 
-def _data_at(data: Json, route: Route) -> Json:
-    for step in route:
-        assert isinstance(data, dict | list)
-        data = data[step]  # type: ignore[index]
-    return data
-
-
-def _validated(model: type[Model], data: Json, document: Document, at: Route) -> Model:
+def _validated(model: type[Model], document: Document, at: Route) -> Model:
     """Return validated data; where the model expects text, replace numbers by their text and validate again."""
+    data = document.value(at)
     try:
         return model.model_validate_json(json.dumps(data))
     except ValidationError as error:
@@ -122,7 +115,7 @@ def _schema_error(details: ErrorDetails, document: Document, at: Route) -> Schem
     route = _route(details, document, at)
     context = details.get("ctx", {})
     of_key = details["loc"][-1:] == ("[key]",)
-    shown = details["type"] != "missing" and not of_key and _data_at(document.data, route) == details["input"]
+    shown = details["type"] != "missing" and not of_key and document.value(route) == details["input"]
     message = str(context["error"]) if "error" in context else details["msg"].removeprefix("Value error, ")
     return SchemaError(
         kind=details["type"],
@@ -146,7 +139,7 @@ def _problems(errors: Sequence[SchemaError], keys: SchemaKeys, document: Documen
 
 
 def _siblings(document: Document, route: Route) -> frozenset[str]:
-    parent = _data_at(document.data, route[:-1])
+    parent = document.value(route[:-1])
     return frozenset(parent) if isinstance(parent, dict) else frozenset()
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isfinite
 
 import yaml
@@ -74,19 +75,12 @@ def data_of(root: Node, path: str, *, foreign: bool = False) -> Json:
 
 def _compose(text: str, path: str, *, foreign: bool) -> "Composer":
     """Compose with the faster parser; take errors from PyYAML's own."""
+    with suppress(yaml.YAMLError):
+        return Composer(yaml.parse(text, Loader=LOADER), path, foreign=foreign).composed()
     try:
-        composer = Composer(yaml.parse(text, Loader=LOADER), path, foreign=foreign)
-        composer.compose()
-    except yaml.YAMLError:
-        pass
-    else:
-        return composer
-    try:
-        composer = Composer(yaml.parse(text, Loader=yaml.SafeLoader), path, foreign=foreign)
-        composer.compose()
+        return Composer(yaml.parse(text, Loader=yaml.SafeLoader), path, foreign=foreign).composed()
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise InvalidFile([explain(error, text, path)]) from None
-    return composer
 
 
 class Composer:
@@ -104,8 +98,8 @@ class Composer:
         self._anchors: dict[str, Node] = {}
         self._values = 0
 
-    def compose(self) -> None:
-        """Compose the document from all events.
+    def composed(self) -> "Composer":
+        """Return the composer itself, after it composed the document of all events.
 
         Raises:
             InvalidFile: it is not valid.
@@ -114,6 +108,7 @@ class Composer:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._compose_document(event)
+        return self
 
     def item(self, event: yaml.Event) -> Node:
         """Return the node that begins with an event, and read the events up to its end.

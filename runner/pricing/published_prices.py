@@ -5,7 +5,6 @@ name, is not used: no price is better than a wrong one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
@@ -48,19 +47,6 @@ KEYS = {
 
 class NoPublishedPrice(LookupError):
     """There is no published price; the message is a clause with the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """One rate of a model: its base, and the rates that replace it above a number of input tokens."""
-
-    base: Decimal
-    above: Mapping[int, Decimal]
-
-    def at(self, input_tokens: int) -> Decimal:
-        """Return the rate for requests of more than `input_tokens`."""
-        reached = [start for start in self.above if start <= input_tokens]
-        return self.above[max(reached)] if reached else self.base
 
 
 def published_price(base_url: str, model: str, at: datetime) -> Price:
@@ -153,13 +139,15 @@ def _tiered_rates(prices: "ModelPrice", hours: Hours | None = None) -> Iterator[
     tiers = {ours: found for ours, theirs in KEYS.items() if (found := _tiers_of(getattr(prices, theirs))) is not None}
     if not {"input", "output"} <= tiers.keys():
         raise NoPublishedPrice(f"{PACKAGE} holds no price of its input or output tokens")
-    for start in sorted({0}.union(*(each.above for each in tiers.values()))):
-        yield Rates(**{name: each.at(start) for name, each in tiers.items()}, above_input_tokens=start, hours=hours)
+    for start in sorted(set[int]().union(*tiers.values())):
+        rates = {name: tier[max(reached for reached in tier if reached <= start)] for name, tier in tiers.items()}
+        yield Rates(**rates, above_input_tokens=start, hours=hours)
 
 
-def _tiers_of(price: object) -> Tiers | None:
+def _tiers_of(price: object) -> Mapping[int, Decimal] | None:
+    """Return a rate by the number of input tokens above which it applies; None if there is no price."""
     from genai_prices.types import TieredPrices  # noqa: PLC0415
 
     if isinstance(price, TieredPrices):
-        return Tiers(price.base, {tier.start: tier.price for tier in price.tiers})
-    return Tiers(price, {}) if isinstance(price, Decimal) else None
+        return {0: price.base, **{tier.start: tier.price for tier in price.tiers}}
+    return {0: price} if isinstance(price, Decimal) else None

@@ -28,8 +28,7 @@ def _check_hours(text: str) -> str:
 
 
 def _check_target(text: str) -> str:
-    provider, slash, model = text.partition("/")
-    if not (provider and slash and model):
+    if not all(text.partition("/")):
         raise ValueError(
             "a price is for provider/model. Write dashscope/qwen3.8-max, or dashscope/* for all its models"
         )

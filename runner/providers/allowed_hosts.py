@@ -72,12 +72,12 @@ class HostNotAllowed(CompareError):
     def __init__(self, hosts: Sequence[UnallowedHost], user_config: Path | None) -> None:
         self.hosts = tuple(hosts)
         config = f", or write the provider into {user_config}" if user_config else ""
-        names = " ".join(f"--allow-host {name}" for name in dict.fromkeys(each.host for each in hosts))
-        keyword = list(dict.fromkeys(each.host for each in hosts))
+        names = list(dict.fromkeys(each.host for each in hosts))
+        options = " ".join(f"--allow-host {name}" for name in names)
         super().__init__(
             "\n".join(f"{each}, which you have not allowed." for each in hosts)
-            + f"\nIf that is meant, run it on a terminal and answer yes, add {names} "
-            f"(in Python allow_host={keyword[0] if len(keyword) == 1 else keyword!r}){config}. Nothing was sent."
+            + f"\nIf that is meant, run it on a terminal and answer yes, add {options} "
+            f"(in Python allow_host={names[0] if len(names) == 1 else names!r}){config}. Nothing was sent."
         )
 
 

@@ -1,6 +1,6 @@
 """Read environment variables: those of the process, then those of the user's .env files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
@@ -16,11 +16,13 @@ MAX_BYTES = 1 << 20
 class Environment(dict[str, str]):
     """Environment variables by name, with the file and line of those from a .env file that the user did not name."""
 
-    def __init__(self, variables: Mapping[str, str], found: Mapping[str, int], file: Path | None) -> None:
+    def __init__(
+        self, variables: Mapping[str, str], found: Mapping[str, int], file: Path | None, notes: Iterable[str] = ()
+    ) -> None:
         super().__init__(variables)
         self._found = found
         self._file = file
-        self.notes: tuple[str, ...] = ()
+        self.notes = tuple(notes)
         """Sentences on files that were not read."""
 
     def found_in(self, name: str) -> Path | None:
@@ -50,9 +52,7 @@ def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[st
     own |= environ
     found = _read_env_file(nearest) if nearest else {}
     lines = {name: line for name, (_, line) in found.items() if name not in own}
-    variables = Environment({name: value for name, (value, _) in found.items()} | own, lines, nearest)
-    variables.notes = tuple(notes)
-    return variables
+    return Environment({name: value for name, (value, _) in found.items()} | own, lines, nearest, notes)
 
 
 def is_ci(environ: Mapping[str, str]) -> bool:

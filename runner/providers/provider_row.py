@@ -49,7 +49,7 @@ def _check_path(path: str) -> str:
     return path
 
 
-def check_variable(name: str) -> str:
+def _check_variable(name: str) -> str:
     """Return the name of an environment variable.
 
     Raises:
@@ -85,7 +85,7 @@ def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 ApiPath = Annotated[str, AfterValidator(_check_path)]
-Variable = Annotated[str, AfterValidator(check_variable)]
+Variable = Annotated[str, AfterValidator(_check_variable)]
 Variables = Annotated[tuple[Variable, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 Headers = Annotated[dict[str, str], AfterValidator(_check_headers)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]

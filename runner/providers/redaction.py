@@ -96,11 +96,8 @@ class _ValueMatcher:
         is_escaped = _ESCAPE.search(text) is not None
         if not is_escaped and not _IGNORED.search(text):
             return False
-        bare = _IGNORED.sub("", lowered)
-        if any(value in bare for value in self._bare):
-            return True
-        for _ in range(MOST_NESTED if is_escaped else 0):
-            text = _unescaped(text)
+        for level in range(1 + MOST_NESTED if is_escaped else 1):
+            text = _unescaped(text) if level else text
             bare = _IGNORED.sub("", text.lower())
             if any(value in bare for value in self._bare):
                 return True
@@ -180,10 +177,9 @@ class Redactor:
 
     def in_json(self, value: Mapping[str, object]) -> dict[str, object]:
         """Return a JSON object with the known keys hidden in all its names and texts."""
-        return self._in_object(value, DEEPEST) if self._everywhere else dict(value)
-
-    def _in_object(self, value: Mapping[str, object], depth: int) -> dict[str, object]:
-        return {self.by_value(name): self._in_member(member, depth) for name, member in value.items()}
+        if not self._everywhere:
+            return dict(value)
+        return {self.by_value(name): self._in_member(member, DEEPEST) for name, member in value.items()}
 
     def _in_member(self, member: object, depth: int) -> object:
         if isinstance(member, str):
@@ -193,7 +189,7 @@ class Redactor:
         if not depth:
             return "(nested too deeply)"
         if isinstance(member, dict):
-            return self._in_object(member, depth - 1)
+            return {self.by_value(name): self._in_member(each, depth - 1) for name, each in member.items()}
         return [self._in_member(item, depth - 1) for item in member]
 
     @property

@@ -17,7 +17,7 @@ from runner.errors import InvalidFile, Problem
 from runner.suite.errors import UnusableFile
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
-from runner.suite.messages import Content, ContentReader, content_texts, given_messages, last_results, message_faults
+from runner.suite.messages import Content, ContentReader, content_texts, last_results, message_faults, request_messages
 from runner.suite.read_named_file import read_named_text
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 from runner.suite.schema_parts import DEFAULT_STEPS, OVERRIDES, Prompt, plain_value, tools_of
@@ -115,7 +115,8 @@ def _inputs(
     route = (*location.route, "input", "tokens")
     try:
         text = read_input_text(case, location.folder)
-        return [sized_input(size or texts[route], text) for size, texts in zip(sizes, filled, strict=True)]
+        written = [size or texts[route] for size, texts in zip(sizes, filled, strict=True)]
+        return [SizedInput.of(parse_tokens(size), *text) for size in written]
     except UnusableFile as error:
         raise InvalidFile([location.problem(("input", "text"), error.what, error.hint)]) from None
     except ValueError as error:
@@ -249,10 +250,10 @@ def _case(case: CaseSchema, texts: Texts, contents: Mapping[Route, Content], def
     asks_with_results = False
     asked: list[Content] = list(contents.values())
     if case.messages is not None:
-        given = {int(at[1]): content for at, content in contents.items()}
-        history = given_messages(case.messages, given)
+        by_index = {int(at[1]): content for at, content in contents.items()}
+        history = request_messages(case.messages, by_index)
         asks_with_results = history[-1].role == "tool"
-        asked = [(results_prompt(last_results(history)), ()) if asks_with_results else given[len(history) - 1]]
+        asked = [(results_prompt(last_results(history)), ()) if asks_with_results else by_index[len(history) - 1]]
         history = history if asks_with_results else history[:-1]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
@@ -357,13 +358,3 @@ def read_input_text(case: CaseSchema, folder: Path) -> tuple[str, str]:
     if not text.strip():
         raise UnusableFile(f"`{case.input.text}` is empty", "Name a file with some text")
     return text, case.input.text
-
-
-def sized_input(size: str, text: tuple[str, str]) -> SizedInput:
-    """Return an input with a text and a size.
-
-    Raises:
-        ValueError: the size is not a number of tokens, or is out of range.
-
-    """
-    return SizedInput.of(parse_tokens(size), *text)

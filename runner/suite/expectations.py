@@ -54,15 +54,12 @@ def _texts_of(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
 def expectations_of(case: CaseSchema, defaults: DefaultsSchema, filled: Texts) -> Expectations:
     """Return a case's expectations: its own checks replace those of the defaults, one by one."""
     own = _with_texts(plain_checks(case.checks), filled) if case.checks else {}
-    inherited = plain_checks(defaults.checks) if defaults.checks and not _is_null(case, "checks") else {}
+    inherits = case.checks is not None or "checks" not in case.model_fields_set  # null takes all defaults away
+    inherited = plain_checks(defaults.checks) if defaults.checks and inherits else {}
     checks = {name: wanted for name, wanted in (inherited | own).items() if wanted is not None}
     share = case.pass_ if "pass_" in case.model_fields_set else defaults.pass_
     match = case.match if "match" in case.model_fields_set else defaults.match
     return Expectations(checks, read_share(share or "all"), match)
-
-
-def _is_null(case: CaseSchema, key: str) -> bool:
-    return key in case.model_fields_set and getattr(case, key) is None
 
 
 def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
@@ -87,14 +84,14 @@ def default_problems(defaults: DefaultsSchema, document: Document, folder: Path)
 
 def function_problems(checks: ChecksSchema | None, document: Document, route: Route, folder: Path) -> Iterator[Problem]:
     """Yield the problems of functions that checks name. Their files are read, but not executed."""
-    for name in (checks.plugin if checks else None) or ():
+    if checks is None:
+        return
+    for name in checks.plugin or ():
         if fault := _plugin_fault(name):
             yield document.problem((*route, "checks", "plugin", name), fault.what, fault.hint, of_key=True)
-    wanted = checks.python if checks else None
-    for index, name in enumerate(as_tuple(wanted or ())):
-        at = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
+    for index, name in enumerate(as_tuple(checks.python or ())):
         if fault := _function_fault(name, folder):
-            yield document.problem(at, fault.what, fault.hint)
+            yield document.problem((*route, "checks", "python", index), fault.what, fault.hint)
 
 
 def _plugin_fault(name: str) -> Fault | None:

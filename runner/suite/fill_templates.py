@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem, did_you_mean
+from runner.suite.errors import BadTemplate
 
 if TYPE_CHECKING:
     from runner.suite.template_language import SafeTemplate
@@ -62,7 +63,6 @@ def _read_templates(texts: Texts, document: Document) -> tuple[dict[Route, "Safe
     unread = {route: text for route, text in texts.items() if is_template(text)}
     if not unread:
         return {}, []
-    from runner.suite.errors import BadTemplate  # noqa: PLC0415 - few suites need jinja2
     from runner.suite.template_language import read_template  # noqa: PLC0415 - few suites need jinja2
 
     templates, problems = {}, []
@@ -118,8 +118,6 @@ def _fill_one(
 ) -> str:
     if route not in templates:
         return text
-    from runner.suite.errors import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
-
     try:
         return templates[route].fill(values)
     except BadTemplate as error:

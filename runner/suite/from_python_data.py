@@ -3,12 +3,9 @@
 Everything wrong with the input is reported in one error.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import BaseModel
 
 from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case, Parameters, Suite
@@ -17,10 +14,8 @@ from runner.errors import CompareError, InvalidFile, Problem
 from runner.suite.cases import CaseLocation
 from runner.suite.digest import digest_of
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
-from runner.suite.suite_reader import SuiteReader
-from runner.suite.suite_targets import merge_parameters
-
-Part = TypeVar("Part", bound=BaseModel)
+from runner.suite.suite_reader import Part, SuiteReader
+from runner.suite.suite_targets import KnownTargets, merge_parameters
 
 
 def suite_from_data(
@@ -29,19 +24,19 @@ def suite_from_data(
     *,
     name: str,
     judge: Mapping[str, Json] | str | None = None,
-    known_providers: Collection[str] = (),
+    known: KnownTargets | None = None,
 ) -> Suite:
     """Return the suite that a file with these `cases`, `defaults` and `judge` would give.
 
     A text is a template only in a case that has `vars` or a `matrix`. The line of a case, and of a problem with it,
     is the number of the case, counted from 1. Files that are named, functions of checks among them, are looked up in
-    the working directory. The judge's provider must be among `known_providers`, ids and aliases.
+    the working directory. The judge must be among those that are `known`.
 
     Raises:
         InvalidFile: a case, the defaults or the judge have problems; the error lists all of them.
 
     """
-    reader = _DataReader(Path(), known_providers)
+    reader = _DataReader(Path(), known or KnownTargets(()))
     if found := reader.valid(defaults, "defaults", 1, DefaultsSchema):
         reader.read_defaults(*found, ())
     named = {"target": judge} if isinstance(judge, str) else judge
@@ -117,7 +112,7 @@ class _DataReader(SuiteReader):
         """Yield the cases that the case of this number stands for."""
         if found := self.valid(data, name, number, CaseSchema):
             case, document = found
-            yield from self.read_case(case, CaseLocation(document, (), self.named, in_suite=False), number)
+            yield from self.read_case(case, CaseLocation(document, (), self.files, in_suite=False), number)
 
 
 def _rubrics_without_judge(cases: Sequence[Case], name: str) -> Iterator[Problem]:

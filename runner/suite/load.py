@@ -5,9 +5,8 @@ Everything wrong with the input is reported in one error.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, RootModel
+from pydantic import RootModel
 
 from runner.core.slo import parse_slo
 from runner.core.suite import Case, Suite, SuiteTarget
@@ -29,10 +28,13 @@ from runner.suite.schema import (
     TargetNameText,
     TargetSchema,
 )
-from runner.suite.suite_reader import SuiteReader
+from runner.suite.suite_reader import Part, SuiteReader
 from runner.suite.suite_targets import (
+    KnownTargets,
+    ModelFault,
     cross_variants,
     merge_parameters,
+    no_model_fault,
     parameter_problems,
     suite_target,
     target_problems,
@@ -46,23 +48,27 @@ MAX_FAULTY_ROWS = 20
 _Target = RootModel[TargetSchema | TargetNameText]
 _Judge = RootModel[JudgeSchema | JudgeName]
 
-Part = TypeVar("Part", bound=BaseModel)
 
-
-def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, ProviderRow]]:
+def load(
+    path: Path, known_providers: Collection[str], model_fault: ModelFault = no_model_fault
+) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a file, and the provider rows in it.
 
-    `known_providers` are ids and aliases; the suite may use these and those of its own rows.
+    Args:
+        path: the suite's file.
+        known_providers: the ids and aliases that the suite may use, beside those of its own rows.
+        model_fault: returns why a model cannot be asked.
 
     Raises:
         InvalidFile: the file, or a file that it names, has problems; the error lists all of them.
 
     """
-    return load_document(read(path, if_missing=MISSING, if_too_large=TOO_LARGE), path, known_providers)
+    document = read(path, if_missing=MISSING, if_too_large=TOO_LARGE)
+    return load_document(document, path, known_providers, model_fault)
 
 
 def load_document(
-    document: Document, path: Path, known_providers: Collection[str]
+    document: Document, path: Path, known_providers: Collection[str], model_fault: ModelFault = no_model_fault
 ) -> tuple[Suite, Mapping[str, ProviderRow]]:
     """Return the suite in a document, and its provider rows, as if the file `path` contained the document.
 
@@ -70,16 +76,18 @@ def load_document(
         InvalidFile: as for `load`.
 
     """
-    return _FileReader(document, path, known_providers).result()
+    return _FileReader(document, path, known_providers, model_fault).result()
 
 
 class _FileReader(SuiteReader):
     """Reads one suite file: the whole file by the schema, then each part that is valid by itself."""
 
-    def __init__(self, document: Document, path: Path, known_providers: Collection[str]) -> None:
+    def __init__(
+        self, document: Document, path: Path, known_providers: Collection[str], model_fault: ModelFault
+    ) -> None:
         self._document = document
         self._path = path
-        super().__init__(path.parent, [*known_providers, *self._own_providers()])
+        super().__init__(path.parent, KnownTargets([*known_providers, *self._own_providers()], model_fault))
 
     def result(self) -> tuple[Suite, Mapping[str, ProviderRow]]:
         """Return the suite and its provider rows.
@@ -88,8 +96,9 @@ class _FileReader(SuiteReader):
             InvalidFile: the file has problems; the error lists all of them.
 
         """
-        whole = self._valid_whole()
-        self._read_own_defaults()
+        whole = self.validated(self._document, SuiteSchema)
+        if defaults := self._valid_part(DefaultsSchema, ("defaults",)):
+            self.read_defaults(defaults, self._document, ("defaults",))
         variants = dict(self._valid_variants())
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self.problems:
@@ -120,16 +129,10 @@ class _FileReader(SuiteReader):
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
         return self._document.problem(("cases",), "there is nothing to ask", "Add `cases` or `cases_from`")
 
-    def _valid_whole(self) -> SuiteSchema | None:
-        """Return the file as a whole; None, with its problems noted, if it does not fit the schema."""
-        try:
-            return validate(self._document, SuiteSchema)
-        except InvalidFile as error:
-            self.problems += error.problems
-            return None
-
     def _valid_part(self, model: type[Part], route: Route) -> Part | None:
         """Return the part at a route if it is valid by itself, so that it is checked further even if others are not."""
+        if self._document.node(route) is None:
+            return None
         try:
             return validate(self._document, model, route)
         except InvalidFile:
@@ -145,18 +148,12 @@ class _FileReader(SuiteReader):
             if part is not None:
                 yield (key, index), part
 
-    def _read_own_defaults(self) -> None:
-        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._value_at_top("defaults") else None
-        if defaults is not None:
-            self.read_defaults(defaults, self._document, ("defaults",))
-
     def _valid_variants(self) -> Iterator[tuple[str, ParametersSchema]]:
         written = self._value_at_top("variants")
         for name in written if isinstance(written, dict) else ():
             route = ("variants", name)
-            part = self._valid_part(ParametersSchema, route)
-            if part is not None:
-                yield name, self.filled(part, self._document, route)
+            part = self._valid_part(ParametersSchema, route) or ParametersSchema()  # its name is known all the same
+            yield name, self.filled(part, self._document, route)
 
     def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
         for route, part in self._valid_items("targets", _Target):
@@ -164,12 +161,12 @@ class _FileReader(SuiteReader):
             yield route, self.filled(target, self._document, route) if isinstance(target, TargetSchema) else target
 
     def _own_judge(self) -> SuiteTarget | None:
-        part = None if self._value_at_top("judge") is None else self._valid_part(_Judge, ("judge",))
+        part = self._valid_part(_Judge, ("judge",))
         return None if part is None else self.read_judge(part.root, self._document, ("judge",))
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
-            location = CaseLocation(self._document, route, self.named, in_suite=True)
+            location = CaseLocation(self._document, route, self.files, in_suite=True)
             yield from self.read_case(case, location, self._document.position(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
@@ -184,7 +181,7 @@ class _FileReader(SuiteReader):
         except UnusableFile as error:
             self.problems.append(self._document.problem(("cases_from",), error.what, error.hint))
             return
-        self.files[str(self.folder / named.file)] = None
+        self.files.names[str(self.folder / named.file)] = None
         faulty_before = len(self.problems)
         for row in rows:
             yield from self._cases_of_row(row, line)
@@ -201,19 +198,14 @@ class _FileReader(SuiteReader):
     def _cases_of_row(self, row: Document | Problem, line: int) -> Iterator[Case]:
         if isinstance(row, Problem):
             self.problems.append(row)
-            return
-        try:
-            case = validate(row, CaseSchema)
-        except InvalidFile as error:
-            self.problems += error.problems
-            return
-        yield from self.read_case(case, CaseLocation(row, (), self.named, in_suite=False), line)
+        elif case := self.validated(row, CaseSchema):
+            yield from self.read_case(case, CaseLocation(row, (), self.files, in_suite=False), line)
 
     def _check_parameters(
         self, targets: Mapping[Route, TargetSchema | str], variants: Mapping[str, ParametersSchema]
     ) -> None:
         """Note the problems of the targets and of all variants."""
-        self.problems += target_problems(targets, variants, self.known_providers, self._document)
+        self.problems += target_problems(targets, variants, self.known, self._document)
         of_suite = ((("variants", name), variant) for name, variant in variants.items())
         for route, parameters in (*_with_variants(targets), *of_suite):
             self.problems += parameter_problems(parameters, self._document, route)
@@ -222,7 +214,8 @@ class _FileReader(SuiteReader):
         """Return the ids and aliases of the file's own provider rows."""
         rows = self._value_at_top("providers")
         own = rows if isinstance(rows, dict) else {}
-        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
+        listed = [row.get("aliases") for row in own.values() if isinstance(row, dict)]
+        aliases = [alias for each in listed if isinstance(each, list) for alias in each if isinstance(alias, str)]
         return [*own, *aliases]
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
@@ -244,7 +237,3 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
         if isinstance(target, TargetSchema):
             yield route, target
             yield from (((*route, "variants", name), each) for name, each in (target.variants or {}).items())
-
-
-def _strings_in(value: Json) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -117,9 +117,9 @@ def _calls_without_results(at: int, open_calls: Sequence[ToolCall]) -> Iterator[
         yield max(0, at - 1), Fault(f"the call of {names} has no result", "Add a message of the role tool behind it")
 
 
-def given_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Content]) -> tuple[Message, ...]:
+def request_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Content]) -> tuple[Message, ...]:
     """Return faultless messages in the form that a request sends, given their filled contents by index."""
-    given: list[Message] = []
+    sent: list[Message] = []
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):
         text, parts = contents.get(at, ("", ()))
@@ -127,12 +127,12 @@ def given_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Con
             call = _answered_by(message, open_calls)
             assert call is not None
             open_calls.remove(call)
-            given.append(Message("tool", text, call_id=call.id))
+            sent.append(Message("tool", text, call_id=call.id))
             continue
         calls = _calls(message, at)
         open_calls = list(calls)
-        given.append(Message(message.role, text, calls=calls, parts=parts if message.role == "user" else ()))
-    return tuple(given)
+        sent.append(Message(message.role, text, calls=calls, parts=parts if message.role == "user" else ()))
+    return tuple(sent)
 
 
 def last_results(history: Sequence[Message]) -> Iterator[tuple[str, str]]:

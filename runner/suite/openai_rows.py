@@ -8,6 +8,7 @@ from runner.document import Json
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import EXPECTED
 from runner.suite.schema import DefaultsSchema
+from runner.suite.schema_parts import OVERRIDES
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
@@ -18,20 +19,13 @@ WITHOUT_EFFECT = frozenset({"weight"})
 
 CHAT_URL = "/chat/completions"
 PARAMETERS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
+    **{name: name for name in ("temperature", "top_p", "max_tokens", "seed", "stop")},
     "max_completion_tokens": "max_tokens",
-    "seed": "seed",
-    "stop": "stop",
 }
 """OpenAI's name -> the suite's; other keys go into `extra_body`."""
 
 RESERVED_KEYS = frozenset({"messages", "stream", "stream_options"})
 """Keys that compare sets itself."""
-
-CASE_KEYS = ("tools", "tool_choice", "response_format")
-"""Parameters that a case may set, too, under the same names."""
 
 SHOWN_CHARACTERS = 60
 
@@ -139,7 +133,7 @@ def batch_case(row: Mapping[str, Json]) -> dict[str, Json]:
         raise NotImportable(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
     messages = body.get("messages")
     reply = last_reply(messages)
-    own = {key: body[key] for key in CASE_KEYS if body.get(key) is not None}
+    own = {key: body[key] for key in OVERRIDES if body.get(key) is not None}
     if "tool_choice" in own:
         own["tool_choice"] = _chosen_tool(own["tool_choice"])
     return {**read_conversation(messages), **own, **({"vars": {EXPECTED: reply}} if reply is not None else {})}
@@ -164,7 +158,7 @@ def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -
     """
     body = row["body"]
     assert isinstance(body, dict)
-    for key in sorted(body.keys() - RESERVED_KEYS - {"model", *CASE_KEYS}):
+    for key in sorted(body.keys() - RESERVED_KEYS - {"model", *OVERRIDES}):
         name, value = PARAMETERS.get(key), body[key]
         if value is None or _is_default(name, key, value, defaults):
             continue

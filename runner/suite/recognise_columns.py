@@ -90,15 +90,14 @@ def recognise(row: Mapping[str, Json], names: ColumnNames) -> RecognisedCase:
     if asked is None:
         raise _nothing_asked(row, names)
     keys = asked | reader.own_keys()
-    attached = reader.attached()
-    if attached:
+    if attached := reader.attached():
         keys["prompt"] = [*attached, *prompt_parts(keys)]
     if "system" not in keys and (system := reader.take(SYSTEMS)) is not None and "messages" not in keys:
         keys["system"] = text_of(row[system], system)
-    expected = reader.expected()
-    own_values = keys.get("vars")
-    if expected is not None and not (isinstance(own_values, dict) and EXPECTED in own_values):
-        keys["vars"] = {**(own_values if isinstance(own_values, dict) else {}), EXPECTED: expected}
+    if (expected := reader.expected()) is not None:
+        values = keys.get("vars")
+        own = values if isinstance(values, dict) else {}
+        keys["vars"] = {**own, EXPECTED: own.get(EXPECTED, expected)}
     if "tags" not in keys and (category := reader.take(("category",))) and is_tag(row[category]):
         keys["tags"] = [row[category]]
     id_ = reader.id()

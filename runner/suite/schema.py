@@ -9,7 +9,6 @@ from runner.core.slo import parse_slo
 from runner.core.suite import HIGHEST_TEMPERATURE, Api, CacheUse, Thinking, parse_reply_limit
 from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
-from runner.errors import CompareError
 from runner.providers.provider_row import ProviderRows
 from runner.suite.checks_schema import ChecksSchema, Match, Share
 from runner.suite.schema_parts import (
@@ -51,16 +50,7 @@ ReplyLimit = Annotated[
     str, AfterValidator(checked(parse_reply_limit)), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})
 ]
 ThinkTimeText = Annotated[str, AfterValidator(checked(parse_think_time))]
-
-
-def _read_slo(text: str) -> None:
-    try:
-        parse_slo(text)
-    except CompareError as error:
-        raise ValueError(str(error)) from error
-
-
-SloText = Annotated[str, AfterValidator(checked(_read_slo))]
+SloText = Annotated[str, AfterValidator(checked(parse_slo))]
 
 
 class TimeoutsSchema(StrictModel):

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ro
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.attachment_parts import Detail, Kind
 from runner.core.suite import Role, ToolDefinition
+from runner.errors import CompareError
 
 JsonSchema = TypeVar("JsonSchema", bound=bool | Mapping[str, JsonValue])
 
@@ -48,10 +49,13 @@ OneOrMore = Text | Annotated[tuple[Text, ...], Field(min_length=1, max_length=10
 
 
 def checked(read: Callable[[str], object]) -> Callable[[str], str]:
-    """Return a validator that keeps a text as written if `read` accepts it; `read` raises ValueError otherwise."""
+    """Return a validator that keeps a text as written unless `read` raises a ValueError or a CompareError."""
 
     def check(text: str) -> str:
-        read(text)
+        try:
+            read(text)
+        except CompareError as error:
+            raise ValueError(str(error)) from error
         return text
 
     return check
@@ -167,7 +171,7 @@ MaxSteps = Annotated[
     Field(description=f"The most requests for one turn of the user, with `tool_results`. Left out: {DEFAULT_STEPS}."),
 ]
 OVERRIDES = ("tools", "tool_choice", "response_format")
-"""Parameters that a case may set, too."""
+"""Parameters that a case may set, too; they have the same names in OpenAI's API."""
 
 
 # Calls in a conversation that has already happened

@@ -1,12 +1,14 @@
 """Read the parts of a suite, whether they come from a file or from Python data, and gather all of their problems."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import BaseModel
+
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
-from runner.document import Document, Route
+from runner.document import Document, Route, validate
 from runner.errors import InvalidFile, Problem
 from runner.providers.provider_row import ProviderRow
 from runner.suite.cases import CaseLocation, expand_case
@@ -14,13 +16,14 @@ from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
 from runner.suite.suite_files import SuiteFiles
-from runner.suite.suite_targets import judge_problems, parameter_problems, read_judge
+from runner.suite.suite_targets import KnownTargets, parameter_problems, read_judge
 from runner.suite.tool_references import reference_problems, unused_results
 
 MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
 
 Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSchema)
+Part = TypeVar("Part", bound=BaseModel)
 
 
 class SuiteReader:
@@ -28,24 +31,31 @@ class SuiteReader:
 
     Args:
         folder: where the files that the suite names are.
-        known_providers: the ids and aliases of the providers that it may use.
+        known: what its targets and its judge may name.
 
     """
 
-    def __init__(self, folder: Path, known_providers: Collection[str]) -> None:
+    def __init__(self, folder: Path, known: KnownTargets) -> None:
         self.defaults = DefaultsSchema()
-        self.files: dict[str, None] = {}
         self.folder = folder
-        self.known_providers = known_providers
-        self.named = SuiteFiles(folder)
+        self.known = known
+        self.files = SuiteFiles(folder)
         self.problems: list[Problem] = []
         self._characters = 0
         self._defaults_document: Document | None = None
         self._ids: dict[str, str] = {}
 
+    def validated(self, document: Document, model: type[Part]) -> Part | None:
+        """Return a document as a part of a suite; None, with its problems noted, if it does not fit the schema."""
+        try:
+            return validate(document, model)
+        except InvalidFile as error:
+            self.problems += error.problems
+            return None
+
     def filled(self, layer: Layer, document: Document, route: Route) -> Layer:
         """Return parameters with the contents of the files that they name."""
-        filled, problems = self.named.fill_in(layer, document, route)
+        filled, problems = self.files.fill_in(layer, document, route)
         self.problems += problems
         return filled
 
@@ -57,9 +67,12 @@ class SuiteReader:
 
     def read_judge(self, judge: JudgeSchema | str, document: Document, route: Route) -> SuiteTarget:
         """Return the judge with its parameters."""
-        filled = self.filled(judge, document, route) if isinstance(judge, JudgeSchema) else judge
-        self.problems += judge_problems(filled, self.known_providers, document, route)
-        return read_judge(filled)
+        written = JudgeSchema(target=judge) if isinstance(judge, str) else judge
+        target = read_judge(self.filled(written, document, route))
+        at = (*route, "target")
+        self.problems += self.known.problems(target.provider, {at: target.models[0]}, document, at)
+        self.problems += parameter_problems(written, document, route)
+        return target
 
     def read_case(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         """Yield the cases that a case stands for; `line` is as for `expand_case`.
@@ -69,7 +82,7 @@ class SuiteReader:
 
         """
         if case.input is not None and case.input.text is not None:
-            self.files[str(self.folder / case.input.text)] = None
+            self.files.names[str(self.folder / case.input.text)] = None
         try:
             cases = expand_case(case, location, line, self.defaults)
         except InvalidFile as error:
@@ -80,7 +93,7 @@ class SuiteReader:
         for each in cases:
             self._check_id(each.id, location)
             self._check_size(each, location)
-            self.files |= {file.path: None for file in each.attachments if file.path is not None}
+            self.files.names |= {file.path: None for file in each.attachments if file.path is not None}
             yield each
 
     def _check_id(self, id_: str, location: CaseLocation) -> None:
@@ -117,7 +130,7 @@ class SuiteReader:
         if problems:
             raise InvalidFile(problems)
         plain = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in (rows or {}).items()}
-        return replace(suite, files=tuple({**self.files, **self.named.names}), digest=digest_of(suite, plain))
+        return replace(suite, files=tuple(self.files.names), digest=digest_of(suite, plain))
 
 
 def _parameters_of(suite: Suite) -> Iterator[Parameters]:

@@ -1,8 +1,8 @@
 """The targets of a suite, their variants and their parameters, which are merged with the suite's defaults."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import reduce
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from runner.core.suite import REPLY_LIMIT, Parameters, Suite, SuiteTarget, Timeo
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.document import Document, Json, Route, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, Problem, did_you_mean
+from runner.suite.errors import Fault
 from runner.suite.fill_templates import refuse_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.schema_parts import tools_of
@@ -22,7 +23,7 @@ RESERVED = frozenset(
 """Fields of a request's body that `compare` must set itself to read the reply correctly, or leaves out so that all
 targets get the same history."""
 
-JOINT = "+"
+CROSS_MARK = "+"
 """Separator between the names of crossed variants."""
 
 MAX_VARIANTS = 1_000
@@ -33,12 +34,15 @@ _NOT_PARAMETERS = frozenset(
     | {"think_time"}
 )
 
+ModelFault = Callable[[str, str], Fault | None]
+"""Function of a provider's name and a model's; returns why the model cannot be asked, None if nothing is known."""
+
 Vary = Mapping[str, Sequence[Any]]
 """Parameter -> its values."""
 
 OPTION = "--vary"
 
-LONGEST = 40
+LONGEST_OWN_NAME = 40
 """Length of the longest value that is its own name, in characters."""
 
 
@@ -80,7 +84,7 @@ def cross_variants(
         return variants
     return tuple(
         Variant(
-            name=f"{variant.name}{JOINT}{name}" if variant.name else name,
+            name=f"{variant.name}{CROSS_MARK}{name}" if variant.name else name,
             parameters=merge_layer(variant.parameters, layer),
             settings={**variant.settings, **layer.model_dump(mode="json", exclude_unset=True)},
         )
@@ -89,81 +93,90 @@ def cross_variants(
     )
 
 
-def read_target(written: TargetSchema | str) -> TargetSchema:
-    """Return a target as it is written, or the target that `provider/model` or a provider's name stands for."""
-    if isinstance(written, TargetSchema):
-        return written
-    provider, _, model = written.partition("/")
-    return TargetSchema(provider=provider, models=(model,)) if model else TargetSchema(provider=provider)
-
-
 def suite_target(
     written: TargetSchema | str, defaults: DefaultsSchema, axis: Mapping[str, ParametersSchema]
 ) -> SuiteTarget:
-    """Return a target whose parameters are merged with the suite's defaults, and its variants with the suite's."""
-    target = read_target(written)
-    parameters = merge_parameters(defaults, target)
-    models = target.models or ()
-    if isinstance(written, str) and models:
-        name = TargetName(target.provider, models[0]).divided(axis)
-        models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
-    own = cross_variants((), parameters, target.variants or {})
-    return SuiteTarget(target.provider, models, parameters, cross_variants(own, parameters, axis))
+    """Return a target whose parameters are merged with the suite's defaults, and its variants with the suite's.
+
+    A text is `provider/model`, `provider/model#variant`, or a provider alone for its default models.
+    """
+    if isinstance(written, str):
+        provider, slash, model = written.partition("/")
+        name = TargetName(provider, model).divided(axis)
+        axis = {name.variant: axis[name.variant]} if name.variant else axis
+        written = TargetSchema(provider=provider, models=(name.model,) if slash else None)
+    parameters = merge_parameters(defaults, written)
+    own = cross_variants((), parameters, written.variants or {})
+    return SuiteTarget(written.provider, written.models or (), parameters, cross_variants(own, parameters, axis))
 
 
-def read_judge(written: JudgeSchema | str) -> SuiteTarget:
+def read_judge(judge: JudgeSchema) -> SuiteTarget:
     """Return the judge of a suite, with its own parameters alone."""
-    judge = JudgeSchema(target=written) if isinstance(written, str) else written
     provider, _, model = judge.target.partition("/")
     return SuiteTarget(provider, (model,), merge_parameters(judge))
 
 
-def judge_problems(
-    written: JudgeSchema | str, known: Collection[str], document: Document, route: Route
-) -> Iterator[Problem]:
-    """Yield the problems of a judge that fits the schema."""
-    provider = read_judge(written).provider
-    if provider.strip().lower() not in {name.lower() for name in known}:
-        at = route if isinstance(written, str) else (*route, "target")
-        yield _unknown_provider(provider, known, document, at)
-    if isinstance(written, JudgeSchema):
-        yield from parameter_problems(written, document, route)
+def no_model_fault(_provider: str, _model: str) -> None:
+    """Return None: any name may be that of a model."""
+
+
+@dataclass(frozen=True)
+class KnownTargets:
+    """The providers and models that targets and the judge of a suite may name."""
+
+    providers: Collection[str]
+    """The ids and aliases of providers."""
+    model_fault: ModelFault = no_model_fault
+
+    def problems(
+        self, provider: str, models: Mapping[Route, str], document: Document, route: Route
+    ) -> Iterator[Problem]:
+        """Yield the problem with the name of a provider, at a route, or those with its models, each at its own."""
+        if provider.strip().lower() not in self._names:
+            yield self._unknown_provider(provider, document, route)
+            return
+        for at, model in models.items():
+            if fault := self.model_fault(provider, model):
+                yield document.problem(at, fault.what, fault.hint)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.providers)
+
+    def _unknown_provider(self, name: str, document: Document, route: Route) -> Problem:
+        provider, slash, model = name.partition("/")
+        others = f"Known are {', '.join(sorted(self.providers))}; others need a row in `providers` or compare.yaml"
+        hint = did_you_mean(name, list(self.providers), others)
+        if slash and provider in self.providers:
+            hint = f"Write `provider: {provider}` and `models: [{model}]`"
+        return document.problem(route, f"unknown provider `{name}`", hint)
 
 
 def target_problems(
     targets: Mapping[Route, TargetSchema | str],
     axis: Mapping[str, ParametersSchema],
-    known: Collection[str],
+    known: KnownTargets,
     document: Document,
 ) -> Iterator[Problem]:
     """Yield the problems of targets that fit the schema; `axis` has the suite's variants."""
     seen: dict[tuple[str, str], Route] = {}
-    names = {name.lower() for name in known}
     for route, written in targets.items():
         target = suite_target(written, DefaultsSchema(), axis)
-        if target.provider.strip().lower() not in names:
-            yield _unknown_provider(target.provider, known, document, (*route, "provider"))
+        models = {(*route, "models", index): model for index, model in enumerate(target.models)}
+        yield from known.problems(target.provider, models, document, (*route, "provider"))
         if len(target.variants) > MAX_VARIANTS:
             what = f"its variants, crossed with the suite's, are {len(target.variants):,}: more than {MAX_VARIANTS:,}"
             yield document.problem((*route, "variants"), what, "Cross fewer of them")
             continue
         variants: list[str | None] = [each.name for each in target.variants]
-        for (index, model), variant in product(enumerate(target.models or ("",)), variants or [None]):
+        for (at, model), variant in product((models or {route: ""}).items(), variants or [None]):
             name = TargetName(target.provider, model, variant)
-            at = (*route, "models", index) if model else route
-            first = seen.setdefault((target.provider.lower(), name.model_and_variant), at)
-            if first is not at:
-                what = f"{name if model else target.provider} is asked already in line {document.position(first).line}"
+            key = (target.provider.lower(), name.model_and_variant)
+            if key in seen:
+                line = document.position(seen[key]).line
+                what = f"{name if model else target.provider} is asked already in line {line}"
                 yield document.problem(at, what, "Keep one; `variants` ask a model with several settings")
-
-
-def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
-    provider, slash, model = name.partition("/")
-    others = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
-    hint = did_you_mean(name, list(known), others)
-    if slash and provider in known:
-        hint = f"Write `provider: {provider}` and `models: [{model}]`"
-    return document.problem(route, f"unknown provider `{name}`", hint)
+            seen.setdefault(key, at)
 
 
 def parameter_problems(parameters: ParametersSchema, document: Document, route: Route) -> Iterator[Problem]:
@@ -245,7 +258,9 @@ def _names(values: Sequence[Any]) -> Iterator[str]:
 def _own_name(value: Any) -> str | None:
     written = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     is_name = (
-        isinstance(value, str | int | float | None) and len(written) <= LONGEST and VARIANT_NAME.fullmatch(written)
+        isinstance(value, str | int | float | None)
+        and len(written) <= LONGEST_OWN_NAME
+        and VARIANT_NAME.fullmatch(written)
     )
     return written if is_name else None
 

@@ -358,7 +358,7 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
             {"target": "sim/judge", "system": "{{x}}"},
             "judge:1:1: this system message is for all cases and no template.",
         ),
-        ("sim/nobody", "sim/nobody: The model 'nobody' does not exist."),
+        ("sim/nobody", "judge:1:1: the model 'nobody' does not exist."),
     ],
 )
 def test_a_wrong_judge_is_refused(judge: Any, said: str) -> None:

@@ -1,13 +1,19 @@
 """Load the suite of a run and its provider rows."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.commands.providers import load_registry
 from runner.commands.run.options import RunOptions
 from runner.commands.run.resume import find_suite_of
 from runner.core.suite import Suite
+from runner.core.target_name import SIMULATOR
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.registry import Registry, builtin
+
+if TYPE_CHECKING:
+    from runner.suite.errors import Fault
 
 
 def find_suite(suite: Path | None, options: RunOptions) -> Path:
@@ -40,9 +46,27 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
     except InvalidFile as error:
         problems += error.problems
     try:
-        suite, rows = load(path, registry.names)
+        suite, rows = load(path, registry.names, partial(model_fault, registry))
     except InvalidFile as error:
         raise InvalidFile([*problems, *error.problems]) from None
     if problems:
         raise InvalidFile(problems)
     return suite, registry.with_rows(rows, path)
+
+
+def model_fault(registry: Registry, provider: str, model: str) -> "Fault | None":
+    """Return why a model cannot be asked; None if it can, or if only the provider knows."""
+    if registry.resolve(provider) != SIMULATOR:
+        return None
+    from runner.simulator.http_request import RequestError
+    from runner.simulator.model_names import parse_model
+    from runner.suite.errors import Fault
+
+    try:
+        parse_model(model)
+    except RequestError as error:
+        what, _, hint = error.message.removesuffix(".").rpartition(". ")
+        if not what:  # only the message on an unknown model ends with a hint
+            what, hint = hint, "See docs/simulator.md for the options of its models"
+        return Fault(what[:1].lower() + what[1:], hint)
+    return None

@@ -12,11 +12,11 @@ from runner.suite.errors import NotImportable
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import EXPECTED, as_literal, is_template
 from runner.suite.imports.draft_suite import Draft, ImportSource, case_problems, parameter_fault
-from runner.suite.openai_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
+from runner.suite.openai_rows import PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
 from runner.suite.recognise_columns import OWN_KEYS, ColumnNames
 from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.schema import WAYS_TO_ASK
-from runner.suite.schema_parts import KINDS
+from runner.suite.schema_parts import KINDS, OVERRIDES
 
 MAX_UNREADABLE = 20
 """Reading stops after this many rows that cannot be read."""
@@ -36,7 +36,8 @@ def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, 
         values = {json.dumps(source.data, sort_keys=True) for source in sources}
         if key == "model":
             for source in sources:
-                draft.skip(source, _skipped_model(str(source.data)))
+                what = f"`model: {source.data}` does not tell whose model it is"
+                draft.skip(source, NotImportable(what, "Name it on the command line: -m PROVIDER/MODEL"))
         elif len(values) > 1 or len(sources) < len(bodies):
             what = f"`{key}` is not the same in all requests"
             draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
@@ -51,15 +52,9 @@ def _members_by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSour
     by_key: dict[str, list[ImportSource]] = {}
     for body in bodies:
         assert isinstance(body.data, dict)
-        for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+        for key in body.data.keys() - RESERVED_KEYS - {*OVERRIDES}:
             by_key.setdefault(key, []).append(body.at(key))
     return by_key
-
-
-def _skipped_model(model: str) -> NotImportable:
-    return NotImportable(
-        f"`model: {model}` does not tell whose model it is", "Name it on the command line: -m PROVIDER/MODEL"
-    )
 
 
 def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
@@ -89,7 +84,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
 def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
     """Remove the tools and the form of the reply from the cases if all have the same ones, and return them."""
     shared: dict[str, Json] = {}
-    for key in CASE_KEYS:
+    for key in OVERRIDES:
         if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
             shared[key] = cases[0][key]
             for case in cases:
@@ -110,25 +105,21 @@ def _check_columns(row: FileRow, names: ColumnNames) -> None:
 
 def _add_row(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
     source, data = ImportSource(row.document), row.document.data
-    try:
+    with draft.skipping(source):
         if isinstance(data, dict) and is_batch(data):
-            case = batch_case(data)
+            id_, case = data.get("custom_id"), batch_case(data)
             bodies.append(source.at("body"))
-            draft.add(_with_texts(case, as_literal), str(data.get("custom_id") or f"line-{row.line}"), source)
-            return
-        if isinstance(data, dict) and _is_whole_case(data, draft):
-            case = {key: value for key, value in data.items() if key != "id"}
-            draft.add(_with_texts(case, as_literal), str(data["id"]), source)
-            return
-        recognised = recognised_case(row, names)
-    except NotImportable as reason:
-        draft.skip(source, reason)
-        return
-    if isinstance(data, dict) and has_reply(data.get("messages")):
-        draft.skip(source, REPLY_LEFT)
-    for column in recognised.left_out:
-        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _columns_hint(names)))
-    draft.add(_with_texts(recognised.keys, as_literal), recognised.id or f"line-{row.line}", source)
+        elif isinstance(data, dict) and _is_whole_case(data, draft):
+            id_, case = str(data["id"]), {key: value for key, value in data.items() if key != "id"}
+        else:
+            recognised = recognised_case(row, names)
+            id_, case = recognised.id, recognised.keys
+            if isinstance(data, dict) and has_reply(data.get("messages")):
+                draft.skip(source, REPLY_LEFT)
+            for column in recognised.left_out:
+                what = f"the column `{column[:60]}` has no counterpart"
+                draft.skip(source, NotImportable(what, _columns_hint(names)))
+        draft.add(_with_texts(case, as_literal), str(id_ or f"line-{row.line}"), source)
 
 
 def _columns_hint(names: ColumnNames) -> str:

@@ -1,7 +1,8 @@
 """The suite that an import builds up, with the parts of the source file that it skips."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +29,17 @@ class ImportSource:
     @property
     def data(self) -> Json:
         """The value at this place."""
-        data = self.document.data
-        for step in self.route:
-            assert isinstance(data, dict | list)
-            data = data[step]  # type: ignore[index]
-        return data
+        return self.document.value(self.route)
+
+    @property
+    def text(self) -> str | None:
+        """A scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
+        node = self.document.node(self.route)
+        if not isinstance(node, ScalarNode) or node.value is None:
+            return None
+        if isinstance(node.value, str):
+            return node.value
+        return node.written or ("true" if node.value is True else "false" if node.value is False else str(node.value))
 
     def get(self, key: str) -> Json:
         """Return a member of a mapping; None if there is no such member, or the value is not a mapping."""
@@ -65,6 +72,14 @@ class Draft:
     def skip(self, source: ImportSource, reason: NotImportable) -> None:
         """Note that a part is not imported."""
         self.skipped.append(source.problem(reason.what, reason.hint))
+
+    @contextmanager
+    def skipping(self, source: ImportSource) -> Iterator[None]:
+        """Note that a part is not imported if the body of the `with` raises NotImportable."""
+        try:
+            yield
+        except NotImportable as reason:
+            self.skip(source, reason)
 
     def skip_keys(self, source: ImportSource, known: Collection[str], hint: str) -> None:
         """Note every unknown key of a mapping as skipped."""
@@ -101,16 +116,6 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
     except InvalidFile as error:
         return error.problems
     return ()
-
-
-def text_of(source: ImportSource) -> str | None:
-    """Return a scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
-    node = source.document.node(source.route)
-    if not isinstance(node, ScalarNode) or node.value is None:
-        return None
-    if isinstance(node.value, str):
-        return node.value
-    return node.written or ("true" if node.value is True else "false" if node.value is False else str(node.value))
 
 
 def short_name(text: str) -> str:

@@ -10,7 +10,7 @@ from runner.document import Json
 from runner.suite.checks_schema import ChecksSchema
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft_suite import ImportSource, refuse_unfit, text_of
+from runner.suite.imports.draft_suite import ImportSource, refuse_unfit
 from runner.suite.imports.promptfoo.json_refs import REFERENCE
 
 Checks = dict[str, Json]
@@ -22,12 +22,12 @@ KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
 """Keys of an assertion that do not change the meaning of its type."""
 
 BY_MODEL = (
-    "Its verdict is another model's",
+    "its verdict is another model's",
     "Write it as a `rubric`, which a `judge` decides, or what can be checked in the text itself",
 )
-CODE = ("It is code", "Write it as a function for the check `python`")
+CODE = ("it is code", "Write it as a function for the check `python`")
 OTHER = (
-    "There is no such check",
+    "there is no such check",
     "See docs/suite.md for those there are, or write a function for the check `python`",
 )
 REASONS = MappingProxyType(
@@ -42,7 +42,7 @@ REASONS = MappingProxyType(
             ),
             BY_MODEL,
         ),
-        "cost": ("Its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
+        "cost": ("its amount is in dollars", "Write `max_cost`, in the currency of the target's prices"),
         **dict.fromkeys(
             (
                 *("assert-set", "bleu", "contains-html", "contains-json", "contains-sql", "contains-xml", "gleu"),
@@ -76,7 +76,7 @@ def checks_of(assertion: ImportSource) -> Checks:
         raise NotImportable(f"`{kind}` with `{key}` has no counterpart", "Write a check that does without it")
     if kind not in KINDS:
         why, hint = REASONS.get(kind.removeprefix("not-"), OTHER)
-        raise NotImportable(f"`{kind}` has no counterpart: {why[:1].lower()}{why[1:]}", hint)
+        raise NotImportable(f"`{kind}` has no counterpart: {why}", hint)
     if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
         raise NotImportable(f"`{kind}` takes its value from a file", "Write the value here")
     checks = KINDS[kind](assertion)
@@ -117,7 +117,7 @@ def _listed(value: Json) -> list[str]:
 
 
 def _text(assertion: ImportSource) -> str:
-    text = text_of(assertion.at("value"))
+    text = assertion.at("value").text
     if not text:
         raise NotImportable("the assertion has no value", "Write the text it is about")
     return text
@@ -127,7 +127,7 @@ def _asserted_texts(assertion: ImportSource) -> list[Json]:
     """Return the texts of an assertion: a list, or one text separated by commas."""
     value = assertion.get("value")
     if isinstance(value, list):
-        texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
+        texts = [assertion.at("value", index).text for index in range(len(value))]
     else:
         texts = [*_split_at_commas(_text(assertion))]
     if not texts or not all(texts):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 from runner.document import Json
-from runner.suite.errors import NotImportable
+from runner.suite.errors import BadTemplate, NotImportable
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.promptfoo.assertions import Checks
@@ -118,7 +118,6 @@ def _texts_in(data: Json) -> Iterator[str]:
 
 
 def _names_in(text: str) -> tuple[str, ...]:
-    from runner.suite.errors import BadTemplate  # noqa: PLC0415 -- brings jinja2
     from runner.suite.template_language import read_template  # noqa: PLC0415 -- brings jinja2
 
     try:

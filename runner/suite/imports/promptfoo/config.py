@@ -35,17 +35,13 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)
     for number, (source, base) in enumerate(_tests(draft, config, default), 1):
-        try:
+        with draft.skipping(source):
             test = read_test(draft, source, base)
-        except NotImportable as reason:
-            draft.skip(source, reason)
-            continue
-        for prompt in _prompts_for(test, prompts, draft, source):
-            words = [test.name or f"test-{number}", *([prompt.name] if len(prompts) > 1 else [])]
-            try:
-                draft.add(case_of(prompt, test), "-".join(words), _source_of_case(source, prompt))
-            except NotImportable as reason:
-                draft.skip(_source_of_case(source, prompt), reason)
+            for prompt in _prompts_for(test, prompts, draft, source):
+                words = [test.name or f"test-{number}", *([prompt.name] if len(prompts) > 1 else [])]
+                source_of_case = source if source.data else prompt.source  # without a test, it is made of its prompt
+                with draft.skipping(source_of_case):
+                    draft.add(case_of(prompt, test), "-".join(words), source_of_case)
     return draft
 
 
@@ -54,13 +50,9 @@ def _tests(draft: Draft, config: ImportSource, default: Test) -> Iterator[tuple[
     for source in find_tests(draft, config):
         yield source, default
     for part, sources in find_scenarios(draft, config):
-        try:
+        with draft.skipping(part):
             base = read_test(draft, part, default)
-        except NotImportable as reason:
-            draft.skip(part, reason)
-            continue
-        for source in sources:
-            yield source, base
+            yield from ((source, base) for source in sources)
 
 
 def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: ImportSource) -> list[Prompt]:
@@ -70,11 +62,6 @@ def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: Import
             what = f"no prompt that was taken is called `{name}`"
             draft.skip(source, NotImportable(what, "Correct the label in the test's `prompts`"))
     return [prompt for prompt in prompts if not test.prompts or any(map(prompt.is_called, test.prompts))]
-
-
-def _source_of_case(source: ImportSource, prompt: Prompt) -> ImportSource:
-    """Return the part of the file that a case comes from: its test, or its prompt if there is no test."""
-    return source if source.data else prompt.source
 
 
 def _read_head(draft: Draft, config: ImportSource, data: dict[str, Json]) -> None:

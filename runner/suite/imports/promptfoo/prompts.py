@@ -22,7 +22,7 @@ _SEPARATOR = re.compile(r"^[ \t]*---[ \t]*\r?$", re.MULTILINE)
 _JSON_LIKE = re.compile(r"\s*(\{.*\}|\[\s*([\"{\[\d-]|true|false|null|(?=\])).*\])\s*", re.DOTALL)
 """A text that promptfoo refuses if it is not JSON; others, such as `[INST] ...`, it sends as they are."""
 _GENERATED = re.compile(r"(exec|python):\S|[a-z]{2,}://")
-_MADE = NotImportable("this prompt is made by a program or another service", "Write the text it makes")
+_MADE_BY_PROGRAM = NotImportable("this prompt is made by a program or another service", "Write the text it makes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,10 @@ def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft
     """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
     prompts: list[Prompt] = []
     labels = tuple(str(each) for each in (label or written, source.get("id")) if each)
-    try:
+    with draft.skipping(source):
         for keys in _keys_of(written, draft, source):
             name = short_name(label) if not prompts else ""
             prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source, labels))
-    except NotImportable as reason:
-        draft.skip(source, reason)
     return prompts
 
 
@@ -89,21 +87,19 @@ def _keys_of(written: Json, draft: Draft, source: ImportSource) -> Iterator[dict
     if not isinstance(written, str) or not written.strip():
         raise NotImportable("this prompt is not text", "Write the prompt, or the name of its file")
     if _GENERATED.match(written) and not written.startswith(SCHEME):
-        raise _MADE
+        raise _MADE_BY_PROGRAM
     names = prompt_files(written, draft)
     if not names:
         yield keys_of_text(written)
     for name in names:
-        try:
+        with draft.skipping(source):
             yield from _keys_of_file(name, draft)
-        except NotImportable as reason:
-            draft.skip(source, reason)
 
 
 def _keys_of_file(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
     ending = ending_of(name)
     if ending in PROGRAMS:
-        raise NotImportable(f"prompts from `{PurePosixPath(name).name}` are made by a program", _MADE.hint)
+        raise NotImportable(f"prompts from `{PurePosixPath(name).name}` are made by a program", _MADE_BY_PROGRAM.hint)
     if ending in {".json", ".yaml", ".yml"}:
         yield _keys_of_chat(named_document(name, draft).data)
     elif ending == ".jsonl":

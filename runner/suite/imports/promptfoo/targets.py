@@ -70,10 +70,8 @@ def read_targets(draft: Draft, config: ImportSource) -> tuple[Targets, dict[str,
     targets: Targets = []
     rows: dict[str, Json] = {}
     for source in written.items():
-        try:
+        with draft.skipping(source):
             targets.append(_target(draft, source, targets, rows))
-        except NotImportable as reason:
-            draft.skip(source, reason)
     if not targets:
         draft.skip(written, NotImportable("no target is left", "Name some with -m, or every configured one is asked"))
     return targets, rows

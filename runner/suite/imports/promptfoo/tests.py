@@ -12,7 +12,7 @@ from runner.document.document_tree import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft_suite import Draft, ImportSource, short_name, text_of
+from runner.suite.imports.draft_suite import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.json_refs import REFERENCE, resolve_references
@@ -75,11 +75,10 @@ class Test:
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
     """Yield the tests in a configuration and in the files it names; one empty test if it has none."""
-    if not config.get("tests"):
-        if not config.get("scenarios"):
-            yield ImportSource(document_of({}, config.document.path, 1))
-        return
-    yield from _named_or_written(config.at("tests"), draft)
+    if config.get("tests"):
+        yield from _named_or_written(config.at("tests"), draft)
+    elif not config.get("scenarios"):
+        yield ImportSource(document_of({}, config.document.path, 1))
 
 
 def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:
@@ -107,11 +106,9 @@ def _named_or_written(listed: ImportSource, draft: Draft) -> Iterator[ImportSour
         if not isinstance(written, str):
             yield source
             continue
-        try:
+        with draft.skipping(source):
             for name in named_files(written, draft):
                 yield from _tests_in_file(name, draft)
-        except NotImportable as reason:
-            draft.skip(source, reason)
 
 
 def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
@@ -240,12 +237,9 @@ def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:
     checks, assertions = default, source.get("assert")
     if assertions is not None and not isinstance(assertions, list):
         draft.skip(source.at("assert"), NotImportable("`assert` is not a list", "Write a list of assertions"))
-    for index in range(len(assertions) if isinstance(assertions, list) else 0):
-        assertion = source.at("assert", index)
-        try:
+    for assertion in source.at("assert").items() if isinstance(assertions, list) else ():
+        with draft.skipping(assertion):
             checks = merge(checks, checks_of(assertion))
-        except NotImportable as reason:
-            draft.skip(assertion, reason)
     return checks
 
 
@@ -312,11 +306,11 @@ def _printed(source: ImportSource) -> str | None:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return repr(value) if isinstance(value, int | float) and "e" not in repr(value) else text_of(source)
+    return repr(value) if isinstance(value, int | float) and "e" not in repr(value) else source.text
 
 
 def _values_of_variable(draft: Draft, source: ImportSource, name: str) -> list[str]:
-    text = text_of(source) if _is_text(source) else _printed(source)
+    text = source.text if _is_text(source) else _printed(source)
     if text is None:
         raise NotImportable(f"the variable `{name}` is not text", "Write a text, or a list of texts for several cases")
     texts = [text.removesuffix("\n")]

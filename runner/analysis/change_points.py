@@ -161,8 +161,8 @@ def _contrasts(ranks: Floats) -> Floats:
 def _p_of_split(logs: Floats, at: int, alpha: float) -> float:
     """Return the share of orders, including the observed one, whose best split is at least as extreme as this one.
 
-    NotebookChart stops once the share is certain to exceed `alpha` (J. Besag and P. Clifford, "Sequential Monte Carlo
-    p-values", Biometrika 78, 1991). It does not begin if a bound shows that no order would be as extreme.
+    No more orders are drawn once the share is certain to exceed `alpha` (J. Besag and P. Clifford, "Sequential Monte
+    Carlo p-values", Biometrika 78, 1991), and none at all if a bound shows that no order would be as extreme.
     """
     ranks = _mid_ranks(logs)
     observed, as_clear = float(_contrasts(ranks[None, :])[0, at - FEWEST_A_SIDE]), 0

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
@@ -26,8 +25,6 @@ FEWEST_FOR_RANGE = 3
 
 WORSE_CLOCK = 2.0
 """Ratio of clock errors from which the client is reported to have changed."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def percentile_interval(
     `median_interval`), which needs as many rounds as the percentile needs values: 20 for p95, of which one is expected
     beyond it.
     """
-    ranks = _interval_ranks(len(values), percent / 100, (1 - LEVEL) / 2)
+    ranks = _interval_ranks(len(values), percent / 100)
     if ranks is not None and rounds is not None:
         fewest = max(FEWEST_UNITS, smallest_sample(percent))
         clustered = _clustered_ranks(values, percent / 100, rounds, fewest)
@@ -113,12 +113,12 @@ def percentile_interval(
     return None if ranks is None else _between(values, ranks)
 
 
-def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:
-    """Return the innermost ranks, from 1, beyond each of which the quantile lies with a probability of at most `tail`.
+def _interval_ranks(n: int, share: float) -> tuple[int, int] | None:
+    """Return the innermost ranks, from 1, beyond each of which the quantile lies with a probability of at most 2.5 %.
 
     The quantile is below the r-th smallest value if fewer than r values are below the quantile. None if n is too small.
     """
-    below = np.cumsum(_binomial(n, share))
+    below, tail = np.cumsum(_binomial(n, share)), (1 - LEVEL) / 2
     low = int(np.searchsorted(below, tail, side="right"))
     high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
     return (low, high) if low >= 1 and high <= n else None

@@ -29,13 +29,7 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
-from runner.analysis.measured_targets import (
-    WHOLE,
-    MeasuredTarget,
-    TargetSplit,
-    list_answered_by,
-    name_places,
-)
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit, list_answered_by
 from runner.analysis.mixed_vendors import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, whole_row
@@ -201,8 +195,7 @@ class Run:
     @cached_property
     def split_by_place(self) -> Self:
         """The run with targets split by place and by the column `by`; the run itself if it has neither."""
-        places = name_places(self.header.vantages)
-        split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
+        split = TargetSplit.by_place(self.header.vantages, self.by)
         if self.split != WHOLE or split == WHOLE:
             return self
         table = split_table(self.table, split)

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.check_results import CheckedCell, CheckTally
-from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.cost import record_cost
 from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import judged_pairs
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
-from runner.analysis.measured_targets import MeasuredTarget, TargetSplit, name_places
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.timestamp_errors import ClockError
 from runner.core.answered_by import ANSWERED_BY_COLUMNS
@@ -83,8 +83,7 @@ class _RunTally:
     """Counts the statistics of a run over its records."""
 
     def __init__(self, header: Header, source: "Journal | Run") -> None:
-        places = name_places(header.vantages)
-        self._header, self._split = header, TargetSplit(places if len({*places.values()}) > 1 else {})
+        self._header, self._split = header, TargetSplit.by_place(header.vantages)
         self._checks, self._simulated = CheckTally(header, self._split), header.simulated
         self._targets = {target: _TargetTally() for target in self._split.list_targets(header.targets)}
         left_out = _find_left_out(header, source)
@@ -97,8 +96,7 @@ class _RunTally:
             self._targets[target] = _TargetTally()
         self._targets[target].add(self._header, record, is_steady=is_steady)
         self._simulated |= record.identity.simulated
-        if self._checks.has_checks:
-            self._checks.add(record)
+        self._checks.add(record)
 
     @property
     def n(self) -> int:
@@ -194,15 +192,15 @@ class _TargetTally:
 
     def add(self, header: Header, record: Record, *, is_steady: bool) -> None:
         """Add a request."""
-        amount = record_cost(header, record)
-        cost = None if amount is None else float(amount)
+        cost = record_cost(header, record)
+        amount = None if cost is None else float(cost.amount)
         self.sent += record.attempts > 0
         if cost is not None and record.attempts > 0:
-            self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
+            self.costs.setdefault(cost.currency, []).append(float(cost.amount))
         self.n += not record.warmup
         self.failed += record.failed
         if record.timed and not header.is_repeated(record.identity.turn):
-            self._add_timed(record, cost, is_steady=is_steady)
+            self._add_timed(record, amount, is_steady=is_steady)
 
     def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:
         question = record.identity.case, record.identity.turn

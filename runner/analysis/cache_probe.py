@@ -16,11 +16,10 @@ from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.diff_evidence import ComparedArms, gather_evidence, widen_for_autocorrelation
 from runner.analysis.diff_measures import choose_measures
-from runner.analysis.intervals import Interval
+from runner.analysis.intervals import Interval, Statistic, median
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.summary import Statistic, median
 from runner.core.record import Record
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Tokens, cost

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from runner.analysis.dataframe import is_in_latencies, targets_of, without_warmups
+from runner.analysis.intervals import Statistic, median
 from runner.analysis.measured_targets import MeasuredTarget
-from runner.analysis.summary import Statistic, median
 from runner.core.answered_by import AnsweredByColumn
 
 

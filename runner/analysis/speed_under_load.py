@@ -8,9 +8,9 @@ import pandas as pd
 
 from runner.analysis.dataframe import is_failed, is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
+from runner.analysis.intervals import median, percentile
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.steady_state import end_within, levels_of, rate_span
-from runner.analysis.summary import median, percentile
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.storage.journal import Header

@@ -13,7 +13,6 @@ from decimal import Decimal
 from itertools import compress
 from math import fsum, isnan, nan
 from os import stat_result
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost
 from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
-from runner.analysis.intervals import median_interval
+from runner.analysis.intervals import median
 from runner.analysis.judge import judged_pairs
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
@@ -242,10 +241,9 @@ class _TargetTally:
             values = self.figures[name]
             known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
             found, rounds = list(compress(values, known)), list(compress(self.block, known))
-            if found:
-                interval = median_interval(found, rounds)
-                ends = (interval.low, interval.high) if interval else ()
-                yield name, StoredFigure(median(found), len(found), *ends)
+            if (figure := median(found, rounds)) is not None:
+                ends = (figure.interval.low, figure.interval.high) if figure.interval else ()
+                yield name, StoredFigure(figure.value, figure.n, *ends)
 
     @property
     def _compared(self) -> NDArray[np.bool_]:

@@ -17,12 +17,12 @@ import pandas as pd
 
 from runner.analysis.dataframe import PLACE, is_failed, is_timed, rows_of, steady_rows, targets_of, without_warmups
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
-from runner.analysis.intervals import Interval, median_interval, percentile_interval
+from runner.analysis.intervals import Statistic, median, percentile, percentile_or_extreme
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, UNTRIED, Outcome
-from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
+from runner.core.percentiles import MEDIAN, PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.core.token_estimate import likely_tokens
@@ -32,17 +32,6 @@ _SUMMARY_COLUMNS = [
     "output_cps",
 ]
 _GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "turn", "flags", "output_tokens"]
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """A statistic with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
-
-    name: str
-    value: float
-    n: int
-    interval: Interval | None = None
-    """95 % confidence interval; None if the sample is too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +205,7 @@ def _error_adjusted(
 
 
 def _error_adjusted_percentile(values: Sequence[float], percent: float) -> ErrorAdjustedPercentile:
-    name, value = _nearest_rank(values, percent)
+    name, value = percentile_or_extreme(values, percent)
     return ErrorAdjustedPercentile(name, value if math.isfinite(value) else None, len(values))
 
 
@@ -228,46 +217,6 @@ def _count_outcomes(table: pd.DataFrame) -> dict[str, int]:
 def _count_flags(table: pd.DataFrame) -> dict[str, int]:
     counts = Counter(word for words in table["flags"].dropna() for word in words.split(";"))
     return dict(sorted(counts.items()))
-
-
-def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return the median, which is the mean of the middle two for an even number of values; None without values.
-
-    Args:
-        values: any number of values, in any unit.
-        rounds: round of each value, for the interval; see `median_interval`.
-
-    """
-    if not values:
-        return None
-    return Statistic("p50", median_of(values), len(values), median_interval(values, rounds))
-
-
-def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return a percentile by nearest rank, which is an observed value; None without values.
-
-    If the sample is too small, return the maximum (for percentiles below the median, the minimum) under that name.
-    Nearest rank is definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
-    Statistician 50, 1996: the inverse of the empirical distribution function.
-
-    Args:
-        values: any number of values, in any unit.
-        percent: the percentile, between 0 and 100.
-        rounds: round of each value, for the interval; see `percentile_interval`.
-
-    """
-    if not values:
-        return None
-    name, value = _nearest_rank(values, percent)
-    supported = len(values) >= smallest_sample(percent)
-    return Statistic(name, value, len(values), percentile_interval(values, percent, rounds) if supported else None)
-
-
-def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:
-    n = len(values)
-    if n < smallest_sample(percent):
-        return name_extreme(percent), max(values) if percent >= MEDIAN else min(values)
-    return name_percentile(percent), sorted(values)[nearest_rank(percent, n) - 1]
 
 
 # Failures

@@ -19,10 +19,11 @@ from runner.analysis.dataframe import (
     positions_by_target,
     take_cells,
 )
+from runner.analysis.intervals import Statistic, median
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, cache_latest
-from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.analysis.summary import TargetSummary
 from runner.analysis.time_to_tokens import COLUMN
 
 WIDE_RANGE = 3.0

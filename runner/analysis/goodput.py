@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady_rows
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
-from runner.analysis.steady_state import end_within, rate_span
+from runner.analysis.steady_state import end_within, rate_span, rates_of
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
@@ -99,12 +99,7 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: fl
 def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, float | None]:
     """Return requests and output tokens per second of the rows that met the SLO."""
     span = rate_span(rows)
-    if span is None:
-        return None, None
-    seconds, within = span[1] - span[0], (met == 1).to_numpy() & end_within(rows, span)
-    tokens = rows["output_tokens"].to_numpy(dtype=float, na_value=np.nan)[within]
-    uncounted = bool(np.isnan(tokens).any())
-    return int(within.sum()) / seconds, None if uncounted else float(tokens.sum()) / seconds
+    return (None, None) if span is None else rates_of(rows, (met == 1).to_numpy() & end_within(rows, span), span)
 
 
 # Open loops

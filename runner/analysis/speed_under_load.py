@@ -1,7 +1,6 @@
 """Speed under load of each target, at each level of a sweep or at the request rate of an open loop."""
 
 from dataclasses import dataclass
-from math import isnan
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from runner.analysis.dataframe import is_failed, is_in_latencies, is_timed, targ
 from runner.analysis.goodput import Goodput, measure_goodput
 from runner.analysis.intervals import median, percentile
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
-from runner.analysis.steady_state import end_within, levels_of, rate_span
+from runner.analysis.steady_state import end_within, levels_of, rate_span, rates_of
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.storage.journal import Header
@@ -117,18 +116,11 @@ def _measure_rates(rows: pd.DataFrame) -> _Rates:
     if span is None:
         return _Rates()
     start, end = span
-    sent, total, tokens = (
-        rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s", "output_tokens")
-    )
-    ended = sent + total
+    sent, total = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s"))
+    in_flight = np.nansum(np.clip(np.minimum(sent + total, end) - np.maximum(sent, start), 0, None))
     within = is_timed(rows).to_numpy() & end_within(rows, span)
-    counted = float(tokens[within].sum())
-    in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
-    return _Rates(
-        output_tps=None if isnan(counted) or not within.any() else counted / (end - start),
-        requests_per_s=int(np.count_nonzero(within)) / (end - start),
-        mean_in_flight=float(in_flight) / (end - start),
-    )
+    requests_per_s, output_tps = rates_of(rows, within, span)
+    return _Rates(output_tps if within.any() else None, requests_per_s, float(in_flight) / (end - start))
 
 
 def measure_open_loop(header: Header, rows: pd.DataFrame, split: TargetSplit) -> tuple[OpenLoopPoint, ...]:

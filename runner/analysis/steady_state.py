@@ -225,6 +225,19 @@ def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool
     return found
 
 
+def rates_of(rows: pd.DataFrame, counted: NDArray[np.bool_], span: tuple[float, float]) -> tuple[float, float | None]:
+    """Return the requests and the output tokens per second of some rows; None for tokens if any count is unknown.
+
+    Args:
+        rows: rows with `output_tokens`.
+        counted: mask of the rows that count; shape (rows,).
+        span: start and end of the time over which they count, in seconds.
+
+    """
+    seconds, tokens = span[1] - span[0], float(_floats(rows["output_tokens"])[counted].sum())
+    return int(counted.sum()) / seconds, None if np.isnan(tokens) else tokens / seconds
+
+
 def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the rows that started a conversation."""
     return (rows["turn"] == 1).to_numpy(dtype=np.bool_)

@@ -6,7 +6,7 @@ are summarized when they are first listed. The medians are those of `summary.py`
 """
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -84,18 +84,12 @@ class _RunTally:
     def __init__(self, header: Header, source: "Journal | Run") -> None:
         self._header, self._split = header, TargetSplit.by_place(header.vantages)
         self._checks, self._simulated = CheckTally(header, self._split), header.simulated
-        self._targets = {target: _TargetTally() for target in self._split.list_targets(header.targets)}
+        self._targets: defaultdict[MeasuredTarget, _TargetTally] = defaultdict(_TargetTally)
         left_out = _find_left_out(header, source)
         for position, record in enumerate(source.records):
-            self._add(record, is_steady=position not in left_out)
-
-    def _add(self, record: Record, *, is_steady: bool) -> None:
-        target = self._split.target_of(record)
-        if target not in self._targets:
-            self._targets[target] = _TargetTally()
-        self._targets[target].add(self._header, record, is_steady=is_steady)
-        self._simulated |= record.identity.simulated
-        self._checks.add(record)
+            self._targets[self._split.target_of(record)].add(header, record, is_steady=position not in left_out)
+            self._simulated |= record.identity.simulated
+            self._checks.add(record)
 
     @property
     def n(self) -> int:

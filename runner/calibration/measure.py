@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SEARCH_S = 30.0
 """Seconds that the search for the highest concurrency may take; a trial that would end later is not started."""
 
-MOST = 10_000
+MAX_CONCURRENCY = 10_000
 """Highest concurrency that is tried, which is also the highest of a run."""
 
 
@@ -308,7 +308,7 @@ async def _search(first: TrialResult, series: TrialSeries, load: CalibrationLoad
             sustained = tried.concurrency
         else:
             exceeded = tried.concurrency
-        level = next_concurrency(sustained, exceeded, MOST)
+        level = next_concurrency(sustained, exceeded, MAX_CONCURRENCY)
         if level is None:
             break
         tried = load.at(level)

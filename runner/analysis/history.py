@@ -142,10 +142,8 @@ def _conditions(run: StoredRun) -> dict[str, object]:
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
-    questions = Counter(
-        count_asked(target, measure) for run, target in members if belongs_in_history(run)
-    ).most_common()
-    usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
+    asked = Counter(count_asked(target, measure) for run, target in members if belongs_in_history(run))
+    usual = max(asked.items(), key=lambda found: (found[1], found[0]), default=(0, 0))[0]
     points = [
         RunPoint(run, target, level)
         for run, target in members

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_failed, is_timed, rows_of, steady_rows, targets_of, without_warmups
+from runner.analysis.dataframe import PLACE, is_failed, is_timed, plain_cells, steady_rows, targets_of, without_warmups
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Statistic, median, percentile, percentile_or_extreme
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
-from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES
@@ -221,7 +220,8 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
 
 # Failures
 
-_FAILURE_COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
+_FAILURE_COLUMNS = ("outcome", "error_type", "http_status", "error", "attempts")
+"""Columns of the fields of `Failure` after `count`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,28 +242,9 @@ def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Return the failed requests, with equal ones counted together; the most frequent of each target first."""
     measured = without_warmups(table)
     failed = measured[~is_timed(measured)]
-    counts = Counter(
-        (target, *row.items())
-        for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)
-    )
-    return tuple(sorted((_failure(target, dict(row), count) for (target, *row), count in counts.items()), key=_rank))
-
-
-def _failure(target: MeasuredTarget, row: Mapping[str, Cell], count: int) -> Failure:
-    http_status, attempts = row["http_status"], row["attempts"]
-    return Failure(
-        target=target,
-        count=count,
-        outcome=str(row["outcome"]),
-        error_type=_text(row["error_type"]),
-        http_status=http_status if isinstance(http_status, int) else None,
-        error=_text(row["error"]),
-        attempts=attempts if isinstance(attempts, int) else 1,
-    )
-
-
-def _text(cell: Cell) -> str | None:
-    return None if cell is None else str(cell)
+    cells: list[list[Any]] = [plain_cells(failed[name]) for name in _FAILURE_COLUMNS]
+    counts = Counter(zip(targets_of(failed), *cells, strict=True))
+    return tuple(sorted((Failure(target, count, *row) for (target, *row), count in counts.items()), key=_rank))
 
 
 def _rank(failure: Failure) -> tuple[str, int, str, str, int, str, int]:

@@ -149,17 +149,17 @@ def _summarize_target(
         left_out=len(_timed(measured)) - len(timed),
         outcomes=_count_outcomes(measured),
         flags=_count_flags(measured),
-        ttft_p50=_median_of_column(timed, "ttft_s"),
+        ttft_p50=median_of_column(timed, "ttft_s"),
         ttft_p95=_percentile_of_column(timed, "ttft_s", 95),
-        ttfa_p50=_median_of_column(timed, "ttfa_s"),
-        total_p50=_median_of_column(timed, "total_s"),
-        output_tps_p50=_median_of_column(timed, "output_tps"),
-        output_cps_p50=_median_of_column(timed, "output_cps"),
+        ttfa_p50=median_of_column(timed, "ttfa_s"),
+        total_p50=median_of_column(timed, "total_s"),
+        output_tps_p50=median_of_column(timed, "output_tps"),
+        output_cps_p50=median_of_column(timed, "output_cps"),
         ttft_percentiles=_percentiles(timed, "ttft_s", percents),
         total_percentiles=_percentiles(timed, "total_s", percents),
         ttft_adjusted=_error_adjusted(under_load, _known(timed, "ttft_s")[0], percents),
         slow=_share_of_slow(timed, slow),
-        tool_call_p50=_median_of_column(timed, "tool_call_s"),
+        tool_call_p50=median_of_column(timed, "tool_call_s"),
     )
 
 
@@ -171,7 +171,8 @@ def _share_of_slow(timed: pd.DataFrame, slow: "pd.Series[bool]") -> Statistic | 
     return Statistic("slow", share.value, len(known), interval)
 
 
-def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
+def median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
+    """Return the median of a column over the rows that have a value; None if there are none."""
     return median(*_known(timed, column))
 
 

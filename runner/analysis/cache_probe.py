@@ -16,11 +16,10 @@ from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.diff_evidence import ComparedArms, gather_evidence, widen_for_autocorrelation
 from runner.analysis.diff_measures import choose_measures
-from runner.analysis.intervals import Interval
+from runner.analysis.intervals import Interval, Statistic, median
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.summary import Statistic, median
 from runner.core.record import Record
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Tokens, cost
@@ -90,7 +89,7 @@ def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence
     before, records = before_and_now
     idle_s = run.header.cache_probe
     reported = [record for record in records if record.cached_tokens is not None]
-    paired = _compare_with_first(run, target, turn) if turn > 1 else None
+    paired = _compare_with_first(run, target, turn) if turn > 1 else _PairedRatio()
     return CacheStage(
         target=target,
         turn=turn,
@@ -98,10 +97,10 @@ def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence
         idled_p50_s=_idled_p50_s(records, before),
         n=len(records),
         ttft_p50=_median_of(records, lambda record: record.ttft_s),
-        ratio=paired.ratio if paired else None,
-        interval=paired.interval if paired else None,
-        p=paired.p if paired else None,
-        pairs=paired.pairs if paired else 0,
+        ratio=paired.ratio,
+        interval=paired.interval,
+        p=paired.p,
+        pairs=paired.pairs,
         cached_p50=_median_of(records, lambda record: record.cached_tokens),
         cached_share=_cached_share(reported),
         saving=_saving(price_of(run.header, target.name), records),
@@ -125,21 +124,23 @@ def _series_of(record: Record) -> tuple[str, int, str | None]:
 
 
 class _PairedRatio(NamedTuple):
-    ratio: float
-    interval: Interval | None
-    p: float
-    pairs: int
+    """A TTFT ratio to the first request; without any pair that has both, there is none."""
+
+    ratio: float | None = None
+    interval: Interval | None = None
+    p: float | None = None
+    pairs: int = 0
 
 
-def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedRatio | None:
-    """Return the TTFT ratio of a stage to the first request; None if no pair has both."""
+def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedRatio:
+    """Return the TTFT ratio of a stage to the first request."""
     all_turns = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
     first, later = (_renumber_turn(all_turns, number) for number in (1, turn))
     error_s = clock_error_s(first, later, run.clock_errors, run.clock_errors)
     arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=error_s)
     rows = widen_for_autocorrelation(gather_evidence(arms, choose_measures(("ttft",))))
     if not rows:
-        return None
+        return _PairedRatio()
     result = rows[0].result
     interval = None if result.interval is None else result.interval.exponential()
     return _PairedRatio(math.exp(result.estimate), interval, result.p, rows[0].n[0])

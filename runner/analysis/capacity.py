@@ -20,7 +20,7 @@ ENOUGH_READINGS = 100
 `tests/benchmarks/capacity.py`."""
 
 
-LEFT_OUT_A_PLACE = 4
+LEFT_OUT_PER_PLACE = 4
 """Requests at the beginning and the end of a closed loop that are not judged, for each place in flight, at most."""
 
 
@@ -118,7 +118,7 @@ class CapacitySearch:
         if not spread or not goodput.interval.low <= self.share <= goodput.interval.high:
             return None
         times = self.share * (1 - self.share) / spread * ((goodput.share - end) / (goodput.share - self.share)) ** 2
-        left_out = 0 if self.by_rate else LEFT_OUT_A_PLACE * tried.load
+        left_out = 0 if self.by_rate else LEFT_OUT_PER_PLACE * tried.load
         needed = goodput.n * times + left_out
         return None if needed > MOST_REQUESTS else _round_up(needed)
 

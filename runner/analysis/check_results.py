@@ -106,7 +106,7 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
     cost = record_cost(header, record)
     is_last = is_last_turn(steps_of(expectations), record)
     return apply_checks(
-        expectations["checks"], record, cost=None if cost is None else float(cost), is_last_turn=is_last
+        expectations["checks"], record, cost=None if cost is None else float(cost.amount), is_last_turn=is_last
     )
 
 

@@ -35,7 +35,7 @@ def price_of(header: Header, target: str) -> Price | None:
         raise JournalError(f"{header.run_id}: the price of {target} in its header is damaged: {error!r}") from error
 
 
-def record_cost(header: Header, record: Record) -> Decimal | None:
+def record_cost(header: Header, record: Record) -> Money | None:
     """Return the cost of a request: the charge that its provider reported, else by the price in the header.
 
     None for simulated requests, and if the price, a token count or the hour that the price needs is unknown.
@@ -47,7 +47,10 @@ def record_cost(header: Header, record: Record) -> Decimal | None:
     if record.identity.simulated:
         return None
     charged, price = charged_cost(record.usage), price_of(header, record.identity.target)
-    return charged if charged or price is None else cost_by(price, record)
+    if charged or price is None:
+        return None if charged is None else Money(charged, CHARGED_IN)
+    amount = cost_by(price, record)
+    return None if amount is None else Money(amount, price.currency)
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:
@@ -60,19 +63,6 @@ def cost_by(price: Price, record: Record) -> Decimal | None:
         return charged
     started = None if record.started_at is None else datetime.fromisoformat(record.started_at)
     return cost(price, tokens_of(record), started)
-
-
-def record_currency(header: Header, record: Record) -> str | None:
-    """Return the currency of a request's cost; None if the cost is unknown.
-
-    Raises:
-        JournalError: the price in the header is damaged.
-
-    """
-    if record_cost(header, record) is None:
-        return None
-    price = price_of(header, record.identity.target)
-    return CHARGED_IN if price is None or charged_cost(record.usage) else price.currency
 
 
 def tokens_of(record: Record) -> Tokens:

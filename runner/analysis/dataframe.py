@@ -6,7 +6,7 @@ Columns are built in segments, so that building a long table takes hardly more m
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import nan
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -224,27 +224,7 @@ def has_none_of(table: pd.DataFrame, *names: str) -> NDArray[np.bool_]:
     return np.array([*lacking, True])[codes]  # rows without any flag have the code -1
 
 
-# Growing columns
-
-
-class _GrowingColumn(Protocol):
-    def extend(self, cells: Sequence[Cell]) -> None:
-        """Append cells; None is an absent cell."""
-
-    def series(self) -> "pd.Series[Any]":
-        """Return the column and release its segments."""
-
-
-def _new_column(kind: Kind, *, unique: bool) -> _GrowingColumn:
-    match kind:
-        case Kind.NUMBER:
-            return _Numbers()
-        case Kind.COUNT:
-            return _Masked(np.int64, pd.arrays.IntegerArray)
-        case Kind.TRUTH:
-            return _Masked(np.bool_, pd.arrays.BooleanArray)
-        case Kind.TEXT:
-            return _Texts(unique=unique)
+# Growing columns: `extend` appends cells, None for absent ones; `series` returns the column and releases its segments
 
 
 class _GrowingArray:
@@ -315,3 +295,15 @@ class _Texts:
 
     def series(self) -> "pd.Series[str]":
         return pd.Series(self._values.join(), dtype=TEXT, copy=False)
+
+
+def _new_column(kind: Kind, *, unique: bool) -> _Numbers | _Masked | _Texts:
+    match kind:
+        case Kind.NUMBER:
+            return _Numbers()
+        case Kind.COUNT:
+            return _Masked(np.int64, pd.arrays.IntegerArray)
+        case Kind.TRUTH:
+            return _Masked(np.bool_, pd.arrays.BooleanArray)
+        case Kind.TEXT:
+            return _Texts(unique=unique)

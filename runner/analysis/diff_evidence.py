@@ -13,9 +13,9 @@ from runner.analysis.autocorrelation import (
     ALIKE,
     FEWEST_ROUNDS,
     autocorrelation,
-    mean_of_rounds,
     share_autocorrelation,
     t_test_of_shift,
+    variance_inflation,
     with_margin,
 )
 from runner.analysis.comparison_arms import (
@@ -270,7 +270,7 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
     new, *base = (each[None, :] for each in row.rounds)
     p, half = (float(each[0]) for each in t_test_of_shift(new, base[0] if base else None, LEVEL, correlations))
     inflation = max(
-        float(mean_of_rounds(each[None, :], correlation).inflation[0])
+        float(variance_inflation(correlation, len(each))[0])
         for each, correlation in zip(row.rounds, correlations, strict=True)
     )
     interval = result.interval and Interval(

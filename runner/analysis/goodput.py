@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady_rows
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
-from runner.analysis.steady_state import end_within, rate_span
+from runner.analysis.steady_state import end_within, rate_span, rates_of
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
@@ -51,14 +51,18 @@ def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
     timed = is_timed(rows)
     met = np.where(is_tried(rows), 0.0, np.nan)
     of_timed = rows[timed]
-    waited = (of_timed["sent_s"] - of_timed["planned_s"]).fillna(0.0).clip(lower=0.0)
     columns = [plain_cells(of_timed[name]) for name in ("ttft_s", "tpot_s", "total_s", "chunks")]
     judged = [
-        slo.is_met(ttft_s=ttft, tpot_s=tpot, total_s=total, chunks=chunks, waited_s=late)
-        for ttft, tpot, total, chunks, late in zip(*columns, waited.tolist(), strict=True)
+        slo.is_met(ttft_s=ttft, tpot_s=tpot, total_s=total, chunks=chunks, waited_s=wait_s)
+        for ttft, tpot, total, chunks, wait_s in zip(*columns, _waits_s(of_timed).tolist(), strict=True)
     ]
     met[timed.to_numpy()] = [np.nan if each is None else float(each) for each in judged]
     return pd.Series(met, index=rows.index)
+
+
+def _waits_s(rows: pd.DataFrame) -> "pd.Series[float]":
+    """Return the time from when each request was due until it was sent; 0 if it had no planned time."""
+    return (rows["sent_s"] - rows["planned_s"]).fillna(0.0).clip(lower=0.0)
 
 
 def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) -> Goodput | None:
@@ -95,12 +99,7 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: fl
 def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, float | None]:
     """Return requests and output tokens per second of the rows that met the SLO."""
     span = rate_span(rows)
-    if span is None:
-        return None, None
-    seconds, within = span[1] - span[0], (met == 1).to_numpy() & end_within(rows, span)
-    tokens = rows["output_tokens"].to_numpy(dtype=float, na_value=np.nan)[within]
-    uncounted = bool(np.isnan(tokens).any())
-    return int(within.sum()) / seconds, None if uncounted else float(tokens.sum()) / seconds
+    return (None, None) if span is None else rates_of(rows, (met == 1).to_numpy() & end_within(rows, span), span)
 
 
 # Open loops
@@ -127,8 +126,8 @@ def design_effect_of_slow_requests(rows: pd.DataFrame, slo: Slo) -> float:
     """
     arrived, _ = _spans(rows)
     in_order = rows.iloc[np.argsort(arrived, kind="stable")]
-    late = (in_order["sent_s"] - in_order["planned_s"]).fillna(0.0).clip(lower=0.0)
-    durations = (in_order[name] + (0.0 if name == "tpot_s" else late) for name in slo.to_plain())
+    waits_s = _waits_s(in_order)
+    durations = (in_order[name] + (0.0 if name == "tpot_s" else waits_s) for name in slo.to_plain())
     known = (each.where(is_timed(in_order), np.inf).dropna() for each in durations)
     return max(design_effect_of_high_readings(each.to_numpy(dtype=float)) for each in known)
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
@@ -26,8 +25,6 @@ FEWEST_FOR_RANGE = 3
 
 WORSE_CLOCK = 2.0
 """Ratio of clock errors from which the client is reported to have changed."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +142,8 @@ def _conditions(run: StoredRun) -> dict[str, object]:
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
-    questions = Counter(
-        count_asked(target, measure) for run, target in members if belongs_in_history(run)
-    ).most_common()
-    usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
+    asked = Counter(count_asked(target, measure) for run, target in members if belongs_in_history(run))
+    usual = max(asked.items(), key=lambda found: (found[1], found[0]), default=(0, 0))[0]
     points = [
         RunPoint(run, target, level)
         for run, target in members

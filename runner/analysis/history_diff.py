@@ -19,7 +19,7 @@ from runner.analysis.diff_measures import (
     refuse_without_data,
 )
 from runner.analysis.diff_verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
-from runner.analysis.history import belongs_in_history, load_of
+from runner.analysis.history import belongs_in_history, count_asked, load_of, stored_level
 from runner.analysis.history_verdict import FEWEST_RUNS, ComparedShare, HistoryFinding, compare_against_history
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
@@ -46,7 +46,7 @@ class _ComparedFigure:
         return None
 
 
-def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, rule: Rule | None = None) -> Difference:
+def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, rule: Rule) -> Difference:
     """Return the difference between a run and up to 60 comparable earlier ones since the last change of a level.
 
     Comparable runs are finished runs of the same suite file at the same load, from the same platform, with the same
@@ -62,7 +62,6 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
         CompareError: the run has no value of these measures, or no history is kept of them.
 
     """
-    rule = rule or Rule()
     comparable, left_out = _comparable(new, runs)
     rows = _figures_to_compare(new, comparable, rule)
     found = compare_against_history(
@@ -149,22 +148,15 @@ def _figures(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[S
             shares = tuple(each.failed / each.n for each in before if each.n)
             if target.n:
                 yield _ComparedFigure(target, measure, target.failed / target.n, shares[-MOST_RUNS:])
-        elif measure is PASSES:
-            if target.pass_rate is not None:
-                same_cases = [each for each in before if each.checked_cases == target.checked_cases]
-                rates = [each.pass_rate.value for each in same_cases if each.pass_rate is not None][-MOST_RUNS:]
-                yield _ComparedFigure(target, measure, target.pass_rate.value, _since_last_change(rates, measure))
-        elif measure.name in target.levels:
+        elif (new := stored_level(target, measure)) is not None:
             levels = [
-                each.levels[measure.name]
+                level
                 for each in before
-                if measure.name in each.levels
-                and each.questions == target.questions
+                if count_asked(each, measure) == count_asked(target, measure)
                 and (measure.unit is not Unit.MONEY or each.costs.keys() == target.costs.keys())
+                and (level := stored_level(each, measure)) is not None
             ]
-            yield _ComparedFigure(
-                target, measure, target.levels[measure.name], _since_last_change(levels[-MOST_RUNS:], measure)
-            )
+            yield _ComparedFigure(target, measure, new, _since_last_change(levels[-MOST_RUNS:], measure))
 
 
 def _since_last_change(levels: list[float], measure: Measure) -> tuple[float, ...]:

@@ -96,44 +96,30 @@ class ComparedShare:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
-    """A variance-stabilising scale: logarithms for levels, the arcsine of the square root for shares of n.
+class _Prediction:
+    """Prediction of one further value if nothing changes: its mean and standard error on a variance-stabilising scale.
 
-    The variance of the arcsine is 1 / (4 n) for any share: F. Anscombe, "The Transformation of Poisson, Binomial and
-    Negative-Binomial Data", Biometrika 35, 1948. It is a lower limit, even if earlier runs happened to vary less.
+    The scale is the logarithm for levels, and the arcsine of the square root for shares of `n`. The variance of the
+    arcsine is 1 / (4 n) for any share: F. Anscombe, "The Transformation of Poisson, Binomial and Negative-Binomial
+    Data", Biometrika 35, 1948. It is a lower limit, even if earlier runs happened to vary less. For the prediction: G.
+    Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
     """
 
     n: int | None
-
-    def scale(self, values: Sequence[float]) -> Floats:
-        scaled: Floats = np.log(values) if self.n is None else np.arcsin(np.sqrt(values))
-        return scaled
-
-    def unscale(self, value: float) -> float:
-        return math.exp(value) if self.n is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
-
-    def error(self, past: Sequence[float]) -> float:
-        """Return the standard error of the difference between one further value and the mean of earlier ones."""
-        least = 0.0 if self.n is None else 0.5 / math.sqrt(self.n)
-        return max(float(self.scale(past).std(ddof=1)), least) * math.sqrt(1 + 1 / len(past))
-
-
-@dataclass(frozen=True, slots=True)
-class _Prediction:
-    """Prediction of one further value if nothing changes: a mean and a standard error on the scale of the values.
-
-    G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
-    """
-
-    scale: _Scale
     runs: int
     mean: float
     error: float
 
     @classmethod
     def of(cls, past: Sequence[float], n: int | None) -> Self:
-        scale = _Scale(n)
-        return cls(scale, len(past), float(scale.scale(past).mean()), scale.error(past))
+        scaled, runs = _scale(past, n), len(past)
+        least = 0.0 if n is None else 0.5 / math.sqrt(n)
+        error = max(float(scaled.std(ddof=1)), least) * math.sqrt(1 + 1 / runs)
+        return cls(n, runs, float(scaled.mean()), error)
+
+    def unscale(self, value: float) -> float:
+        """Return a value on the scale in the unit of the values."""
+        return math.exp(value) if self.n is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
 
     @property
     def half(self) -> float:
@@ -143,11 +129,16 @@ class _Prediction:
     @property
     def interval(self) -> Interval:
         """The 95 % prediction interval, in the unit of the values."""
-        return Interval(self.scale.unscale(self.mean - self.half), self.scale.unscale(self.mean + self.half))
+        return Interval(self.unscale(self.mean - self.half), self.unscale(self.mean + self.half))
 
     def shift(self, new: float) -> float:
         """Return the difference between a value and the mean, on the scale."""
-        return float(self.scale.scale([new])[0]) - self.mean
+        return float(_scale([new], self.n)[0]) - self.mean
+
+
+def _scale(values: Sequence[float], n: int | None) -> Floats:
+    scaled: Floats = np.log(values) if n is None else np.arcsin(np.sqrt(values))
+    return scaled
 
 
 def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
@@ -220,8 +211,8 @@ class _HistoryRow:
             return math.exp(max(math.log1p(rule.min_effect), reach))
         base, least = self.base or 0.0, self.share.least
         if self.share.is_rise_found:
-            return max(found.scale.unscale(found.mean + reach), min(1.0, base + least))
-        return min(found.scale.unscale(found.mean - reach), max(0.0, base - least))
+            return max(found.unscale(found.mean + reach), min(1.0, base + least))
+        return min(found.unscale(found.mean - reach), max(0.0, base - least))
 
 
 def _errors_to_detect(level: float, runs: int) -> float:

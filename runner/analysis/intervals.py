@@ -1,4 +1,4 @@
-"""Confidence intervals of medians and percentiles; None if the sample is too small.
+"""Medians and percentiles, and their confidence intervals, which are None if the sample is too small.
 
 The estimate is the quantile over these questions that a longer run of the same suite would show. Variation between
 rounds counts; variation between questions does not, because the questions are fixed. All functions are pure and
@@ -8,13 +8,14 @@ deterministic.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median as median_of
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, mean_of_rounds, with_margin
 from runner.analysis.student_t import quantile_of
-from runner.core.percentiles import smallest_sample
+from runner.core.percentiles import MEDIAN, name_extreme, name_percentile, nearest_rank, smallest_sample
 
 LEVEL = 0.95
 
@@ -39,6 +40,58 @@ class Interval:
     def exponential(self) -> "Interval":
         """Return the interval of a ratio from that of its logarithm."""
         return Interval(math.exp(self.low), math.exp(self.high), self.level)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """A statistic with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
+
+    name: str
+    value: float
+    n: int
+    interval: Interval | None = None
+    """95 % confidence interval; None if the sample is too small."""
+
+
+def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
+    """Return the median, which is the mean of the middle two for an even number of values; None without values.
+
+    Args:
+        values: any number of values, in any unit.
+        rounds: round of each value, for the interval; see `median_interval`.
+
+    """
+    if not values:
+        return None
+    return Statistic("p50", median_of(values), len(values), median_interval(values, rounds))
+
+
+def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
+    """Return a percentile by nearest rank, which is an observed value; None without values.
+
+    If the sample is too small, return the maximum (for percentiles below the median, the minimum) under that name.
+    Nearest rank is definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
+    Statistician 50, 1996: the inverse of the empirical distribution function.
+
+    Args:
+        values: any number of values, in any unit.
+        percent: the percentile, between 0 and 100.
+        rounds: round of each value, for the interval; see `percentile_interval`.
+
+    """
+    if not values:
+        return None
+    name, value = percentile_or_extreme(values, percent)
+    supported = len(values) >= smallest_sample(percent)
+    return Statistic(name, value, len(values), percentile_interval(values, percent, rounds) if supported else None)
+
+
+def percentile_or_extreme(values: Sequence[float], percent: float) -> tuple[str, float]:
+    """Return the name and the value of a percentile by nearest rank, or of the extreme if the sample is too small."""
+    n = len(values)
+    if n < smallest_sample(percent):
+        return name_extreme(percent), max(values) if percent >= MEDIAN else min(values)
+    return name_percentile(percent), sorted(values)[nearest_rank(percent, n) - 1]
 
 
 def median_interval(values: Sequence[float], rounds: Sequence[int] | None = None) -> Interval | None:
@@ -105,7 +158,7 @@ def percentile_interval(
     `median_interval`), which needs as many rounds as the percentile needs values: 20 for p95, of which one is expected
     beyond it.
     """
-    ranks = _interval_ranks(len(values), percent / 100, (1 - LEVEL) / 2)
+    ranks = _interval_ranks(len(values), percent / 100)
     if ranks is not None and rounds is not None:
         fewest = max(FEWEST_UNITS, smallest_sample(percent))
         clustered = _clustered_ranks(values, percent / 100, rounds, fewest)
@@ -113,12 +166,12 @@ def percentile_interval(
     return None if ranks is None else _between(values, ranks)
 
 
-def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:
-    """Return the innermost ranks, from 1, beyond each of which the quantile lies with a probability of at most `tail`.
+def _interval_ranks(n: int, share: float) -> tuple[int, int] | None:
+    """Return the innermost ranks, from 1, beyond each of which the quantile lies with a probability of at most 2.5 %.
 
     The quantile is below the r-th smallest value if fewer than r values are below the quantile. None if n is too small.
     """
-    below = np.cumsum(_binomial(n, share))
+    below, tail = np.cumsum(_binomial(n, share)), (1 - LEVEL) / 2
     low = int(np.searchsorted(below, tail, side="right"))
     high = int(np.searchsorted(below, 1 - tail, side="left")) + 1
     return (low, high) if low >= 1 and high <= n else None

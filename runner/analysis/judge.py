@@ -299,11 +299,9 @@ def _longer_wins(pairs: Iterable[_JudgedPair]) -> Iterator[tuple[str, bool]]:
 
 
 def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
-    by_case: dict[str, list[float]] = {}
-    for case, holds in found:
-        by_case.setdefault(case, []).append(float(holds))
-    n, count = sum(map(len, by_case.values())), sum(map(sum, by_case.values()))
-    return JudgedShare(int(count), n, len(by_case), rate_interval(list(by_case.values())))
+    every = [*found]
+    count, cases = sum(holds for _, holds in every), {case for case, _ in every}
+    return JudgedShare(count, len(every), len(cases), rate_interval(every))
 
 
 def write_rubric_verdicts(header: Header, record: Record) -> str:

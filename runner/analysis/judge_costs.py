@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
-from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.cost import record_cost
 from runner.core.events import TIMED
 from runner.core.judge_prompt import read_preference, read_verdict
 from runner.core.record import Record
@@ -79,8 +78,8 @@ def judge_cost(
         JournalError: a price is damaged.
 
     """
-    costs = [_cost_by(header, record, prices[record.identity.key]) for record in records]
-    known = [Money(amount, currency) for amount, currency in costs if amount is not None and currency is not None]
+    costs = (_cost_by(header, record, prices[record.identity.key]) for record in records)
+    known = [cost for cost in costs if cost is not None]
     answered = [record for record in records if record.outcome in TIMED]
     read = read_verdict if line["criteria"] is None else read_preference
     return JudgeCost(
@@ -95,7 +94,6 @@ def judge_cost(
     )
 
 
-def _cost_by(header: Header, record: Record, price: Any) -> tuple[Decimal | None, str | None]:
-    """Return the cost of a request to a judge and its currency, by a price as in a header; None if unknown."""
-    priced = replace(header, prices={} if price is None else {record.identity.target: price})
-    return record_cost(priced, record), record_currency(priced, record)
+def _cost_by(header: Header, record: Record, price: Any) -> Money | None:
+    """Return the cost of a request to a judge, by a price as in a header; None if unknown."""
+    return record_cost(replace(header, prices={} if price is None else {record.identity.target: price}), record)

@@ -120,7 +120,8 @@ class VoteMatcher:
         if len(set(shown)) < len(shown):
             yield "a target is listed twice"
         for target, number in shown:
-            yield from self._fault_of_target(target, number)
+            if target not in (known := self._replies[number].targets):
+                yield f"{self._runs[number].header.run_id} has no target {target!r}{_hint(target, known)}"
         for number in dict.fromkeys(of_target):
             cases = self._replies[number].cases
             if vote.case not in cases:
@@ -140,11 +141,6 @@ class VoteMatcher:
             yield f"the winner {vote.winner!r} is not a target of its run: `winner_run` does not fit `runs`"
         elif self._digest(place, vote.winner, shown[0][1] if winner_run is None else winner_run) is None:
             yield f"the winner {vote.winner!r} has no reply in repeat {vote.repeat}"
-
-    def _fault_of_target(self, target: str, number: int) -> Iterator[str]:
-        known = self._replies[number].targets
-        if target not in known:
-            yield f"{self._runs[number].header.run_id} has no target {target!r}{_hint(target, known)}"
 
     def _digest(self, place: Place, target: str, number: int) -> str | None:
         return self._replies[number].of_place.get(place, {}).get(target)

@@ -7,6 +7,7 @@ such as `served_by` has one for each value of the column.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster import Node
@@ -53,6 +54,12 @@ class TargetSplit:
     answered_by: Mapping[MeasuredTarget, tuple[str, ...]] = field(default_factory=dict)
     """Values in the column, for each target and place; targets without values are left out."""
 
+    @classmethod
+    def by_place(cls, vantages: Mapping[str, str | None], column: AnsweredByColumn | None = None) -> Self:
+        """Return the split by place, if requests were sent from several places, and by a column, if one is given."""
+        places = name_places(vantages)
+        return cls(places if len({*places.values()}) > 1 else {}, column)
+
     def list_targets(self, names: Iterable[str]) -> tuple[MeasuredTarget, ...]:
         """Return each target, once for each place and each value of who answered there."""
         each_place = tuple(dict.fromkeys(self.places.values())) or (None,)
@@ -85,14 +92,9 @@ def name_places(vantages: Mapping[str, str | None]) -> dict[str, str]:
     return {node: region if by_region and region is not None else node for node, region in vantages.items()}
 
 
-def name_run(number: int, count: int) -> str:
-    """Return the name of one of several runs, counted from 1; empty for the only run."""
-    return f"run {number}" if count > 1 else ""
-
-
 def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
-    """Return a target with the name of its run, if there are several."""
-    return replace(target, run=name_run(number, count) or None)
+    """Return a target with the name of its run, counted from 1, if there are several."""
+    return replace(target, run=f"run {number}" if count > 1 else None)
 
 
 def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]:

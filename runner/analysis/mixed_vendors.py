@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from runner.analysis.dataframe import is_in_latencies, targets_of, without_warmups
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
-from runner.analysis.summary import Statistic, median
+from runner.analysis.summary import median_of_column
 from runner.core.answered_by import AnsweredByColumn
 
 
@@ -53,11 +54,9 @@ def _mixed_by(column: AnsweredByColumn, target: MeasuredTarget, rows: pd.DataFra
         return None
     counts = named.value_counts()
     timed = rows[is_in_latencies(rows)]
-    timed = timed[timed["ttft_s"].notna()]
-    groups = [AnswerGroup(str(name), int(n), _median_ttft(timed[timed[column] == name])) for name, n in counts.items()]
+    groups = [
+        AnswerGroup(str(name), int(n), median_of_column(timed[timed[column] == name], "ttft_s"))
+        for name, n in counts.items()
+    ]
     ordered = sorted(groups, key=lambda group: (-group.n, group.name))
     return MixedAnswers(target, column, tuple(ordered), int(rows[column].isna().sum()))
-
-
-def _median_ttft(timed: pd.DataFrame) -> Statistic | None:
-    return median(timed["ttft_s"].tolist(), timed["block"].tolist())

@@ -69,18 +69,18 @@ def pair_passes(base: Sequence[CheckedCell], new: Sequence[CheckedCell], *, by_r
         by_round: whether to leave out repeats that are not decided in the other arm in the same round.
 
     """
-    theirs = {cell.case: cell for cell in new}
-    sides: tuple[list[list[CheckedRepeat]], list[list[CheckedRepeat]]] = ([], [])
+    decided_of_new = {cell.case: _decided(cell) for cell in new}
+    pairs = []
     for cell in base:
-        pair = [_decided(each) for each in (cell, theirs.get(cell.case)) if each is not None]
-        if by_round and len(pair) == 2:
-            shared = {(each.repeat, each.block) for each in pair[0]} & {(each.repeat, each.block) for each in pair[1]}
+        pair = [_decided(cell), decided_of_new.get(cell.case, [])]
+        if by_round:
+            shared = set.intersection(*({(each.repeat, each.block) for each in repeats} for repeats in pair))
             pair = [[each for each in repeats if (each.repeat, each.block) in shared] for repeats in pair]
-        if len(pair) == 2 and all(pair):
-            for side, repeats in zip(sides, pair, strict=True):
-                side.append(repeats)
-    if not sides[0]:
+        if all(pair):
+            pairs.append(pair)
+    if not pairs:
         return None
+    sides = [*zip(*pairs, strict=True)]
     old, now = (CaseCounts.of((sum(map(_has_passed, case)), len(case)) for case in side) for side in sides)
     rounds = (_count_failed(each for case in side for each in case) for side in sides)
     return PairedPasses(old, now, design_effect(*rounds))

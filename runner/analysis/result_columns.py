@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from runner.analysis.check_results import count_findings
-from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.cost import record_cost
 from runner.checks.check_finding import CheckVerdict
 from runner.core.record import Record
 from runner.core.target_name import TargetName
@@ -39,7 +39,12 @@ class ResultColumn:
 
 def _cost(header: Header, record: Record) -> float | None:
     cost = record_cost(header, record)
-    return None if cost is None else float(cost)
+    return None if cost is None else float(cost.amount)
+
+
+def _currency(header: Header, record: Record) -> str | None:
+    cost = record_cost(header, record)
+    return None if cost is None else cost.currency
 
 
 def _flags(header: Header, record: Record) -> str | None:
@@ -101,7 +106,7 @@ COLUMNS = (
     ResultColumn("chars", Kind.COUNT, lambda _, record: record.chars),
     ResultColumn("chunks", Kind.COUNT, lambda _, record: record.chunks),
     ResultColumn("cost", Kind.NUMBER, _cost),
-    ResultColumn("currency", Kind.TEXT, record_currency),
+    ResultColumn("currency", Kind.TEXT, _currency),
     ResultColumn(
         "checks_passed", Kind.COUNT, lambda header, record: count_findings(header, record, CheckVerdict.PASSED)
     ),

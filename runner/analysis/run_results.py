@@ -29,24 +29,12 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
-from runner.analysis.measured_targets import (
-    WHOLE,
-    MeasuredTarget,
-    TargetSplit,
-    list_answered_by,
-    name_places,
-)
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit, list_answered_by
 from runner.analysis.mixed_vendors import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, whole_row
 from runner.analysis.side_by_side import GridRow, choose_rows, grid_of_rows
-from runner.analysis.speed_under_load import (
-    LoadPoint,
-    OpenLoopPoint,
-    measure_levels,
-    measure_open_loop,
-    with_goodput_of_levels,
-)
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,
@@ -201,8 +189,7 @@ class Run:
     @cached_property
     def split_by_place(self) -> Self:
         """The run with targets split by place and by the column `by`; the run itself if it has neither."""
-        places = name_places(self.header.vantages)
-        split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
+        split = TargetSplit.by_place(self.header.vantages, self.by)
         if self.split != WHOLE or split == WHOLE:
             return self
         table = split_table(self.table, split)
@@ -320,10 +307,7 @@ class Run:
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run is not a sweep."""
-        points = measure_levels(self.header, self.measured, self.split)
-        if self.slo is None or not points:
-            return points
-        return with_goodput_of_levels(points, self.header, self.measured, self.slo)
+        return measure_levels(self.header, self.measured, self.split)
 
     @cached_property
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:

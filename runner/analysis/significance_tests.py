@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain, combinations
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,30 +48,6 @@ _CHUNK = 2_000_000
 Floats = NDArray[np.float64]
 
 
-class Permutations(Protocol):
-    """Permutations of units, as an array of shape (permutations, units).
-
-    A row is one permutation: 0 for a unit that stays on its side, else its sign in the sum of shifts.
-    """
-
-    @property
-    def units(self) -> int:
-        """The number of units, of both arms together if they are not paired."""
-
-    @property
-    def count(self) -> int:
-        """The number of permutations, including the observed one."""
-
-    def list_all(self) -> Floats:
-        """Return every permutation, the observed one first; shape (count, units)."""
-
-    def draw(self, rng: np.random.Generator, size: int) -> Floats:
-        """Return random permutations, which include the observed one only by chance; shape (size, units)."""
-
-    def __hash__(self) -> int:
-        """Return a hash; permutations of as many units are equal."""
-
-
 @dataclass(frozen=True, slots=True)
 class SignFlips:
     """Permutations of paired arms, which swap the arms of any subset of `pairs`."""
@@ -90,7 +65,7 @@ class SignFlips:
         return int(2**self.pairs)
 
     def list_all(self) -> Floats:
-        """Return all subsets, with 1 for each swapped pair; shape (count, pairs)."""
+        """Return all subsets, the observed one first, with 1 for each swapped pair; shape (count, pairs)."""
         bits = np.arange(self.count)[:, None] >> np.arange(self.pairs)
         return (bits & 1).astype(float)
 
@@ -138,6 +113,13 @@ class Relabellings:
         labels = rng.permuted(np.broadcast_to(self._is_new, (size, self.units)), axis=1)
         permutations: Floats = np.subtract(self._is_new, labels, dtype=float)
         return permutations
+
+
+Permutations = SignFlips | Relabellings
+"""Permutations of units, as an array of shape (permutations, units).
+
+A row is one permutation: 0 for a unit that stays on its side, else its sign in the sum of shifts.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,16 @@
 """Speed under load of each target, at each level of a sweep or at the request rate of an open loop."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from math import isnan
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_failed, is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
-from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
-from runner.analysis.steady_state import end_within, rate_span
-from runner.analysis.summary import median, percentile
-from runner.core.load_profile import LoadProfile, level_of
+from runner.analysis.intervals import median, percentile
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
+from runner.analysis.steady_state import end_within, levels_of, rate_span, rates_of
+from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.storage.journal import Header
 
@@ -66,7 +63,7 @@ class OpenLoopPoint:
     """Requests that met the SLO, whose durations start at the scheduled time; None without one."""
 
 
-def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
+def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, with targets in the suite's order; empty for other runs.
 
     Args:
@@ -78,22 +75,16 @@ def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOL
     levels = LoadProfile.from_plain(header.load).levels
     if not levels:
         return ()
-    of_row, level = targets_of(rows), _levels_of(header, rows)
+    of_row, level, slo = targets_of(rows), levels_of(header, rows), Slo.from_plain(header.slo)
     parts = (
         (target, concurrency, rows[(of_row == target) & (level == concurrency)])
         for target in split.list_targets(header.targets)
         for concurrency in levels
     )
-    return tuple(_load_point(target, concurrency, part) for target, concurrency, part in parts if len(part))
+    return tuple(_load_point(target, concurrency, part, slo) for target, concurrency, part in parts if len(part))
 
 
-def _levels_of(header: Header, rows: pd.DataFrame) -> NDArray[np.int_]:
-    """Return the level of each row of a sweep."""
-    levels = LoadProfile.from_plain(header.load).levels
-    return np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]], dtype=int)
-
-
-def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) -> LoadPoint:
+def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame, slo: Slo | None) -> LoadPoint:
     timed, kept = rows[is_timed(rows)], rows[is_in_latencies(rows)]
     ttft_s = kept["ttft_s"].dropna().tolist()
     rates = _measure_rates(rows) if len(kept) else _Rates()  # without a steady state there is nothing to measure
@@ -108,6 +99,7 @@ def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) ->
         requests_per_s=rates.requests_per_s,
         mean_in_flight=rates.mean_in_flight,
         left_out=len(timed) - len(kept),
+        goodput=None if slo is None else measure_goodput(rows, slo),
     )
 
 
@@ -124,32 +116,14 @@ def _measure_rates(rows: pd.DataFrame) -> _Rates:
     if span is None:
         return _Rates()
     start, end = span
-    sent, total, tokens = (
-        rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s", "output_tokens")
-    )
-    ended = sent + total
+    sent, total = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s"))
+    in_flight = np.nansum(np.clip(np.minimum(sent + total, end) - np.maximum(sent, start), 0, None))
     within = is_timed(rows).to_numpy() & end_within(rows, span)
-    counted = float(tokens[within].sum())
-    in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
-    return _Rates(
-        output_tps=None if isnan(counted) or not within.any() else counted / (end - start),
-        requests_per_s=int(np.count_nonzero(within)) / (end - start),
-        mean_in_flight=float(in_flight) / (end - start),
-    )
+    requests_per_s, output_tps = rates_of(rows, within, span)
+    return _Rates(output_tps if within.any() else None, requests_per_s, float(in_flight) / (end - start))
 
 
-def with_goodput_of_levels(
-    points: Iterable[LoadPoint], header: Header, rows: pd.DataFrame, slo: Slo
-) -> tuple[LoadPoint, ...]:
-    """Return the points with the goodput of each; `rows` is the run's table without warm-ups."""
-    of_row, level = targets_of(rows), _levels_of(header, rows)
-    return tuple(
-        replace(point, goodput=measure_goodput(rows[(of_row == point.target) & (level == point.concurrency)], slo))
-        for point in points
-    )
-
-
-def measure_open_loop(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[OpenLoopPoint, ...]:
+def measure_open_loop(header: Header, rows: pd.DataFrame, split: TargetSplit) -> tuple[OpenLoopPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; empty for other runs.
 
     Args:

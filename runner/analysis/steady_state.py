@@ -110,7 +110,7 @@ def _split_by_load(
     load = LoadProfile.from_plain(header.load)
     for lane, of_lane in _split_by_lane(rows, entries):
         own = [entry for entry in entries if (entry.provider, entry.model) == lane]
-        for level, of_level in _split_by_level(load, header.repeat, of_lane):
+        for level, of_level in _split_by_level(header, of_lane):
             entered = [entry for entry in own if level in {None, entry.concurrency}]
             part = np.searchsorted([entry.at_s for entry in entered], _floats(of_level["sent_s"]), side="right")
             for number in dict.fromkeys(part.tolist()):
@@ -119,14 +119,18 @@ def _split_by_load(
                 yield group, concurrency, entered[number - 1].open_s if number else _end_of_ramp(load, group)
 
 
-def _split_by_level(
-    load: LoadProfile, repeat: int | None, rows: pd.DataFrame
-) -> Iterator[tuple[int | None, pd.DataFrame]]:
+def levels_of(header: Header, rows: pd.DataFrame) -> NDArray[np.int_]:
+    """Return the level of each row of a sweep; shape (rows,)."""
+    levels = LoadProfile.from_plain(header.load).levels
+    return np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]], dtype=int)
+
+
+def _split_by_level(header: Header, rows: pd.DataFrame) -> Iterator[tuple[int | None, pd.DataFrame]]:
     """Yield each level of a sweep with its rows; for any other run, None with all rows."""
-    if not load.levels:
+    if not LoadProfile.from_plain(header.load).levels:
         yield None, rows
         return
-    of_row = np.array([level_of(int(number), load.levels, repeat) for number in rows["block"]])
+    of_row = levels_of(header, rows)
     yield from ((level, rows[of_row == level]) for level in dict.fromkeys(of_row.tolist()))
 
 
@@ -219,6 +223,19 @@ def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool
     ended = _floats(rows["sent_s"]) + _floats(rows["total_s"])
     found: NDArray[np.bool_] = (ended > span[0]) & (ended <= span[1])
     return found
+
+
+def rates_of(rows: pd.DataFrame, counted: NDArray[np.bool_], span: tuple[float, float]) -> tuple[float, float | None]:
+    """Return the requests and the output tokens per second of some rows; None for tokens if any count is unknown.
+
+    Args:
+        rows: rows with `output_tokens`.
+        counted: mask of the rows that count; shape (rows,).
+        span: start and end of the time over which they count, in seconds.
+
+    """
+    seconds, tokens = span[1] - span[0], float(_floats(rows["output_tokens"])[counted].sum())
+    return int(counted.sum()) / seconds, None if np.isnan(tokens) else tokens / seconds
 
 
 def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -6,27 +6,26 @@ are summarized when they are first listed. The medians are those of `summary.py`
 """
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import compress
 from math import fsum, isnan, nan
 from os import stat_result
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.check_results import CheckedCell, CheckTally
-from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.cost import record_cost
 from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
-from runner.analysis.intervals import median_interval
+from runner.analysis.intervals import median
 from runner.analysis.judge import judged_pairs
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
-from runner.analysis.measured_targets import MeasuredTarget, TargetSplit, name_places
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.timestamp_errors import ClockError
 from runner.core.answered_by import ANSWERED_BY_COLUMNS
@@ -83,21 +82,13 @@ class _RunTally:
     """Counts the statistics of a run over its records."""
 
     def __init__(self, header: Header, source: "Journal | Run") -> None:
-        places = name_places(header.vantages)
-        self._header, self._split = header, TargetSplit(places if len({*places.values()}) > 1 else {})
+        self._header, self._split = header, TargetSplit.by_place(header.vantages)
         self._checks, self._simulated = CheckTally(header, self._split), header.simulated
-        self._targets = {target: _TargetTally() for target in self._split.list_targets(header.targets)}
+        self._targets: defaultdict[MeasuredTarget, _TargetTally] = defaultdict(_TargetTally)
         left_out = _find_left_out(header, source)
         for position, record in enumerate(source.records):
-            self._add(record, is_steady=position not in left_out)
-
-    def _add(self, record: Record, *, is_steady: bool) -> None:
-        target = self._split.target_of(record)
-        if target not in self._targets:
-            self._targets[target] = _TargetTally()
-        self._targets[target].add(self._header, record, is_steady=is_steady)
-        self._simulated |= record.identity.simulated
-        if self._checks.has_checks:
+            self._targets[self._split.target_of(record)].add(header, record, is_steady=position not in left_out)
+            self._simulated |= record.identity.simulated
             self._checks.add(record)
 
     @property
@@ -194,15 +185,15 @@ class _TargetTally:
 
     def add(self, header: Header, record: Record, *, is_steady: bool) -> None:
         """Add a request."""
-        amount = record_cost(header, record)
-        cost = None if amount is None else float(amount)
+        cost = record_cost(header, record)
+        amount = None if cost is None else float(cost.amount)
         self.sent += record.attempts > 0
         if cost is not None and record.attempts > 0:
-            self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
+            self.costs.setdefault(cost.currency, []).append(float(cost.amount))
         self.n += not record.warmup
         self.failed += record.failed
         if record.timed and not header.is_repeated(record.identity.turn):
-            self._add_timed(record, cost, is_steady=is_steady)
+            self._add_timed(record, amount, is_steady=is_steady)
 
     def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:
         question = record.identity.case, record.identity.turn
@@ -244,10 +235,9 @@ class _TargetTally:
             values = self.figures[name]
             known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
             found, rounds = list(compress(values, known)), list(compress(self.block, known))
-            if found:
-                interval = median_interval(found, rounds)
-                ends = (interval.low, interval.high) if interval else ()
-                yield name, StoredFigure(median(found), len(found), *ends)
+            if (figure := median(found, rounds)) is not None:
+                ends = (figure.interval.low, figure.interval.high) if figure.interval else ()
+                yield name, StoredFigure(figure.value, figure.n, *ends)
 
     @property
     def _compared(self) -> NDArray[np.bool_]:

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_failed, is_timed, rows_of, steady_rows, targets_of, without_warmups
+from runner.analysis.dataframe import PLACE, is_failed, is_timed, plain_cells, steady_rows, targets_of, without_warmups
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
-from runner.analysis.intervals import Interval, median_interval, percentile_interval
+from runner.analysis.intervals import Statistic, median, percentile, percentile_or_extreme
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
-from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, UNTRIED, Outcome
-from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
+from runner.core.percentiles import MEDIAN, PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.core.token_estimate import likely_tokens
@@ -32,17 +31,6 @@ _SUMMARY_COLUMNS = [
     "output_cps",
 ]
 _GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "turn", "flags", "output_tokens"]
-
-
-@dataclass(frozen=True, slots=True)
-class Statistic:
-    """A statistic with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
-
-    name: str
-    value: float
-    n: int
-    interval: Interval | None = None
-    """95 % confidence interval; None if the sample is too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +149,17 @@ def _summarize_target(
         left_out=len(_timed(measured)) - len(timed),
         outcomes=_count_outcomes(measured),
         flags=_count_flags(measured),
-        ttft_p50=_median_of_column(timed, "ttft_s"),
+        ttft_p50=median_of_column(timed, "ttft_s"),
         ttft_p95=_percentile_of_column(timed, "ttft_s", 95),
-        ttfa_p50=_median_of_column(timed, "ttfa_s"),
-        total_p50=_median_of_column(timed, "total_s"),
-        output_tps_p50=_median_of_column(timed, "output_tps"),
-        output_cps_p50=_median_of_column(timed, "output_cps"),
+        ttfa_p50=median_of_column(timed, "ttfa_s"),
+        total_p50=median_of_column(timed, "total_s"),
+        output_tps_p50=median_of_column(timed, "output_tps"),
+        output_cps_p50=median_of_column(timed, "output_cps"),
         ttft_percentiles=_percentiles(timed, "ttft_s", percents),
         total_percentiles=_percentiles(timed, "total_s", percents),
         ttft_adjusted=_error_adjusted(under_load, _known(timed, "ttft_s")[0], percents),
         slow=_share_of_slow(timed, slow),
-        tool_call_p50=_median_of_column(timed, "tool_call_s"),
+        tool_call_p50=median_of_column(timed, "tool_call_s"),
     )
 
 
@@ -183,7 +171,8 @@ def _share_of_slow(timed: pd.DataFrame, slow: "pd.Series[bool]") -> Statistic | 
     return Statistic("slow", share.value, len(known), interval)
 
 
-def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
+def median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
+    """Return the median of a column over the rows that have a value; None if there are none."""
     return median(*_known(timed, column))
 
 
@@ -216,7 +205,7 @@ def _error_adjusted(
 
 
 def _error_adjusted_percentile(values: Sequence[float], percent: float) -> ErrorAdjustedPercentile:
-    name, value = _nearest_rank(values, percent)
+    name, value = percentile_or_extreme(values, percent)
     return ErrorAdjustedPercentile(name, value if math.isfinite(value) else None, len(values))
 
 
@@ -230,49 +219,10 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return the median, which is the mean of the middle two for an even number of values; None without values.
-
-    Args:
-        values: any number of values, in any unit.
-        rounds: round of each value, for the interval; see `median_interval`.
-
-    """
-    if not values:
-        return None
-    return Statistic("p50", median_of(values), len(values), median_interval(values, rounds))
-
-
-def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return a percentile by nearest rank, which is an observed value; None without values.
-
-    If the sample is too small, return the maximum (for percentiles below the median, the minimum) under that name.
-    Nearest rank is definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
-    Statistician 50, 1996: the inverse of the empirical distribution function.
-
-    Args:
-        values: any number of values, in any unit.
-        percent: the percentile, between 0 and 100.
-        rounds: round of each value, for the interval; see `percentile_interval`.
-
-    """
-    if not values:
-        return None
-    name, value = _nearest_rank(values, percent)
-    supported = len(values) >= smallest_sample(percent)
-    return Statistic(name, value, len(values), percentile_interval(values, percent, rounds) if supported else None)
-
-
-def _nearest_rank(values: Sequence[float], percent: float) -> tuple[str, float]:
-    n = len(values)
-    if n < smallest_sample(percent):
-        return name_extreme(percent), max(values) if percent >= MEDIAN else min(values)
-    return name_percentile(percent), sorted(values)[nearest_rank(percent, n) - 1]
-
-
 # Failures
 
-_FAILURE_COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
+_FAILURE_COLUMNS = ("outcome", "error_type", "http_status", "error", "attempts")
+"""Columns of the fields of `Failure` after `count`, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,28 +243,9 @@ def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Return the failed requests, with equal ones counted together; the most frequent of each target first."""
     measured = without_warmups(table)
     failed = measured[~is_timed(measured)]
-    counts = Counter(
-        (target, *row.items())
-        for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)
-    )
-    return tuple(sorted((_failure(target, dict(row), count) for (target, *row), count in counts.items()), key=_rank))
-
-
-def _failure(target: MeasuredTarget, row: Mapping[str, Cell], count: int) -> Failure:
-    http_status, attempts = row["http_status"], row["attempts"]
-    return Failure(
-        target=target,
-        count=count,
-        outcome=str(row["outcome"]),
-        error_type=_text(row["error_type"]),
-        http_status=http_status if isinstance(http_status, int) else None,
-        error=_text(row["error"]),
-        attempts=attempts if isinstance(attempts, int) else 1,
-    )
-
-
-def _text(cell: Cell) -> str | None:
-    return None if cell is None else str(cell)
+    cells: list[list[Any]] = [plain_cells(failed[name]) for name in _FAILURE_COLUMNS]
+    counts = Counter(zip(targets_of(failed), *cells, strict=True))
+    return tuple(sorted((Failure(target, count, *row) for (target, *row), count in counts.items()), key=_rank))
 
 
 def _rank(failure: Failure) -> tuple[str, int, str, str, int, str, int]:

@@ -19,10 +19,11 @@ from runner.analysis.dataframe import (
     positions_by_target,
     take_cells,
 )
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, cache_latest
-from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.analysis.summary import TargetSummary, median_of_column
 from runner.analysis.time_to_tokens import COLUMN
 
 WIDE_RANGE = 3.0
@@ -48,8 +49,7 @@ class TargetFigures:
     @cached_property
     def equal_length_p50(self) -> Statistic | None:
         """The median time to the first 100 tokens, over the replies with at least 100."""
-        known = self.rows[self.rows[COLUMN].notna()]
-        return median(known[COLUMN].tolist(), known["block"].tolist())
+        return median_of_column(self.rows, COLUMN)
 
     def range_of_cases(self, column: str) -> tuple[float, float] | None:
         """Return the fastest and the slowest case's median if their ratio is at least WIDE_RANGE; else None."""

@@ -105,18 +105,6 @@ def is_sustained(errors: TimestampErrors) -> bool:
     return errors.timed == errors.requests and errors.ttft is not None and errors.ttft.p99_s < TTFT_BOUND_S
 
 
-def next_concurrency(sustained: int, exceeded: int | None, most: int) -> int | None:
-    """Return the concurrency to try next, given the highest one sustained and the lowest one exceeded.
-
-    It doubles until a concurrency is exceeded, then bisects; None once the two are within an eighth of each other.
-    """
-    if exceeded is None:
-        return min(2 * sustained, most) if sustained < most else None
-    if exceeded - sustained <= max(1, sustained // 8):
-        return None
-    return (sustained + exceeded) // 2
-
-
 @dataclass(frozen=True, slots=True)
 class ClockError:
     """Results of a calibration that the header of each later run stores under these names."""

@@ -201,14 +201,12 @@ def _majority(votes: Iterable[CastVote]) -> dict[PairPlace, str]:
 def _compare(judge: str, majority: Mapping[PairPlace, str], outcomes: Iterable[PairOutcome]) -> JudgeAgreement:
     judged = {_place(outcome): outcome.winner or TIE for outcome in outcomes}
     both = {place: (people, judged[place]) for place, people in majority.items() if place in judged}
-    same: dict[str, list[float]] = {}
-    for place, (people, judge_says) in both.items():
-        same.setdefault(place[0], []).append(float(people == judge_says))
+    same = [(place[0], people == judge_says) for place, (people, judge_says) in both.items()]
     return JudgeAgreement(
         judge=judge,
-        same=round(sum(map(sum, same.values()))),
+        same=sum(is_same for _, is_same in same),
         pairs=len(both),
-        interval=rate_interval(list(same.values())),
+        interval=rate_interval(same),
         agreement=krippendorff([RatedUnit(place[0], values) for place, values in both.items()]),
     )
 

@@ -128,21 +128,19 @@ def _pairs(outcomes: Sequence[PairOutcome], order: Sequence[str]) -> Iterable[Wi
 def _rate(target: str, against: str | None, outcomes: Sequence[PairOutcome]) -> WinRate:
     wins = sum(each.winner == target for each in outcomes)
     ties = sum(each.winner is None for each in outcomes)
-    scores: dict[str, list[float]] = {}
-    for each in outcomes:
-        scores.setdefault(each.case, []).append(0.5 if each.winner is None else float(each.winner == target))
+    scores = [(each.case, 0.5 if each.winner is None else float(each.winner == target)) for each in outcomes]
     return WinRate(
         target=target,
         against=against,
         wins=wins,
         losses=len(outcomes) - wins - ties,
         ties=ties,
-        cases=len(scores),
-        interval=rate_interval(list(scores.values())),
+        cases=len({case for case, _ in scores}),
+        interval=rate_interval(scores),
     )
 
 
-def rate_interval(scores: Sequence[Sequence[float]]) -> Interval | None:
+def rate_interval(scores: Iterable[tuple[str, float]]) -> Interval | None:
     """Return the 95 % confidence interval of a mean of scores between 0 and 1; None for fewer than two cases.
 
     It is Wilson's score interval for the effective number of independent comparisons, with Student's quantile for one
@@ -151,15 +149,18 @@ def rate_interval(scores: Sequence[Sequence[float]]) -> Interval | None:
     cases, because nothing shows how similar the comparisons of a case are.
 
     Args:
-        scores: scores of each case, at least one each.
+        scores: the case and the score of each comparison.
 
     """
-    cases, n = len(scores), sum(map(len, scores))
+    of_case: dict[str, list[float]] = {}
+    for case, score in scores:
+        of_case.setdefault(case, []).append(score)
+    cases, n = len(of_case), sum(map(len, of_case.values()))
     if cases < 2:
         return None
-    mean = sum(map(sum, scores)) / n
+    mean = sum(map(sum, of_case.values())) / n
     binomial = mean * (1 - mean) / n
-    excess = np.array([sum(each) - mean * len(each) for each in scores])
+    excess = np.array([sum(each) - mean * len(each) for each in of_case.values()])
     clustered = float((excess**2).sum()) * cases / (cases - 1) / n**2
     effective = min(max(n * binomial / max(clustered, binomial), cases), n) if binomial else cases
     return Interval(*score_interval(mean, effective, quantile_of((1 + LEVEL) / 2, cases - 1.0)))

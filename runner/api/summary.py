@@ -7,8 +7,7 @@ from typing import get_args
 import pandas as pd
 
 from runner.analysis.goodput import Goodput
-from runner.analysis.intervals import Interval
-from runner.analysis.summary import Statistic
+from runner.analysis.intervals import Interval, Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.api.keywords import refuse_unknown_keywords
 from runner.api.options import read_options

@@ -17,7 +17,6 @@ from runner.analysis.timestamp_errors import (
     TimestampErrors,
     is_sustained,
     measure_errors,
-    next_concurrency,
     read_timestamps,
 )
 from runner.calibration.stored_calibration import identify_machine
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 SEARCH_S = 30.0
 """Seconds that the search for the highest concurrency may take; a trial that would end later is not started."""
 
-MOST = 10_000
+MAX_CONCURRENCY = 10_000
 """Highest concurrency that is tried, which is also the highest of a run."""
 
 
@@ -309,9 +308,21 @@ async def _search(first: TrialResult, series: TrialSeries, load: CalibrationLoad
             sustained = tried.concurrency
         else:
             exceeded = tried.concurrency
-        level = next_concurrency(sustained, exceeded, MOST)
+        level = next_concurrency(sustained, exceeded, MAX_CONCURRENCY)
         if level is None:
             break
         tried = load.at(level)
         trial = await series.run(tried)
     return Capacity(sustained, exceeded)
+
+
+def next_concurrency(sustained: int, exceeded: int | None, most: int) -> int | None:
+    """Return the concurrency to try next, given the highest one sustained and the lowest one exceeded.
+
+    It doubles until a concurrency is exceeded, then bisects; None once the two are within an eighth of each other.
+    """
+    if exceeded is None:
+        return min(2 * sustained, most) if sustained < most else None
+    if exceeded - sustained <= max(1, sustained // 8):
+        return None
+    return (sustained + exceeded) // 2

@@ -157,6 +157,8 @@ def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
         return
     from ray._private import ray_constants  # noqa: PLC0415 -- an extra; no public name does it
 
+    from runner.cluster.worker_pool import first_line  # noqa: PLC0415 -- imports Ray, an extra
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # by default Ray reports usage to its vendor
     with _ray_silenced():
         may_have_more_machines = ray_constants.ENABLE_RAY_CLUSTER
@@ -164,7 +166,7 @@ def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
         try:
             ray.init(address=address, log_to_driver=False, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+            reason = first_line(error).rstrip(".")
             raise CompareError(
                 f"the Ray cluster {address} cannot be joined: {reason}. This command must run on a machine of the "
                 "cluster, with the cluster's token if it has one (docs/ray.md). Nothing was sent"

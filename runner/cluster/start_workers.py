@@ -22,7 +22,7 @@ from runner.version import __version__
 
 Answer = TypeVar("Answer")
 
-LOOK_S = 1.0
+NODE_CHECK_S = 1.0
 """Seconds between two checks whether a lost node is back."""
 
 MOST_IN_FLIGHT = 10_000
@@ -96,7 +96,7 @@ async def restart_worker_on(vantage: Node, names: Iterator[str]) -> WorkerHandle
         except CompareError:  # Ray reports a lost node as alive for a while
             if monotonic() > until_s:
                 raise
-            await anyio.sleep(LOOK_S)
+            await anyio.sleep(NODE_CHECK_S)
         else:
             return worker
 

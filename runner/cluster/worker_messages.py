@@ -1,7 +1,7 @@
 """Messages between the driver and a worker. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from runner.core.record_from_events import Fold
 from runner.providers.endpoint import Endpoint
@@ -98,15 +98,6 @@ class AttemptReport:
 
 def shift_phases(phases: Phases, by_ns: int) -> Phases:
     """Return a connection's phases with `by_ns` added to all timestamps, to convert them to another clock."""
-
-    def moved(at_ns: int | None) -> int | None:
-        return None if at_ns is None else at_ns + by_ns
-
-    return Phases(
-        dns_start=moved(phases.dns_start),
-        dns_end=moved(phases.dns_end),
-        tcp_start=moved(phases.tcp_start),
-        tcp_end=moved(phases.tcp_end),
-        tls_end=moved(phases.tls_end),
-        reused=phases.reused,
-    )
+    found = asdict(phases)
+    known = {name: at_ns for name, at_ns in found.items() if name != "reused" and at_ns is not None}
+    return replace(phases, **{name: at_ns + by_ns for name, at_ns in known.items()})

@@ -95,7 +95,7 @@ def stop_actor(actor: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of Ray's message about a loss, which is several pages long."""
+    """Return the first line of Ray's message, which may be several pages long."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.change_points import FEWEST_A_SIDE
+from runner.analysis.change_points import FEWEST_PER_SIDE
 from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.narrow_terminal_tables import SplitTable
@@ -24,7 +24,7 @@ SHOWN = 40
 
 NO_RANGE = (
     f"note: a usual range needs {FEWEST_FOR_RANGE} runs before the newest, since the last change; "
-    f"a change needs {FEWEST_A_SIDE} runs on each side"
+    f"a change needs {FEWEST_PER_SIDE} runs on each side"
 )
 
 HEADINGS = ("target", "measure", "runs", "last", "usual range", "", "trend")

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from runner.analysis.intervals import Interval
+from runner.analysis.intervals import Interval, Statistic
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 
 DURATIONS = {

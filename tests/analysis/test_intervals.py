@@ -1,4 +1,6 @@
-"""Confidence intervals of medians and percentiles, compared with scipy and with known distributions."""
+"""Medians, percentiles and their confidence intervals, compared with scipy and with known distributions."""
+
+import math
 
 import numpy as np
 import pytest
@@ -6,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.intervals import median_interval, percentile_interval
+from runner.analysis.intervals import Statistic, median, median_interval, percentile, percentile_interval
+from runner.core.percentiles import name_percentile, smallest_sample
 
 SAMPLES = st.lists(st.floats(0.001, 1000), min_size=6, max_size=60)
 
@@ -121,3 +124,63 @@ def test_fewer_than_six_rounds_have_no_interval() -> None:
     assert median_interval(values, blocks) is None
     assert percentile_interval(values, 95, blocks) is None
     assert percentile_interval(values, 95) is not None
+
+
+@pytest.mark.parametrize(("percent", "needed"), [(90, 10), (95, 20), (99, 100)])
+def test_percentile_of_a_small_sample_is_named_max(percent: int, needed: int) -> None:
+    """One request too few makes a percentile the maximum, by name."""
+    values = [float(value) for value in range(1, needed + 1)]
+    assert percentile(values[:-1], percent) == Statistic("max", needed - 1, needed - 1)
+    enough = percentile(values, percent)
+    assert enough is not None
+    assert (enough.name, enough.n) == (f"p{percent}", needed)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=100, max_size=300), st.sampled_from([90, 95, 99]))
+def test_percentile_is_by_nearest_rank(values: list[float], percent: int) -> None:
+    """A percentile is an observed value, numpy's inverted CDF."""
+    found = percentile(values, percent)
+    assert found is not None
+    assert found.value in values
+    # The quantile is shifted by less than a rank: 0.95 * 100 is 95.00000000000001 in binary.
+    assert found.value == np.quantile(values, percent / 100 - 1e-9, method="inverted_cdf")
+
+
+def test_median_of_an_even_sample_is_the_mean_of_the_middle_two() -> None:
+    """There is no statistic without values."""
+    assert median([1.0, 4.0, 2.0, 3.0]) == Statistic("p50", 2.5, 4)
+    assert median([]) is None
+    assert percentile([], 95) is None
+
+
+@given(st.floats(0, 100, exclude_min=True, exclude_max=True), st.lists(st.floats(0.001, 100), min_size=1, max_size=60))
+def test_any_percentile_is_numpys_or_the_named_extreme(percent: float, values: list[float]) -> None:
+    """It is the inverted CDF where one value is expected beyond it, else the maximum or minimum."""
+    found = percentile(values, percent)
+    assert found is not None
+    assert found.n == len(values)
+    if len(values) * min(percent, 100 - percent) < 100:
+        extreme = ("max", max(values)) if percent >= 50 else ("min", min(values))
+        assert ((found.name, found.value), found.interval) == (extreme, None)
+    else:
+        assert found.name == name_percentile(percent)
+        assert found.value == np.quantile(values, percent / 100, method="inverted_cdf")
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown", "bracketed"), [(95, 20, 72), (99, 100, 368), (90, 10, 36), (99.9, 1000, 3688), (5, 20, 72)]
+)
+def test_percentile_and_interval_need_the_documented_n(percent: float, shown: int, bracketed: int) -> None:
+    """The figure needs 100 / (100 - p), its interval ln 0.025 / ln p; mirrored below the median."""
+    assert smallest_sample(percent) == shown
+    far = max(percent, 100 - percent) / 100
+    assert math.ceil(math.log(0.025) / math.log(far)) == bracketed
+    for n, name, has_interval in (
+        (shown - 1, "max" if percent >= 50 else "min", False),
+        (shown, f"p{percent}", False),
+        (bracketed - 1, f"p{percent}", False),
+        (bracketed, f"p{percent}", True),
+    ):
+        found = percentile([*map(float, range(n))], percent)
+        assert found is not None
+        assert (found.name, found.interval is not None) == (name, has_interval)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from runner.analysis.comparison_arms import STRATUM, arm_of, logs_of
 from runner.analysis.comparison_warnings import keep_steady
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.stored_summary import LEVELS, MEDIANS, summarize_journal, summarize_run
-from runner.analysis.summary import Statistic
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
 from runner.storage import journal

@@ -128,13 +128,13 @@ def test_an_interval_that_rests_on_one_case_is_none() -> None:
 
 def test_repeats_of_a_case_are_no_further_cases() -> None:
     """Ten equal comparisons of each of ten cases have the interval of one of each."""
-    once, often = [[1.0]] * 7 + [[0.0]] * 3, [[1.0] * 10] * 7 + [[0.0] * 10] * 3
-    assert rate_interval(often) == pytest.approx(rate_interval(once))
+    once = [(f"case {at}", float(at < 7)) for at in range(10)]
+    assert rate_interval(once * 10) == pytest.approx(rate_interval(once))
 
 
 def test_a_target_that_won_all_is_not_certain_to_win() -> None:
     """The interval of its win rate ends at 1 and starts below."""
-    interval = rate_interval([[1.0]] * 20)
+    interval = rate_interval((f"case {at}", 1.0) for at in range(20))
     assert interval is not None
     assert interval.high == 1
     assert 0.8 < interval.low < 0.9

@@ -23,7 +23,6 @@ from runner.analysis.timestamp_errors import (
     TimestampErrors,
     is_sustained,
     measure_errors,
-    next_concurrency,
     read_timestamps,
 )
 from runner.calibration import measure
@@ -35,6 +34,7 @@ from runner.calibration.measure import (
     Effort,
     TrialResult,
     TrialSeries,
+    next_concurrency,
 )
 from runner.calibration.stored_calibration import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration

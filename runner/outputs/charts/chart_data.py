@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from runner.analysis.check_results import Expectations
 from runner.analysis.dataframe import plain_cells, take_cells
+from runner.analysis.intervals import Statistic
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.summary import TargetSummary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.intervals import FEWEST_UNITS
+from runner.analysis.intervals import FEWEST_UNITS, Statistic
 from runner.analysis.run_results import Run, cache_latest
-from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import (
     LOGARITHMIC,

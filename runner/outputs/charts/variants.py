@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-from runner.analysis.intervals import Interval
+from runner.analysis.intervals import Interval, Statistic
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Rule, Verdict
+from runner.analysis.intervals import Statistic
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
-from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
 from runner.errors import CompareError

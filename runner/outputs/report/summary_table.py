@@ -6,9 +6,9 @@ from functools import partial
 
 from runner.analysis.diff import Difference
 from runner.analysis.goodput import Goodput
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import keep_together, models_of
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
 from runner.analysis.input_sizes import ReachedSize, measure_inputs
+from runner.analysis.intervals import Statistic
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic
 from runner.core.turns_and_steps import name_repeat
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable

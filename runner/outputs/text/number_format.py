@@ -8,8 +8,7 @@ from runner.outputs.text.translation import BilingualText, _, other_of
 from runner.pricing.money import format_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
-    from runner.analysis.intervals import Interval
-    from runner.analysis.summary import Statistic
+    from runner.analysis.intervals import Interval, Statistic
 
 MISSING = "–"
 

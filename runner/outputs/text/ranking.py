@@ -11,10 +11,11 @@ from typing import NamedTuple
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Verdict
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.run_results import Run
-from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.summary import TargetSummary
 from runner.analysis.variants import keep_together, models_of
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, counted

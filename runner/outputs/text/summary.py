@@ -5,11 +5,12 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
+from runner.analysis.intervals import Statistic
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
-from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.summary import TargetSummary
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.errors import counted

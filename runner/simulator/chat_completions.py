@@ -16,7 +16,9 @@ from runner.simulator.request_fields import (
     flag,
     integer,
     invalid,
+    list_of_messages,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -54,7 +56,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         stream=stream,
         stream_options_sent=options is not None,
         include_usage=flag(options or {}, "include_usage"),
-        max_tokens=_max_tokens(fields),
+        max_tokens=integer(fields, "max_completion_tokens", least=1) or integer(fields, "max_tokens", least=1),
         stop=stop_texts(fields.get("stop"), "stop"),
         seed=integer(fields, "seed"),
         thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
@@ -73,10 +75,7 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         RequestError: the messages are invalid.
 
     """
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise invalid("messages", "a list of at least one message")
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(list_of_messages(fields)))
 
 
 def _message(message: object, param: str) -> ChatMessage:
@@ -115,22 +114,10 @@ def _schema(format_: object) -> str | None:
     """Return the JSON Schema of a response format."""
     if format_ is None:
         return None
-    kind = format_.get("type") if isinstance(format_, dict) else None
-    if not isinstance(format_, dict) or kind not in FORMATS:
-        raise invalid("response_format", f"an object with the type {', '.join(FORMATS)}")
-    described = format_.get("json_schema")
+    found = object_of_type(format_, FORMATS, "response_format")
+    described = found.get("json_schema")
     schema = described.get("schema") if isinstance(described, dict) else None
-    return schema_of(kind, schema, "response_format.json_schema.schema")
-
-
-def _max_tokens(fields: Mapping[str, object]) -> int | None:
-    for param in ("max_completion_tokens", "max_tokens"):
-        tokens = integer(fields, param)
-        if tokens is not None and tokens < 1:
-            raise invalid(param, "at least 1")
-        if tokens is not None:
-            return tokens
-    return None
+    return schema_of(found["type"], schema, "response_format.json_schema.schema")
 
 
 def _thinking_off(thinking: object) -> bool:
@@ -197,11 +184,7 @@ def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
         "prompt_tokens": envelope.input_tokens,
         "completion_tokens": answer.output_tokens,
         "total_tokens": envelope.input_tokens + answer.output_tokens,
-        **(
-            {}
-            if envelope.cached_tokens is None
-            else {"prompt_tokens_details": {"cached_tokens": envelope.cached_tokens}}
-        ),
+        **envelope.cached_tokens_as("prompt_tokens_details"),
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
     }
 

@@ -19,7 +19,9 @@ from runner.simulator.request_fields import (
     flag,
     integer,
     invalid,
+    list_of_messages,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -40,8 +42,8 @@ from runner.simulator.response_steps import (
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
-CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": ""}
-"""Type of a `tool_choice` -> its name in chat completions."""
+CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+"""Type of a `tool_choice` that names no tool -> its name in chat completions."""
 
 SMALLEST_BUDGET = 1024
 """Fewest tokens of a budget for thinking."""
@@ -97,10 +99,8 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         RequestError: the messages are invalid.
 
     """
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise invalid("messages", "a list of at least one message")
-    parsed = [each for at, message in enumerate(messages) for each in _parse_message(message, f"messages[{at}]")]
+    messages = enumerate(list_of_messages(fields))
+    parsed = [each for at, message in messages for each in _parse_message(message, f"messages[{at}]")]
     system, _ = _parse_content(fields.get("system", ""), "system")
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
@@ -154,34 +154,29 @@ def _tools(fields: Mapping[str, object]) -> ToolUse:
     choice = fields.get("tool_choice")
     if choice is None:
         return ToolUse(tools)
-    kind = choice.get("type") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or kind not in CHOICES:
-        raise invalid("tool_choice", f"an object with the type {', '.join(CHOICES)}")
-    parallel = not flag(choice, "disable_parallel_tool_use")
-    named = choice if kind == "tool" else CHOICES[kind]
-    return choose_tools({"tool_choice": named, "parallel_tool_calls": parallel}, tools, lambda found: found)
+    found = object_of_type(choice, (*CHOICES, "tool"), "tool_choice")
+    parallel = not flag(found, "disable_parallel_tool_use")
+    named = CHOICES.get(str(found["type"]), found)
+    return choose_tools({"tool_choice": named, "parallel_tool_calls": parallel}, tools, lambda named: named)
 
 
 def _schema(output: object) -> str | None:
     format_ = output.get("format") if isinstance(output, dict) else None
     if format_ is None:
         return None
-    if not isinstance(format_, dict) or format_.get("type") != "json_schema":
-        raise invalid("output_config.format", 'an object with the type "json_schema"')
-    return schema_of("json_schema", format_.get("schema"), "output_config.format.schema")
+    found = object_of_type(format_, ("json_schema",), "output_config.format")
+    return schema_of("json_schema", found.get("schema"), "output_config.format.schema")
 
 
 def _thinking_off(thinking: object, max_tokens: int) -> bool:
     if thinking is None:
         return False
-    kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if not isinstance(thinking, dict) or kind not in ("enabled", "adaptive", "disabled"):
-        raise invalid("thinking", 'an object with the type "enabled", "adaptive" or "disabled"')
-    if kind == "enabled":
-        budget = integer(thinking, "budget_tokens")
+    found = object_of_type(thinking, ("enabled", "adaptive", "disabled"), "thinking")
+    if found["type"] == "enabled":
+        budget = integer(found, "budget_tokens")
         if budget is None or not SMALLEST_BUDGET <= budget < max_tokens:
             raise invalid("thinking.budget_tokens", f"from {SMALLEST_BUDGET} to less than 'max_tokens'")
-    return bool(kind == "disabled")
+    return found["type"] == "disabled"
 
 
 def _effort(output: object) -> Effort | None:

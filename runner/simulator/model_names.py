@@ -67,20 +67,18 @@ def parse_model(name: str) -> Model:
 
     """
     stem, mark, query = name.removeprefix(PREFIX).partition("?")
-    if stem in PERSONAS:
-        known = NAME_OPTIONS + (CACHE_OPTIONS if PERSONAS[stem].caching else ())
-        options = _split_options(query, known=known) if mark else {}
-        persona = _with_lifetime(PERSONAS[stem], options)
-        return Model(PREFIX + name.removeprefix(PREFIX), persona, answerers=parse_answerers(options))
+    persona = PERSONAS.get(stem)
     fault = _find_fault(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
-    if stem != EXACT.name and fault is None:
+    if persona is not None:
+        known = NAME_OPTIONS + (CACHE_OPTIONS if persona.caching else ())
+    elif stem == EXACT.name or fault is not None:
+        known = PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())
+    else:
         raise _unknown_model(name)
-    options = (
-        _split_options(query, known=PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
-    )
+    options = _split_options(query, known) if mark else {}
     return Model(
         name=PREFIX + name.removeprefix(PREFIX),
-        persona=_pace(options),
+        persona=_pace(options) if persona is None else _with_lifetime(persona, options),
         fault=fault,
         hold_ns=_delay_ns(options["hold_ms"], "hold_ms") if "hold_ms" in options else None,
         times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,

@@ -76,11 +76,11 @@ def flag(fields: Mapping[str, object], param: str) -> bool:
     return bool(value)
 
 
-def integer(fields: Mapping[str, object], param: str) -> int | None:
+def integer(fields: Mapping[str, object], param: str, *, least: int | None = None) -> int | None:
     """Parse an integer parameter; None if it is absent.
 
     Raises:
-        RequestError: it is not an integer.
+        RequestError: it is not an integer, or is below `least`.
 
     """
     value = fields.get(param)
@@ -88,6 +88,33 @@ def integer(fields: Mapping[str, object], param: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         raise invalid(param, "an integer")
+    if least is not None and value < least:
+        raise invalid(param, f"at least {least}")
+    return value
+
+
+def list_of_messages(fields: Mapping[str, object]) -> list[object]:
+    """Parse the list of messages, whose items are not checked.
+
+    Raises:
+        RequestError: it is not a list, or is empty.
+
+    """
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages", "a list of at least one message")
+    return messages
+
+
+def object_of_type(value: object, types: Collection[str], param: str) -> Mapping[str, object]:
+    """Return a value that must be an object whose `type` is one of `types`.
+
+    Raises:
+        RequestError: it is not.
+
+    """
+    if not isinstance(value, dict) or value.get("type") not in types:
+        raise invalid(param, f"an object with the type {', '.join(types)}")
     return value
 
 

@@ -16,6 +16,7 @@ from runner.simulator.request_fields import (
     integer,
     invalid,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -66,16 +67,13 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
             raise RequestError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     if fields.get("previous_response_id") is not None:
         raise invalid("previous_response_id", "null: the simulator keeps no responses")
-    max_tokens = integer(fields, "max_output_tokens")
-    if max_tokens is not None and max_tokens < 1:
-        raise invalid("max_output_tokens", "at least 1")
     effort, summary = _parse_reasoning(fields.get("reasoning"))
     return ChatRequest(
         model=model_name(fields),
         messages=parse_input(fields),
         stream=flag(fields, "stream"),
         include_usage=True,
-        max_tokens=max_tokens,
+        max_tokens=integer(fields, "max_output_tokens", least=1),
         thinking_off=effort == "none",
         effort=effort_of(NEAREST.get(effort, effort), "reasoning.effort"),
         temperature=temperature_of(fields),
@@ -139,10 +137,8 @@ def _schema(text: object) -> str | None:
     format_ = text.get("format") if isinstance(text, dict) else None
     if format_ is None:
         return None
-    kind = format_.get("type") if isinstance(format_, dict) else None
-    if not isinstance(format_, dict) or kind not in FORMATS:
-        raise invalid("text.format", f"an object with the type {', '.join(FORMATS)}")
-    return schema_of(kind, format_.get("schema"), "text.format.schema")
+    found = object_of_type(format_, FORMATS, "text.format")
+    return schema_of(found["type"], found.get("schema"), "text.format.schema")
 
 
 def _parse_reasoning(reasoning: object) -> tuple[object, object]:
@@ -278,11 +274,7 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the token counts of a request and its answer."""
     return {
         "input_tokens": envelope.input_tokens,
-        **(
-            {}
-            if envelope.cached_tokens is None
-            else {"input_tokens_details": {"cached_tokens": envelope.cached_tokens}}
-        ),
+        **envelope.cached_tokens_as("input_tokens_details"),
         "output_tokens": answer.output_tokens,
         "output_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
         "total_tokens": envelope.input_tokens + answer.output_tokens,

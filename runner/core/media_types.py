@@ -15,7 +15,7 @@ PNG, JPEG, GIF, WEBP = "image/png", "image/jpeg", "image/gif", "image/webp"
 PDF, TEXT = "application/pdf", "text/plain"
 WAV, MP3 = "audio/wav", "audio/mpeg"
 
-NAMES = {PNG: "PNG", JPEG: "JPEG", GIF: "GIF", WEBP: "WebP", PDF: "PDF", TEXT: "text", WAV: "WAV", MP3: "MP3"}
+FORMAT_NAMES = {PNG: "PNG", JPEG: "JPEG", GIF: "GIF", WEBP: "WebP", PDF: "PDF", TEXT: "text", WAV: "WAV", MP3: "MP3"}
 
 PDF_HEAD = 1024
 """Bytes at the beginning of a file in which the mark of a PDF may stand."""
@@ -42,7 +42,7 @@ class Media:
     @property
     def name(self) -> str:
         """The usual name of the format, such as JPEG."""
-        return NAMES[self.type]
+        return FORMAT_NAMES[self.type]
 
     @property
     def extent(self) -> str | None:

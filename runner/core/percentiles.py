@@ -40,7 +40,7 @@ def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
     numbers = [_number(each) for each in given]
     not_numbers = [repr(each) for each, number in zip(given, numbers, strict=True) if number is None]
     out_of_range = [
-        str(each) for each, number in zip(given, numbers, strict=True) if number is not None and not _is_rank(number)
+        str(each) for each, number in zip(given, numbers, strict=True) if number is not None and not 0 < number < 100
     ]
     problems = [
         f"{', '.join(values)} {is_wrong if len(values) == 1 else are_wrong}"
@@ -62,10 +62,6 @@ def _number(value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _is_rank(percent: float) -> bool:
-    return 0 < percent < 100
 
 
 def name_percentile(percent: float) -> str:

@@ -27,10 +27,10 @@ UNSTREAMED_TOKENS = 64
 """Tokens that a reply may have beyond its text, for the marks around it and its tool calls. Reasoning may also have as
 many beyond its text without counting as a summary."""
 
-LONGEST_UTF8 = 4
+MAX_BYTES_PER_CHARACTER = 4
 """Most bytes of a character, and so the most tokens of one."""
 
-FEWEST_TOKENS_OF_CALL = 8
+MIN_TOKENS_OF_CALL = 8
 """Fewest tokens of a tool call: its name, its arguments and the marks around them."""
 
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
@@ -114,19 +114,19 @@ def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bo
         return chars > 0 and is_named
     spare = tokens - UNSTREAMED_TOKENS
     if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # comes first, so that few texts are searched
-        return spare > LONGEST_UTF8 * chars
+        return spare > MAX_BYTES_PER_CHARACTER * chars
     return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else generous_token_estimate(text))
 
 
-MOST_IMAGE_TOKENS = 16_384
+MAX_IMAGE_TOKENS = 16_384
 """Most tokens of an image, as Qwen documents it. No other vendor of a built-in row documents more, except for models
 whose image tokens are multiplied to cost as much as a larger model's, such as gpt-4o-mini."""
 
-LEAST_IMAGE_BOUND = 2_000
-PIXELS_PER_TOKEN_AT_LEAST = 400
-"""Bound on the tokens of an image: `LEAST_IMAGE_BOUND`, plus one for this many pixels."""
+MIN_IMAGE_BOUND = 2_000
+MIN_PIXELS_PER_TOKEN = 400
+"""Bound on the tokens of an image: `MIN_IMAGE_BOUND`, plus one for this many pixels."""
 
-MOST_PAGE_TOKENS, MOST_SECOND_TOKENS = 8_000, 64
+MAX_PAGE_TOKENS, MAX_SECOND_TOKENS = 8_000, 64
 """Most tokens of a page of a PDF, for its text and its picture, and of a second of audio."""
 
 
@@ -137,13 +137,13 @@ def most_attachment_tokens(attachment: Attachment) -> int | None:
     """
     if attachment.kind == "image":
         if attachment.width is None or attachment.height is None:
-            return MOST_IMAGE_TOKENS
-        by_pixels = LEAST_IMAGE_BOUND + attachment.width * attachment.height // PIXELS_PER_TOKEN_AT_LEAST
-        return min(MOST_IMAGE_TOKENS, by_pixels)
+            return MAX_IMAGE_TOKENS
+        by_pixels = MIN_IMAGE_BOUND + attachment.width * attachment.height // MIN_PIXELS_PER_TOKEN
+        return min(MAX_IMAGE_TOKENS, by_pixels)
     if attachment.pages is not None:
-        return attachment.pages * MOST_PAGE_TOKENS
+        return attachment.pages * MAX_PAGE_TOKENS
     if attachment.seconds is not None:
-        return ceil(attachment.seconds * MOST_SECOND_TOKENS)
+        return ceil(attachment.seconds * MAX_SECOND_TOKENS)
     return attachment.size if attachment.media_type == TEXT else None
 
 
@@ -156,7 +156,7 @@ LIKELY_PIXELS_PER_TOKEN, LIKELY_PAGE_TOKENS, LIKELY_SECOND_TOKENS = 750, 2_000, 
 def likely_attachment_tokens(attachment: Attachment) -> int:
     """Return the likely tokens of an attachment, by the documentation of vendors; it may be wrong by a factor of 2."""
     if attachment.width is not None and attachment.height is not None:
-        return min(MOST_IMAGE_TOKENS, ceil(attachment.width * attachment.height / LIKELY_PIXELS_PER_TOKEN))
+        return min(MAX_IMAGE_TOKENS, ceil(attachment.width * attachment.height / LIKELY_PIXELS_PER_TOKEN))
     if attachment.seconds is not None:
         return ceil(attachment.seconds * LIKELY_SECOND_TOKENS)
     if attachment.media_type == TEXT:

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 from runner.document.document_tree import NOWHERE, START, Document, Position, invalid_file
-from runner.document.yaml_parser import MAX_BYTES, parse
+from runner.document.yaml_parser import MAX_YAML_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 
 
@@ -17,7 +17,7 @@ def read(path: Path, *, if_too_large: str = "Split it") -> Document:
         InvalidFile: the file cannot be read, or is not valid YAML.
 
     """
-    return parse(read_text(path, MAX_BYTES, if_too_large=if_too_large), str(path))
+    return parse(read_text(path, MAX_YAML_BYTES, if_too_large=if_too_large), str(path))
 
 
 def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> str:

@@ -6,8 +6,8 @@ Only the description of a file is kept, not its bytes, since conversations are t
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
@@ -71,10 +71,6 @@ class ReceivedAttachment:
         return f"{self.kind}{named} ({', '.join(filter(None, (self.media.name, self.media.extent, size)))})"
 
 
-Shown = tuple[str, tuple[ReceivedAttachment, ...]]
-"""The text of a message, and the files in it."""
-
-
 def text_with_file_marks(text: str, files: Sequence[ReceivedAttachment]) -> str:
     """Return a message's text with a mark in place of each file, so that a replay can recognise the conversation."""
     marked, last = "", 0
@@ -108,23 +104,6 @@ def file_in_part(part: Mapping[str, Any], param: str) -> ReceivedAttachment | No
             title = part.get("title")
             return _of_source(kind, source, param, title if isinstance(title, str) else None)
     raise RequestError(400, f"'{param}' is not a valid part of type '{part['type']}'.", param=param)
-
-
-def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], param: str) -> Shown:
-    """Return the text of content parts, and the files among them; parts of `text_types` are texts.
-
-    Raises:
-        RequestError: a file cannot be read, or its kind differs from the part's type.
-
-    """
-    text, files = "", []
-    for at, part in enumerate(parts):
-        if part.get("type") in text_types:
-            written = part.get("text")
-            text += written if isinstance(written, str) else ""
-        elif file := file_in_part(part, f"{param}[{at}]"):
-            files.append(replace(file, at=len(text)))
-    return text, tuple(files)
 
 
 def _of_source(kind: Kind, source: Mapping[Any, Any], param: str, name: str | None) -> ReceivedAttachment:

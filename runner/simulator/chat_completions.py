@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from runner.core.events import Channel
 from runner.simulator.answer_chunks import Chunk, TimedAnswer
-from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import RequestError
 from runner.simulator.request_fields import (
     FORMATS,
+    Content,
     check_result,
     choose_tools,
     effort_of,
@@ -87,7 +87,7 @@ def _message(message: object, param: str) -> ChatMessage:
     return ChatMessage(role, *_content(message.get("content"), role, f"{param}.content"))
 
 
-def _content(content: object, role: str, param: str) -> Shown:
+def _content(content: object, role: str, param: str) -> Content:
     # A message of the assistant that only calls tools has no text.
     if content is None and role == "assistant":
         return "", ()

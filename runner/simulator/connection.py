@@ -13,7 +13,7 @@ from runner.simulator.exact_timers import Timer
 from runner.simulator.http_request import HttpRequest, RequestError, RequestReader
 from runner.simulator.response_steps import Ending, Framing, Response, TimedResponse, error_response
 
-PIPELINED_BYTES_MAX = 1024 * 1024
+MAX_PIPELINED_BYTES = 1024 * 1024
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._reader.feed(data)
         if self._sending is None:
             self._serve_next(received_ns)
-        elif self._reader.buffered > PIPELINED_BYTES_MAX:
+        elif self._reader.buffered > MAX_PIPELINED_BYTES:
             self._transport.abort()
 
     def _serve_next(self, received_ns: int) -> None:

@@ -9,10 +9,10 @@ from typing import cast
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.answer_chunks import TimedAnswer
-from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
+    Content,
     check_result,
     choose_tools,
     effort_of,
@@ -123,7 +123,7 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
     return [block for block in content if block.get("type") == kind] if isinstance(content, list) else []
 
 
-def _parse_content(content: object, param: str) -> Shown:
+def _parse_content(content: object, param: str) -> Content:
     """Parse the content of a message: return the text of its text blocks, and its files."""
     shown = parse_content(content, ("text",), param, "content blocks")
     if any(block.get("text") == "" for block in blocks_of(content, "text")):

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from runner.simulator.chat_request import ChatMessage, tokenize
 
 BLOCK_TOKENS = 128
-FEWEST_TOKENS = 1_024
+MIN_PREFIX_TOKENS = 1_024
 """Fewest tokens of a prefix that is served from the cache."""
 
-BLOCKS_REMEMBERED = 200_000
+MAX_BLOCKS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class PrefixCache:
             is_hit = is_hit and self._expires_ns.pop(block, 0) > now_ns
             hits += is_hit
             self._expires_ns[block] = now_ns + caching.lifetime_ns
-        while len(self._expires_ns) > BLOCKS_REMEMBERED:
+        while len(self._expires_ns) > MAX_BLOCKS:
             self._expires_ns.popitem(last=False)
         cached = hits * BLOCK_TOKENS
-        return cached if cached >= FEWEST_TOKENS else 0
+        return cached if cached >= MIN_PREFIX_TOKENS else 0
 
 
 def _blocks(model: str, messages: Sequence[ChatMessage]) -> Iterator[bytes]:

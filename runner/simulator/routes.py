@@ -89,3 +89,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
 
 METHODS: Mapping[str, str] = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
 """Path -> method of the requests that every server of the simulator answers."""
+
+
+def refuse_method(path: str, allowed: str, dialect: ServedDialect | None) -> Response:
+    """Return the error for a request to a path that answers another method."""
+    error = RequestError(405, f"'{path}' answers {allowed} only.", code="method_not_allowed")
+    return describe_error(error, dialect, (("allow", allowed),))

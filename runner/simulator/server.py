@@ -12,21 +12,20 @@ import threading
 from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
-from runner.simulator import LOOPBACK
 from runner.simulator.connection import Connection, Handler
 from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.request_handler import RequestHandler
 
 DEFAULT_PORT = 8765
-PORT_MAX = 65_535
+MAX_PORT = 65_535
 BACKLOG = 4096
-FILES_MAX = 65_536
+MAX_OPEN_FILES = 65_536
 
 
 def serve(
-    host: str = LOOPBACK,
-    port: int = DEFAULT_PORT,
+    host: str,
+    port: int,
     *,
     fault: str | None = None,
     announce: Callable[[str], object],
@@ -63,8 +62,8 @@ def answer_with(
         CompareError: the address cannot be used.
 
     """
-    if not 0 <= port <= PORT_MAX:
-        raise CompareError(f"The port {port} is not between 0 and {PORT_MAX}.")
+    if not 0 <= port <= MAX_PORT:
+        raise CompareError(f"The port {port} is not between 0 and {MAX_PORT}.")
     loop = _make_loop()
     try:
         timer = make_timer(loop)
@@ -129,7 +128,7 @@ def _raise_file_limit() -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         resource = importlib.import_module("resource")
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+        most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator import chat_completions
-from runner.simulator.attachments import KINDS, content_of, file_in_part
+from runner.simulator.attachments import KINDS, file_in_part
 from runner.simulator.chat_request import ChatMessage, count_prompt_tokens
 from runner.simulator.http_request import RequestError
+from runner.simulator.request_fields import parse_content
 from tests.support.media_files import mp3, pdf, png, wav
 
 
@@ -82,7 +83,7 @@ def test_content_that_contradicts_its_part_is_refused(part: dict[str, Any], faul
 def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
     """The text is the same as without files; marks for a replay are in the places of the files."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
-    text, files = content_of(parts, ("text",), "here")
+    text, files = parse_content(parts, ("text",), "here")
     message = ChatMessage("user", text, files)
     assert text == "ab"
     assert message.text_with_file_marks == f"a\0{files[0].digest}\0b"

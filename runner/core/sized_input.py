@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 
+from runner.core.surrogates import count_utf8_bytes
 from runner.core.token_estimate import likely_tokens
 from runner.errors import counted
 
@@ -65,11 +66,7 @@ class SizedInput:
     def most_bytes(self) -> int:
         """Upper bound on the bytes of UTF-8 that are sent of the text."""
         whole, rest = divmod(round(self.tokens * MAX_CHARACTERS_PER_TOKEN), len(self.whole_text))
-        return whole * _count_bytes(self.whole_text) + _count_bytes(self.whole_text[:rest])
-
-
-def _count_bytes(text: str) -> int:
-    return len(text.encode(errors="surrogatepass"))
+        return whole * count_utf8_bytes(self.whole_text) + count_utf8_bytes(self.whole_text[:rest])
 
 
 @dataclass(frozen=True, slots=True)

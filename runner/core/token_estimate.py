@@ -7,6 +7,7 @@ from math import ceil
 
 from runner.core.attachment_parts import Attachment
 from runner.core.media_types import TEXT
+from runner.core.surrogates import count_utf8_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class TokensByBytes:
 
     def of_messages(self, texts: Iterable[str]) -> int:
         """Return the estimated tokens of messages, without the allowance for the request."""
-        sizes = [len(text.encode(errors="surrogatepass")) for text in texts]
+        sizes = list(map(count_utf8_bytes, texts))
         return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
 
 
@@ -69,17 +70,19 @@ token."""
 
 def most_tokens(text: str) -> float:
     """Return an upper bound on the tokens of a text, for all tokenizers in use: a token has at least one byte."""
-    saved = sum(len(blank) + len(letters) * (1 - TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
-    return len(text.encode(errors="surrogatepass")) - saved
+    return _tokens_of_bytes(text, TOKENS_PER_LETTER)
 
 
 def generous_token_estimate(text: str) -> float:
     """Return a generous estimate, about twice the tokens of ordinary text: one per sign and one per two letters."""
-    saved = sum(
-        len(blank) + len(letters) * (1 - GENEROUS_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text)
-    )
-    saved += sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
-    return len(text.encode(errors="surrogatepass")) - saved
+    saved = sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
+    return _tokens_of_bytes(text, GENEROUS_TOKENS_PER_LETTER) - saved
+
+
+def _tokens_of_bytes(text: str, per_letter: float) -> float:
+    """Return one token for each byte of UTF-8, but `per_letter` for each letter of a word and none for the blank."""
+    saved = sum(len(blank) + len(letters) * (1 - per_letter) for blank, letters in LETTERS.findall(text))
+    return count_utf8_bytes(text) - saved
 
 
 def fewest_tokens(text: str) -> float:

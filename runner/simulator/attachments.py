@@ -137,8 +137,8 @@ def _of_content(kind: Kind, content: bytes, param: str, name: str | None = None)
     media = identify(content)
     is_kind = media is not None and (media.type.startswith(f"{kind}/") or kind == "file")
     if media is None or not is_kind:
-        raise RequestError(400, f"'{param}' does not hold {_A[kind]} that can be read.", param=param)
+        raise RequestError(400, f"'{param}' does not hold {_WITH_ARTICLE[kind]} that can be read.", param=param)
     return ReceivedAttachment(kind, sha256(content).hexdigest(), name=name, media=media, size=len(content))
 
 
-_A = {"image": "an image", "file": "a file", "audio": "audio"}
+_WITH_ARTICLE = {"image": "an image", "file": "a file", "audio": "audio"}

@@ -26,7 +26,7 @@ class PrefixCaching:
     """Time to read a token that is not cached, in nanoseconds; it is added to the delay of the first text."""
     lifetime_ns: int
     """Time after the last use of a prefix at which it expires, in nanoseconds."""
-    is_told: bool = True
+    is_reported: bool = True
     """Whether the usage reports the number of tokens from the cache."""
 
 

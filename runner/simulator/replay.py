@@ -203,18 +203,8 @@ def provider_url(base_url: str, provider: str) -> str:
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
-def serve(
-    folder: Path,
-    host: str,
-    port: int,
-    *,
-    fast: bool,
-    announce: Callable[[str], object],
-    until_stdin_closes: bool = False,
-) -> None:
+def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
     """Serve a run's recordings until a signal; call `announce` with each line of instructions.
-
-    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there are no recordings, or the address cannot be used.
@@ -234,5 +224,4 @@ def serve(
             announce(f"  {provider_url(base_url, provider)}  {', '.join(handler.models_of(provider))}")
         announce(f"Without a server: compare run SUITE --replay {folder}")
 
-    on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(handler, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    answer_with(handler, host, port, on_ready=announce_usage)

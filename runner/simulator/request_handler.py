@@ -114,7 +114,7 @@ class RequestHandler:
             return 0, persona
         cached = self._prefixes.look_up(chat.model, chat.messages, caching, time.perf_counter_ns())
         delay_ns = persona.first.median_ns + max(input_tokens - cached, 0) * caching.token_ns
-        return cached if caching.is_told else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
+        return cached if caching.is_reported else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
 
     def _count_attempt(self, chat: ChatRequest) -> int:
         attempt = self._attempts.pop(chat, 0) + 1

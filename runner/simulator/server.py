@@ -29,11 +29,8 @@ def serve(
     *,
     fault: str | None = None,
     announce: Callable[[str], object],
-    until_stdin_closes: bool = False,
 ) -> None:
     """Serve the simulated models until a signal; call `announce` with each line of instructions.
-
-    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there is no such fault, or the address cannot be used.
@@ -47,16 +44,20 @@ def serve(
             """'{"model":"sim/quick","stream":true,"messages":[{"role":"user","content":"Who are you?"}]}'"""
         )
 
-    on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(
-        RequestHandler(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes
-    )
+    answer_with(RequestHandler(find_fault(fault)), host, port, on_ready=announce_usage)
 
 
 def answer_with(
     handler: Handler, host: str, port: int, *, on_ready: Callable[[str], object], until_stdin_closes: bool = False
 ) -> None:
     """Serve the responses of a handler until a signal, or until standard input is closed.
+
+    Args:
+        handler: the handler.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        on_ready: called with the base URL when the server listens.
+        until_stdin_closes: whether the server is the child of a run, which ends with its parent and ignores Ctrl-C.
 
     Raises:
         CompareError: the address cannot be used.
@@ -83,7 +84,13 @@ def answer_with(
         loop.close()
 
 
-def _find_fault(name: str | None) -> InjectedFault | None:
+def find_fault(name: str | None) -> InjectedFault | None:
+    """Return the fault of a name; None without a name.
+
+    Raises:
+        CompareError: there is no such fault.
+
+    """
     if name is None:
         return None
     if name not in FAULTS:

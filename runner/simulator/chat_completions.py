@@ -6,7 +6,7 @@ from functools import lru_cache
 from runner.core.events import Channel
 from runner.simulator.answer_chunks import Chunk, TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
-from runner.simulator.http_request import RequestError
+from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
     FORMATS,
     Content,
@@ -34,14 +34,14 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 DONE = b"data: [DONE]\n\n"
 
 
-def parse_chat(body: bytes) -> ChatRequest:
-    """Parse a request's body.
+def parse_request(request: HttpRequest) -> ChatRequest:
+    """Parse a request.
 
     Raises:
         RequestError: the request is invalid; the error names the first problem.
 
     """
-    fields = parse_object(body)
+    fields = parse_object(request.body)
     options = fields.get("stream_options")
     stream = flag(fields, "stream")
     if options is not None and not isinstance(options, dict):
@@ -137,7 +137,7 @@ def _effort(fields: Mapping[str, object]) -> Effort | None:
 # Answers
 
 
-def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
+def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     message: dict[str, object] = {
         "role": "assistant",
@@ -151,7 +151,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     document = {
         **_identity("chat.completion", envelope),
         "choices": [choice],
-        "usage": count_usage(answer, envelope),
+        "usage": _count(answer, envelope),
     }
     return timestamped_response(document, answer.last_due_ns)
 
@@ -168,17 +168,13 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     opening, closing = _chunk_frame(envelope, finish_reason=answer.finish_reason)
     yield Step(due_ns, opening + b"{}" + closing, b"}\n\n")
     if envelope.include_usage:
-        yield Step(due_ns, usage_event(answer, envelope), b"}\n\n")
+        counts = {"choices": [], "usage": _count(answer, envelope)}
+        event = open_timestamp({**_identity("chat.completion.chunk", envelope), **counts})
+        yield Step(due_ns, b"data: " + event, b"}\n\n")
     yield Step(due_ns, DONE)
 
 
-def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
-    """Return the chunk with the token counts, up to its timestamp."""
-    usage = count_usage(answer, envelope)
-    return b"data: " + open_timestamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
-
-
-def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
+def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the token counts of a request and its answer."""
     return {
         "prompt_tokens": envelope.input_tokens,

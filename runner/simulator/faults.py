@@ -22,9 +22,9 @@ from runner.simulator.response_steps import (
     Headers,
     Response,
     Step,
+    bytes_response,
     json_response,
     stream_response,
-    whole_response,
 )
 from runner.simulator.routes import ServedDialect
 
@@ -90,7 +90,7 @@ def refuse(status: int, why: str, *, code: str, kind: str = "invalid_request_err
 
 def send_page(status: int, body: bytes) -> Inject:
     """Return a fault that answers with an HTML page or an empty body instead of JSON or a stream."""
-    return lambda _: whole_response(status, body, (HTML_TYPE,))
+    return lambda _: bytes_response(status, body, (HTML_TYPE,))
 
 
 def edit_stream(edit: EditSteps) -> Inject:
@@ -151,7 +151,7 @@ def send_whole(exchange: SimulatedExchange) -> Response:
 
 def redirect(_: SimulatedExchange) -> Response:
     """Redirect the client to another path."""
-    return whole_response(301, b"", (("location", "/moved/v1/chat/completions"),))
+    return bytes_response(301, b"", (("location", "/moved/v1/chat/completions"),))
 
 
 def refuse_stream_options(exchange: SimulatedExchange) -> Response:

@@ -60,7 +60,7 @@ ERROR_TYPES = {
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 
 
-def parse_messages(request: HttpRequest) -> ChatRequest:
+def parse_request(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:
@@ -189,7 +189,7 @@ def _sign(thinking: str) -> str:
     return blake2b(thinking.encode("utf-8", "replace"), digest_size=24).hexdigest()
 
 
-def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
+def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     blocks: list[object] = []
     if answer.reasoning:
@@ -256,10 +256,11 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
 
 def _begin_block(index: int, channel: Channel, answer: TimedAnswer, call: int | None) -> dict[str, object]:
     """Return the event that starts a block; for a tool call it has the name of the tool."""
-    empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
-    block: dict[str, object] = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
+    block: dict[str, object] = {"type": "text", "text": ""}
     if call is not None:
         block = {**_call_block(answer.calls[call]), "input": {}}
+    elif channel is Channel.REASONING:
+        block = {"type": "thinking", "thinking": "", "signature": ""}
     return {"type": "content_block_start", "index": index, "content_block": block}
 
 

@@ -219,7 +219,7 @@ def as_schema(schema: object, param: str) -> str:
     """
     if schema is not None and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
-    return json.dumps(schema or {}, sort_keys=False)
+    return json.dumps(schema or {})
 
 
 def schema_of(kind: object, schema: object, param: str) -> str | None:

@@ -92,14 +92,14 @@ class Envelope:
         return {} if self.cached_tokens is None else {member: {"cached_tokens": self.cached_tokens}}
 
 
-def whole_response(status: int, body: bytes, headers: Headers) -> Response:
+def bytes_response(status: int, body: bytes, headers: Headers) -> Response:
     """Return a response whose whole body is known."""
     return Response(status, headers, (Step(0, body),))
 
 
 def json_response(status: int, payload: object, headers: Headers = ()) -> Response:
     """Return a response with a JSON document."""
-    return whole_response(status, encode(payload), (JSON_TYPE, *headers))
+    return bytes_response(status, encode(payload), (JSON_TYPE, *headers))
 
 
 def error_response(error: RequestError) -> Response:

@@ -54,7 +54,7 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reason of an answer -> reason why the response is incomplete."""
 
 
-def parse_responses(request: HttpRequest) -> ChatRequest:
+def parse_request(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:

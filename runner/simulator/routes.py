@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from runner.core.suite import Api
 from runner.simulator import chat_completions, messages, responses
 from runner.simulator.answer_chunks import TimedAnswer
-from runner.simulator.chat_completions import parse_chat
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import model_name, parse_object
@@ -58,9 +57,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/chat/completions": ServedDialect(
         api="chat_completions",
         id_prefix="chatcmpl",
-        parse=lambda request: parse_chat(request.body),
+        parse=chat_completions.parse_request,
         parse_input=chat_completions.parse_input,
-        whole=chat_completions.completion_response,
+        whole=chat_completions.whole_response,
         steps=chat_completions.stream_steps,
         error=lambda error: error.body,
         error_event=lambda error: b"data: %b\n\n" % encode(error.body),
@@ -68,7 +67,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/responses": ServedDialect(
         api="responses",
         id_prefix="resp",
-        parse=responses.parse_responses,
+        parse=responses.parse_request,
         parse_input=responses.parse_input,
         whole=responses.whole_response,
         steps=responses.stream_steps,
@@ -78,9 +77,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/messages": ServedDialect(
         api="messages",
         id_prefix="msg",
-        parse=messages.parse_messages,
+        parse=messages.parse_request,
         parse_input=messages.parse_input,
-        whole=messages.message_response,
+        whole=messages.whole_response,
         steps=messages.stream_steps,
         error=messages.describe_error,
         error_event=lambda error: named_event(messages.describe_error(error)),

@@ -1,6 +1,5 @@
 """Images, files and audio in the simulator: described by their content, and refused if they are invalid."""
 
-import json
 from base64 import b64encode
 from contextlib import suppress
 from typing import Any
@@ -74,9 +73,9 @@ def test_a_file_is_described_by_its_content_and_counted(part: dict[str, Any], wo
 )
 def test_content_that_contradicts_its_part_is_refused(part: dict[str, Any], fault: str) -> None:
     """The error is a 400 that names the part, as at providers."""
-    body = json.dumps({"model": "quick", "messages": [{"role": "user", "content": [part]}]}).encode()
+    fields = {"messages": [{"role": "user", "content": [part]}]}
     with pytest.raises(RequestError, match=fault) as caught:
-        chat_completions.parse_chat(body)
+        chat_completions.parse_input(fields)
     assert (caught.value.status, caught.value.param) == (400, "messages[0].content[0]")
 
 

@@ -171,7 +171,7 @@ def test_records_round_trip(records: list[Record]) -> None:
         write(Path(folder), *records)
         read = journal.read(Path(folder))
         assert list(read.records) == records
-        assert not read.ended
+        assert read.end is None
         assert not is_torn(Path(folder))
 
 
@@ -219,7 +219,7 @@ def test_lines_are_read_by_kind_repeatedly(tmp_path: Path) -> None:
     read = journal.read(tmp_path / JOURNAL_FILE)
     assert list(read.records) == list(read.records) == [PLAIN]
     assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
-    assert read.ended
+    assert read.end is not None
 
 
 @pytest.mark.parametrize(
@@ -306,11 +306,11 @@ def test_a_resumption_changes_the_header(tmp_path: Path) -> None:
         writer.append_resume(journal.changes_between(HEADER, other), (), ())
         read = journal.read(tmp_path)
         assert read.header == replace(other, run_id=HEADER.run_id, started_at=HEADER.started_at)
-        assert not read.ended
+        assert read.end is None
         writer.append_resume(journal.changes_between(read.header, HEADER), (), ())
         writer.append({"kind": "end"})
     read = journal.read(tmp_path)
-    assert (read.header, read.ended) == (HEADER, True)
+    assert (read.header, read.end is not None) == (HEADER, True)
 
 
 def test_a_writer_detects_writes_since_the_journal_was_read(tmp_path: Path) -> None:

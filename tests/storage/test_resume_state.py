@@ -326,7 +326,7 @@ def test_a_run_killed_and_edited_repeatedly_ends_complete(
             run.continue_(last, retry_errors=False, lines_left=None)
         counted = Counter(record.identity.key for record in journal.read(run.folder).records)
         assert counted == Counter(rows_due(last, journal.read(run.folder).records))
-        assert journal.read(run.folder).ended
+        assert journal.read(run.folder).end is not None
 
 
 @given(plans(), st.integers(0, 1000))

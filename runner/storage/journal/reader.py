@@ -174,11 +174,6 @@ class Journal:
             last = line if line["kind"] == "end" else None
         return last
 
-    @property
-    def ended(self) -> bool:
-        """Whether the run ended by itself."""
-        return self.end is not None
-
     def count_missing(self, end: Mapping[str, Any] | None, records: int) -> int:
         """Return how many planned requests have no record, though the run came to the end of its plan.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import cast
 
@@ -11,6 +11,7 @@ from runner.core.tool_call import ToolCall
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.named_events import Document, Part, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
     Content,
     check_result,
@@ -30,15 +31,7 @@ from runner.simulator.request_fields import (
     temperature_of,
     vendors_allowed,
 )
-from runner.simulator.response_steps import (
-    Envelope,
-    Response,
-    Step,
-    named_event,
-    named_step,
-    open_named_event,
-    timestamped_response,
-)
+from runner.simulator.response_steps import Envelope, Response, Step, timestamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
@@ -203,29 +196,14 @@ def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
-
-    Events that start and end blocks are in the step of the text after them, so that each chunk is one step.
-    """
+    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`."""
     usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
-    yield named_step(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
-    index, current, thought = -1, None, ""
-    for due_ns, channel, text, call, is_name in answer.chunks:
-        opening = b""
-        if (channel, call) != current:
-            opening, begun = _end_block(index, thought), _begin_block(index + 1, channel, answer, call)
-            index, current, thought = index + 1, (channel, call), ""
-            if is_name:
-                yield named_step(due_ns, opening, begun)
-                continue
-            opening += named_event(begun)
-        thought += text if channel is Channel.REASONING else ""
-        yield Step(due_ns, opening + _delta(index, channel, text), b"}\n\n")
+    yield named_step(answer.first_due_ns, (), {"type": "message_start", "message": _head(envelope) | usage})
+    last_events = yield from part_steps(answer.chunks, partial(_begin_block, answer), _delta, _end_block)
     ending: dict[str, object] = {"stop_reason": STOP_REASONS[answer.finish_reason], "stop_sequence": None}
     usage = {"usage": _count(answer, envelope)} if envelope.include_usage else {}
-    end = {"type": "message_delta", "delta": ending, **usage}
-    yield named_step(answer.last_due_ns, _end_block(index, thought), end)
-    yield named_step(answer.last_due_ns, b"", {"type": "message_stop"})
+    yield named_step(answer.last_due_ns, last_events, {"type": "message_delta", "delta": ending, **usage})
+    yield named_step(answer.last_due_ns, (), {"type": "message_stop"})
 
 
 def describe_error(error: RequestError) -> Mapping[str, object]:
@@ -254,8 +232,8 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     return {**_count_input(envelope), **output}
 
 
-def _begin_block(index: int, channel: Channel, answer: TimedAnswer, call: int | None) -> dict[str, object]:
-    """Return the event that starts a block; for a tool call it has the name of the tool."""
+def _begin_block(answer: TimedAnswer, index: int, part: Part) -> Document:
+    channel, call = part
     block: dict[str, object] = {"type": "text", "text": ""}
     if call is not None:
         block = {**_call_block(answer.calls[call]), "input": {}}
@@ -276,18 +254,18 @@ def _input(arguments: str) -> object:
         return {}
 
 
-def _end_block(index: int, thought: str) -> bytes:
-    """Return the end of a block, with the signature of the thinking in it; empty if there is no block."""
-    if index < 0:
-        return b""
-    signature = {"type": "signature_delta", "signature": _sign(thought)}
-    signed = named_event({"type": "content_block_delta", "index": index, "delta": signature}) if thought else b""
-    return signed + named_event({"type": "content_block_stop", "index": index})
+def _end_block(index: int, part: Part, text: str) -> list[Document]:
+    """Return the events that end a block; if it is thinking, its signature comes first."""
+    stop = {"type": "content_block_stop", "index": index}
+    if part[0] is not Channel.REASONING:
+        return [stop]
+    signature = {"type": "signature_delta", "signature": _sign(text)}
+    return [{"type": "content_block_delta", "index": index, "delta": signature}, stop]
 
 
 @lru_cache(maxsize=4096)
-def _delta(index: int, channel: Channel, text: str) -> bytes:
-    """Return the event that adds text to a block, up to its timestamp."""
+def _delta(index: int, part: Part, text: str) -> bytes:
+    channel, _ = part
     name = "thinking" if channel is Channel.REASONING else "text"
     delta = {"type": f"{name}_delta", name: text}
     if channel is Channel.TOOL:

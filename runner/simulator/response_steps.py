@@ -128,24 +128,6 @@ def encode(payload: object) -> bytes:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# Events with a named type, as in all dialects except chat completions
-
-
-def named_event(document: Mapping[str, object]) -> bytes:
-    """Return an event of a stream with the type of its document as its name."""
-    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
-
-
-def open_named_event(document: Mapping[str, object]) -> bytes:
-    """Return an event as `named_event` does, up to its timestamp."""
-    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_timestamp(document))
-
-
-def named_step(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
-    """Return a step with the bytes `before`, then a named event with its timestamp."""
-    return Step(due_ns, before + open_named_event(document), b"}\n\n")
-
-
 # A response that is being sent
 
 

@@ -1,12 +1,13 @@
 """POST /v1/responses: parse its requests, and write answers in that dialect. Performs no I/O."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from runner.core.events import Channel
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.named_events import Document, Part, named_event, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
     FORMATS,
     check_result,
@@ -25,15 +26,7 @@ from runner.simulator.request_fields import (
     vendors_allowed,
     without_surrogates,
 )
-from runner.simulator.response_steps import (
-    Envelope,
-    Response,
-    Step,
-    named_event,
-    named_step,
-    open_named_event,
-    timestamped_response,
-)
+from runner.simulator.response_steps import Envelope, Response, Step, timestamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -159,39 +152,25 @@ def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
-
-    Events that start and end items are in the step of the text after them, so that each chunk is one step.
-    """
+    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`."""
     begun = _document(envelope, "in_progress", [])
-    created = named_event({"type": "response.created", "response": begun})
-    yield named_step(answer.first_due_ns, created, {"type": "response.in_progress", "response": begun})
-    index, current, said = -1, None, ""
-    for due_ns, channel, text, call, is_name in answer.chunks:
-        opening, part = b"", (channel, call)
-        if part != current:
-            opening, item = _end_item(index, current, said, answer), _begin_item(index + 1, part, answer)
-            index, current, said = index + 1, part, ""
-            if is_name:
-                yield named_step(due_ns, opening, item)
-                continue
-            opening += named_event(item)
-        said += text
-        yield Step(due_ns, opening + _delta(index, _kind(part, answer), text, _item_id(part)), b"}\n\n")
-    nothing: dict[str, object] = {"type": "response.in_progress", "response": begun}
-    *before, last = _end_events(index, current, said, answer) or [nothing]
-    yield named_step(answer.last_due_ns, b"".join(map(named_event, before)), last)
+    in_progress: Document = {"type": "response.in_progress", "response": begun}
+    yield named_step(answer.first_due_ns, [{"type": "response.created", "response": begun}], in_progress)
+    last_events = yield from part_steps(
+        answer.chunks,
+        partial(_begin_item, answer),
+        lambda index, part, text: _delta(index, _kind(part, answer), text, _item_id(part)),
+        partial(_end_item, answer),
+    )
+    *before, last = last_events or [in_progress]
+    yield named_step(answer.last_due_ns, before, last)
     ended = _ended(answer, envelope)
-    yield named_step(answer.last_due_ns, b"", {"type": f"response.{ended['status']}", "response": ended})
+    yield named_step(answer.last_due_ns, (), {"type": f"response.{ended['status']}", "response": ended})
 
 
 def error_event(error: RequestError) -> bytes:
     """Return an error as an event of a stream; unlike the document, it has no object around the error."""
     return named_event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
-
-
-Part = tuple[Channel, int | None]
-"""A part of an answer: its channel, and the number of the tool call if it is one."""
 
 
 def _kind(part: Part, answer: TimedAnswer) -> str:
@@ -223,23 +202,16 @@ def _item(part: Part, text: str | None, answer: TimedAnswer) -> dict[str, object
     return {**identity, "type": "reasoning", **status, "summary": [], key: parts}
 
 
-def _begin_item(index: int, part: Part, answer: TimedAnswer) -> dict[str, object]:
+def _begin_item(answer: TimedAnswer, index: int, part: Part) -> Document:
     return {"type": "response.output_item.added", "output_index": index, "item": _item(part, None, answer)}
 
 
-def _end_events(index: int, part: Part | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
-    """Return the events that end an item; empty if there is no item."""
-    if part is None:
-        return []
+def _end_item(answer: TimedAnswer, index: int, part: Part, text: str) -> list[Document]:
     identity = {"item_id": _item_id(part), "output_index": index}
     return [
         {"type": f"response.{_kind(part, answer)}.done", **identity, "text" if part[1] is None else "arguments": text},
         {"type": "response.output_item.done", "output_index": index, "item": _item(part, text, answer)},
     ]
-
-
-def _end_item(index: int, part: Part | None, text: str, answer: TimedAnswer) -> bytes:
-    return b"".join(map(named_event, _end_events(index, part, text, answer)))
 
 
 @lru_cache(maxsize=4096)

@@ -7,9 +7,8 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from runner.analysis.measured_targets import MeasuredTarget
-from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
-from runner.core.usage_fields import CACHE_WRITE, count_in
+from runner.core.usage_fields import CACHE_WRITE, CHARGED_IN, charged_cost, count_in
 from runner.errors import JournalError
 from runner.pricing.money import Money
 from runner.pricing.rates import PLAIN_ERRORS, Price, Tokens, cost

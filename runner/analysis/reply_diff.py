@@ -20,7 +20,7 @@ from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
-from runner.core.tool_call import ToolCall, canonical_calls, read_calls
+from runner.core.tool_call import ToolCall, calls_in, canonical_calls
 from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.storage.journal import Header
 
@@ -60,8 +60,7 @@ class WholeReply:
 
 def whole_reply(text: object, calls: object) -> WholeReply:
     """Return the reply in the cells `reply` and `tool_calls`; a cell that is not a string counts as absent."""
-    found = read_calls(calls) if isinstance(calls, str) else ()
-    return WholeReply(text if isinstance(text, str) else None, canonical_calls(found))
+    return WholeReply(text if isinstance(text, str) else None, canonical_calls(calls_in(calls)))
 
 
 @dataclass(frozen=True, slots=True)

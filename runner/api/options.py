@@ -21,7 +21,7 @@ from runner.core.load_profile import ARRIVALS, RampSetting
 from runner.core.percentiles import choose_percentiles
 from runner.core.quantities import parse_share
 from runner.core.slo import Slo, parse_slo
-from runner.core.suite import HIGHEST_TEMPERATURE, parse_reply_limit
+from runner.core.suite import MAX_TEMPERATURE, parse_reply_limit
 from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
@@ -164,8 +164,8 @@ def _seconds(value: object) -> float:
 
 def _temperature(value: object) -> float:
     number = _number(value)
-    if number is None or not 0 <= number <= HIGHEST_TEMPERATURE:
-        raise _WrongValue(f"a number from 0 to {HIGHEST_TEMPERATURE}")
+    if number is None or not 0 <= number <= MAX_TEMPERATURE:
+        raise _WrongValue(f"a number from 0 to {MAX_TEMPERATURE}")
     return number
 
 

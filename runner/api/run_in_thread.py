@@ -21,7 +21,7 @@ from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
 from runner.engine.run_observers import ForwardingObserver, Observer
 from runner.errors import JournalError
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 
 Result = TypeVar("Result")
 Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
@@ -148,7 +148,7 @@ def _keep_finished(prepared: PreparedRun) -> str:
     try:
         finished = write_outputs(prepared, interrupted=True)
     except JournalError as error:
-        has_started = (prepared.folder / FILE_NAME).exists()
+        has_started = (prepared.folder / JOURNAL_FILE).exists()
         return f"stopped; {error}" if has_started else "stopped before anything was sent"
     rows = int((finished.run.measured["outcome"] != "cancelled").sum())
     hint = f'; run(resume="{finished.folder}") resumes it' if prepared.suite.path else ""

@@ -22,7 +22,7 @@ from runner.cli.shared_options import (
 )
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
-from runner.core.suite import HIGHEST_TEMPERATURE
+from runner.core.suite import MAX_TEMPERATURE
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ JUDGING = (
     ),
     click.option(
         "--temperature",
-        type=click.FloatRange(0, HIGHEST_TEMPERATURE),
+        type=click.FloatRange(0, MAX_TEMPERATURE),
         metavar="T",
         help="Sampling temperature of the judge, from 0 to 2 (default: its provider's).",
     ),

@@ -228,7 +228,7 @@ class LiveProgress(Observer):
         self._limits[lane] = limit
         self._opened_ns = self._opened_ns or perf_counter_ns()
         for target in targets:
-            total = None if self._plan is None else self._plan.requests_to([target])
+            total = None if self._plan is None else self._plan.requests_per_target
             if total is not None:
                 total -= self._recorded.get(target.name, 0)
             cases = () if self._plan is None else self._plan.cases

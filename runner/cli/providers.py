@@ -7,7 +7,7 @@ import click
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.shared_options import allow_host_option, env_file_option, json_option
-from runner.cli.terminal import WIDE, echo_json, exact_stdout, terminal_columns
+from runner.cli.terminal import PIPE_COLUMNS, echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 
 
@@ -72,7 +72,7 @@ def providers(
         )
     else:
         shown = rows = known.describe_providers(registry, environ)
-        text = tabulate_providers(rows, terminal_columns(exact_stdout()) or WIDE)
+        text = tabulate_providers(rows, terminal_columns(exact_stdout()) or PIPE_COLUMNS)
     if as_json:
         echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
     else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-WIDE = 100_000
+PIPE_COLUMNS = 100_000
 """Width of a pipe in columns, so that tables are not folded without a terminal."""
 
 LONGEST_MARGIN = 500
@@ -223,5 +223,5 @@ def open_console(color: str, *, stderr: bool = False) -> "Console":
         console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
     if not console.is_terminal or not console.file.isatty():
         columns = usable_sizes(os.environ).get("COLUMNS")
-        console.width = WIDE if columns is None else int(columns)
+        console.width = PIPE_COLUMNS if columns is None else int(columns)
     return console

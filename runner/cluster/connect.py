@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import ByteStream
 
-from runner.core.cluster import NEAREST, ClusterOptions, Node
+from runner.core.cluster import ANY_CLUSTER, ClusterOptions, Node
 from runner.errors import CompareError
 from runner.providers.base_url import is_on_this_machine
 
@@ -80,12 +80,12 @@ async def check_cluster(address: str) -> str:
         raise CompareError(
             "--engine ray needs Ray, which is not installed: pip install 'compare-runner[ray]'. Nothing was sent"
         ) from None
-    if address == NEAREST:
+    if address == ANY_CLUSTER:
         from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
 
         with _ray_silenced(), suppress(ConnectionError):  # without a cluster, joining it fails with a message
-            address = services.get_ray_address_from_environment(NEAREST, None) or NEAREST
-    if address != NEAREST:
+            address = services.get_ray_address_from_environment(ANY_CLUSTER, None) or ANY_CLUSTER
+    if address != ANY_CLUSTER:
         await _dial(address)
     return address
 

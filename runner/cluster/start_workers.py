@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from runner.cluster.node_names import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.cluster.worker_messages import WorkerIntroduction
-from runner.cluster.worker_pool import START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
+from runner.cluster.worker_pool import WORKER_START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
 from runner.core.cluster import ClusterOptions, Node
 from runner.errors import CompareError, counted
 from runner.version import __version__
@@ -89,7 +89,7 @@ async def restart_worker_on(vantage: Node, names: Iterator[str]) -> WorkerHandle
         CompareError: the node was not back in time, or cannot run a worker.
 
     """
-    until_s = monotonic() + START_LIMIT_S
+    until_s = monotonic() + WORKER_START_LIMIT_S
     while True:
         try:
             (worker,) = await start_workers_on([vantage], 1, names)
@@ -124,12 +124,12 @@ async def _start_actor(node_id: str | None = None) -> Any:
 
 async def _introduce(actors: list[Any]) -> list[WorkerIntroduction]:
     try:
-        with anyio.fail_after(START_LIMIT_S):
+        with anyio.fail_after(WORKER_START_LIMIT_S):
             introductions = await asyncio.gather(*(actor.introduce.remote() for actor in actors))
     except TimeoutError:
         raise CompareError(
             f"the cluster did not start {counted(len(actors), 'worker')}, each with a CPU of its own, within "
-            f"{START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
+            f"{WORKER_START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
         ) from None
     except RayError as error:
         raise CompareError(

@@ -21,7 +21,7 @@ from runner.providers.endpoint import Endpoint
 
 Result = TypeVar("Result")
 
-START_LIMIT_S = 60.0
+WORKER_START_LIMIT_S = 60.0
 """Seconds that workers may take to start, including the wait for a node that must come back first."""
 
 WriteLine = Callable[[Mapping[str, object]], None]
@@ -174,7 +174,9 @@ class WorkerPool:
                     f"on a cluster{'' if self.vantages else ' or without one'}"
                 )
             else:
-                why = f"{vantage.name} was lost and not back within {START_LIMIT_S:g} s; no other node asks for it"
+                why = (
+                    f"{vantage.name} was lost and not back within {WORKER_START_LIMIT_S:g} s; no other node asks for it"
+                )
                 raise WorkerLost(why, why)
         return min(workers, key=lambda worker: worker.in_flight)
 

@@ -21,7 +21,7 @@ from runner.errors import CompareError, Spelling
 from runner.outputs.capacity import write_json
 from runner.providers.registry import Registry
 from runner.storage.atomic_write import write_atomically
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
@@ -217,7 +217,7 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
     for folder in sorted(place.parent.glob(f"{place.name}*")):
         if folder.name not in {place.name, *(f"{place.name}.{number}" for number in range(2, 100))}:
             continue
-        if not (folder / FILE_NAME).is_file() or not (run := load_run(folder)).ended:
+        if not (folder / JOURNAL_FILE).is_file() or not (run := load_run(folder)).ended:
             continue
         header, slo = run.header, options.slo
         # The ramp may differ: requests sent during it are excluded anyway.
@@ -234,7 +234,7 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
 def _unused(place: Path) -> Path:
     """Return the load's folder, with a number appended if an interrupted run is in it."""
     names = (place, *(place.with_name(f"{place.name}.{number}") for number in range(2, 100)))
-    return next(name for name in names if not (name / FILE_NAME).exists())
+    return next(name for name in names if not (name / JOURNAL_FILE).exists())
 
 
 def _one_target(before: tuple[str, ...], run: Run, spell: Spelling) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from runner.suite.load import load_document
 from runner.suite.recognise_columns import ColumnNames
 from runner.suite.row_files import ROW_FILES
 
-MAX_BYTES = 64 << 20
+MAX_IMPORT_BYTES = 64 << 20
 """Size limit of a configuration; a file of rows may have any size."""
 
 MAX_CASES_INSIDE = 5_000
@@ -109,7 +109,7 @@ def _read_draft(path: Path, names: ColumnNames) -> Draft:
         known = ".yaml, .csv, .tsv, .jsonl, .json"
         raise CompareError(f"{path}: files called {suffix or 'nothing'} are not read. Known: {known}.")
     if suffix in {".json", ".yaml", ".yml"} and not _is_list(path):
-        text = read_text(path, MAX_BYTES)
+        text = read_text(path, MAX_IMPORT_BYTES)
         if suffix != ".json" or _is_config(text, path):
             return _read_config(text, path)
     return draft_of_rows(path, names)
@@ -117,7 +117,7 @@ def _read_draft(path: Path, names: ColumnNames) -> Draft:
 
 def _is_list(path: Path) -> bool:
     """Return whether a YAML or JSON file begins with a list."""
-    for line in read_lines(path, MAX_BYTES, ends="\n"):
+    for line in read_lines(path, MAX_IMPORT_BYTES, ends="\n"):
         start = line.strip()
         if start and not start.startswith(("#", "---", "%")):
             return start.startswith(("- ", "[")) or start == "-"

@@ -43,7 +43,7 @@ def find_journal(name: Path) -> Path:
 def resolve_journal(name: Path) -> Path:
     """Return the absolute path, without links, of the journal that a name stands for, or raise JournalError."""
     found = find_journal(name)
-    return (found if found.is_file() else found / journal.FILE_NAME).resolve()
+    return (found if found.is_file() else found / journal.JOURNAL_FILE).resolve()
 
 
 def find_folder(name: Path) -> Path:

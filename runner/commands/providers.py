@@ -16,7 +16,7 @@ from runner.providers.endpoint import find_endpoint
 from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
-from runner.simulator.model_names import PREFIX, model_ids
+from runner.simulator.model_names import MODEL_PREFIX, model_ids
 
 
 def load_registry(start: Path) -> Registry:
@@ -83,7 +83,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], ask: 
     """
     provider = resolve_provider(name, registry)
     if provider == SIMULATOR:
-        return [model.removeprefix(PREFIX) for model in model_ids()]
+        return [model.removeprefix(MODEL_PREFIX) for model in model_ids()]
     from runner.wire.client import Client, ProviderRefusal  # brings the SDK
 
     endpoint = find_endpoint(provider, registry, environ)

@@ -10,7 +10,7 @@ from runner.analysis.stored_summary import summarize_journal
 from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean, list_first
 from runner.storage import journal
 from runner.storage.find_run import folders_of_runs
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS, SNAPSHOT, refuse_links_in_snapshot
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
 from runner.version import __version__
@@ -161,7 +161,7 @@ def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
     if folder.suffix == SNAPSHOT:
         refuse_links_in_snapshot(folder)
     try:
-        found = (folder / FILE_NAME).stat()
+        found = (folder / JOURNAL_FILE).stat()
     except OSError as error:  # it was removed a moment ago
         raise JournalError(f"{folder} cannot be read: {error.strerror}") from error
     summary = summarize_journal(journal.read(folder), found, __version__)

@@ -36,7 +36,7 @@ from runner.core.tool_call import read_calls
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically
 from runner.storage.find_run import find_run
-from runner.storage.journal import FILE_NAME, Header, Journal, encode_record, read
+from runner.storage.journal import JOURNAL_FILE, Header, Journal, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
 from runner.storage.run_folder import SNAPSHOT, TIMINGS_FILE, refuse_links_in_snapshot
@@ -47,7 +47,7 @@ REPLIES, SUFFIX, CALLS = "replies", ".txt", ".calls.json"
 TURN = "+"
 """Separator between a case and its turn, from the second turn on."""
 
-MAX_BYTES = 200
+MAX_FILE_NAME_BYTES = 200
 """Maximum length of an escaped name in bytes; most file systems allow 255 bytes."""
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
@@ -255,7 +255,7 @@ def escape(name: str) -> str:
         escaped = _escape_bytes(escaped[0]) + escaped[1:]
     if escaped.endswith("."):
         escaped = escaped[:-1] + _escape_bytes(".")
-    if len(escaped.encode()) > MAX_BYTES:
+    if len(escaped.encode()) > MAX_FILE_NAME_BYTES:
         raise CompareError(f"`{name[:40]}...` is too long for a file's name; shorten it to keep a snapshot of it")
     return escaped
 
@@ -305,7 +305,7 @@ def _write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> No
     _make_folder(folder)
     write_atomically(folder / TIMINGS_FILE, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
     lines = stripped_lines(log.header, log.records, log.end)
-    write_atomically(folder / FILE_NAME, "".join(to_bytes(line, str).decode() for line in lines))
+    write_atomically(folder / JOURNAL_FILE, "".join(to_bytes(line, str).decode() for line in lines))
 
 
 def stripped_lines(

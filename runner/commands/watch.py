@@ -184,9 +184,9 @@ def _check_spans(path: Path) -> None:
     """Raise CompareError if spans cannot be appended to a file; existing content is kept."""
     if path.suffix.lower() != ".jsonl":
         raise CompareError(f"--spans {path}: spans are JSON lines; name a file that ends in .jsonl")
-    if path.name == journal.FILE_NAME:
+    if path.name == journal.JOURNAL_FILE:
         raise CompareError(
-            f"--spans {path}: {journal.FILE_NAME} is where a run keeps what it observed. Name another file."
+            f"--spans {path}: {journal.JOURNAL_FILE} is where a run keeps what it observed. Name another file."
         )
     try:
         with path.open("a", encoding="utf-8"):
@@ -217,7 +217,7 @@ def _left(prepared: PreparedRun) -> tuple[Money, ...]:
     from runner.commands.run.stop_rules import budgets_left  # brings numpy
 
     budgets = prepared.options.budgets
-    if not (prepared.folder / journal.FILE_NAME).exists():
+    if not (prepared.folder / journal.JOURNAL_FILE).exists():
         return budgets
     log = journal.read(prepared.folder)
     paid = chain(log.records, log.judge_records.values())

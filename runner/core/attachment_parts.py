@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.errors import counted
+from runner.core.media_types import Media
 
 Kind = Literal["image", "file", "audio"]
 Detail = Literal["low", "high", "auto"]
@@ -40,8 +40,9 @@ class Attachment:
     detail: Detail | None = None
 
     def __str__(self) -> str:
-        facts = [self.name, *filter(None, (_describe_extent(self),))]
-        return f"[{self.kind} {', '.join([*facts, *([] if self.size is None else [format_bytes(self.size)])])}]"
+        extent = Media(self.media_type or "", self.width, self.height, self.pages, self.seconds).extent
+        size = None if self.size is None else format_bytes(self.size)
+        return f"[{self.kind} {', '.join(filter(None, (self.name, extent, size)))}]"
 
     @property
     def file_name(self) -> str:
@@ -69,14 +70,6 @@ class Attachment:
 Part = str | Attachment
 Parts = tuple[Part, ...]
 """The parts of a message; empty if the message is a plain text."""
-
-
-def _describe_extent(attachment: Attachment) -> str | None:
-    if attachment.width is not None:
-        return f"{attachment.width}x{attachment.height}"
-    if attachment.pages is not None:
-        return counted(attachment.pages, "page")
-    return None if attachment.seconds is None else f"{attachment.seconds:.1f} s"
 
 
 def format_bytes(size: int) -> str:

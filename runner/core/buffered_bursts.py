@@ -18,7 +18,7 @@ FLUSH_US = 50
 TOGETHER_US, TOGETHER_MEAN_US = 1_000, 200
 """Largest interval between two pieces that came together, and the largest mean of such intervals."""
 
-FEWEST_TOGETHER, SHARE_TOGETHER = 6, 0.75
+MIN_TOGETHER, SHARE_TOGETHER = 6, 0.75
 """Least number and least share of pieces that came together with the one before: on average four in a burst or more."""
 
 
@@ -39,7 +39,7 @@ def is_held_back(at_us: Sequence[int], client_error_us: float = 0.0) -> bool:
         return True
     gaps = [b - a for a, b in pairwise(at_us)]
     together = [gap for gap in gaps if gap <= TOGETHER_US]
-    if len(together) < max(FEWEST_TOGETHER, SHARE_TOGETHER * len(gaps)):
+    if len(together) < max(MIN_TOGETHER, SHARE_TOGETHER * len(gaps)):
         return False
     if sum(together) > TOGETHER_MEAN_US * len(together) or len(together) == len(gaps):
         return False

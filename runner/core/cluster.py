@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-NEAREST = "auto"
+ANY_CLUSTER = "auto"
 """Address that stands for the cluster to which this machine belongs."""
 
 
@@ -21,7 +21,7 @@ class Node:
 class ClusterOptions:
     """The workers of a Ray cluster that run a plan."""
 
-    address: str = NEAREST
+    address: str = ANY_CLUSTER
     """HOST:PORT of the cluster's head node, or `auto`."""
     workers: int | None = None
     """Number of workers, one CPU each; None for one per node. With `vantage`, the number on each node."""

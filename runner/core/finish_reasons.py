@@ -19,36 +19,36 @@ class FinishClass(IntEnum):
 PREFIX = re.compile(r"^(finish|stop)reason")
 DETAIL = re.compile(r"[:(\[{,;=]")
 
-STOP = """stop stopped stopsequence stopstring endturn eos eostoken endofsequence endofturn end ended complete completed
-    done finished finish success natural normal pauseturn
-    eot stoptoken imend endoftext"""
-TOOLS = "toolcall toolcalls tooluse functioncall functioncalls function tool tools"
-LENGTH = """length maxtokens maxtoken maxoutputtokens maxcompletiontokens maxnewtokens maxlength maxlen maxtokensreached
-    maxtokensexceeded lengthlimit lengthcapped tokenlimit outputtokenlimit modellength modelcontextwindowexceeded
-    contextwindowexceeded contextlength contextlengthexceeded contextlimit errorlimit truncated incomplete
-    tokenlimitreached maxcompletiontokensreached outputlimit hitmaxtokens contextoverflow contextwindow"""
-FILTER = """contentfilter contentfiltered contentfiltering filter filtered filteredcontent sensitive safety recitation
-    refusal refused prohibitedcontent spii blocklist blocked imagesafety imageprohibitedcontent imagerecitation
-    guardrail guardrailintervened guardrails modelarmor moderation moderated errortoxic toxic toxicity contentpolicy
-    contentpolicyviolation contentblocked policyviolation responsibleaipolicyviolation inputsafety outputsafety
-    riskcontent datainspectionfailed jailbreak unsafe flagged safetyblock moderationblock harmfulcontent"""
-ERROR = """error networkerror insufficientsystemresource abort aborted cancel cancelled canceled timeout timedout failed
-    failure internalerror servererror usercancel malformedfunctioncall unexpectedtoolcall toomanytoolcalls
-    malformedresponse malformedmodeloutput malformedtooluse malformedtoolcall invalidtoolcall missingthoughtsignature
-    noimage imageother language engineoverloaded overloaded interrupted disconnected ratelimit ratelimited
-    killed preempted evicted"""
-
-CLASSES = {
-    word: kind
-    for kind, words in {
-        FinishClass.STOP: STOP,
-        FinishClass.TOOLS: TOOLS,
-        FinishClass.LENGTH: LENGTH,
-        FinishClass.FILTER: FILTER,
-        FinishClass.ERROR: ERROR,
-    }.items()
-    for word in words.split()
+REASONS = {
+    FinishClass.STOP: """
+        stop stopped stopsequence stopstring endturn eos eostoken endofsequence endofturn end ended complete
+        completed done finished finish success natural normal pauseturn eot stoptoken imend endoftext
+    """,
+    FinishClass.TOOLS: "toolcall toolcalls tooluse functioncall functioncalls function tool tools",
+    FinishClass.LENGTH: """
+        length maxtokens maxtoken maxoutputtokens maxcompletiontokens maxnewtokens maxlength maxlen
+        maxtokensreached maxtokensexceeded lengthlimit lengthcapped tokenlimit outputtokenlimit modellength
+        modelcontextwindowexceeded contextwindowexceeded contextlength contextlengthexceeded contextlimit
+        errorlimit truncated incomplete tokenlimitreached maxcompletiontokensreached outputlimit hitmaxtokens
+        contextoverflow contextwindow
+    """,
+    FinishClass.FILTER: """
+        contentfilter contentfiltered contentfiltering filter filtered filteredcontent sensitive safety
+        recitation refusal refused prohibitedcontent spii blocklist blocked imagesafety imageprohibitedcontent
+        imagerecitation guardrail guardrailintervened guardrails modelarmor moderation moderated errortoxic
+        toxic toxicity contentpolicy contentpolicyviolation contentblocked policyviolation
+        responsibleaipolicyviolation inputsafety outputsafety riskcontent datainspectionfailed jailbreak unsafe
+        flagged safetyblock moderationblock harmfulcontent
+    """,
+    FinishClass.ERROR: """
+        error networkerror insufficientsystemresource abort aborted cancel cancelled canceled timeout timedout
+        failed failure internalerror servererror usercancel malformedfunctioncall unexpectedtoolcall
+        toomanytoolcalls malformedresponse malformedmodeloutput malformedtooluse malformedtoolcall
+        invalidtoolcall missingthoughtsignature noimage imageother language engineoverloaded overloaded
+        interrupted disconnected ratelimit ratelimited killed preempted evicted
+    """,
 }
+CLASSES = {word: kind for kind, words in REASONS.items() for word in words.split()}
 """Reason in lower case without punctuation -> its meaning. Reasons that are not listed, such as OTHER, are unknown."""
 
 

@@ -23,7 +23,7 @@ CRITERIA = (
 
 Preference = Literal["first", "second", "tie"]
 
-MOST_BRACES = 100
+MAX_BRACES = 100
 """Most opening braces in an answer that do not start a JSON object. Each may take long to parse, so with more of them
 the answer is not read."""
 
@@ -130,9 +130,9 @@ def _decision(answer: str, member: str) -> dict[str, object] | None:
 
 
 def _objects(text: str) -> list[dict[str, object]]:
-    """Return the outermost JSON objects in a text; none if more than `MOST_BRACES` braces do not start an object."""
+    """Return the outermost JSON objects in a text; none if more than `MAX_BRACES` braces do not start an object."""
     decoder, at, failed, objects = json.JSONDecoder(), text.find("{"), 0, list[dict[str, object]]()
-    while at >= 0 and failed <= MOST_BRACES:
+    while at >= 0 and failed <= MAX_BRACES:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
@@ -140,4 +140,4 @@ def _objects(text: str) -> list[dict[str, object]]:
         else:
             objects.append(value)
         at = text.find("{", end)
-    return objects if failed <= MOST_BRACES else []
+    return objects if failed <= MAX_BRACES else []

@@ -20,7 +20,7 @@ RampSetting = float | Literal["auto", "none"]
 """Ramp of a closed loop. A number: its slots open over that many seconds. `auto`: over the mean duration of a
 conversation, as measured. `none`: all slots open at once."""
 
-CONCURRENCY = 4
+CLOSED_LOOP_CONCURRENCY = 4
 """Default number of requests in flight in each lane, the same for all providers."""
 
 OPEN_LOOP_CONCURRENCY = 1000
@@ -145,7 +145,7 @@ class LoadProfile:
     @property
     def concurrency(self) -> int:
         """The default concurrency of a lane, used if neither its provider row nor the user sets one."""
-        return CONCURRENCY if self.rate is None else OPEN_LOOP_CONCURRENCY
+        return CLOSED_LOOP_CONCURRENCY if self.rate is None else OPEN_LOOP_CONCURRENCY
 
     def to_plain(self) -> dict[str, Any]:
         """Return the values that differ from their defaults as plain data, for a journal's header."""

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from struct import error, unpack_from
 
+from runner.errors import counted
+
 PNG, JPEG, GIF, WEBP = "image/png", "image/jpeg", "image/gif", "image/webp"
 PDF, TEXT = "application/pdf", "text/plain"
 WAV, MP3 = "audio/wav", "audio/mpeg"
 
-NAMES = {PNG: "PNG", JPEG: "JPEG", GIF: "GIF", WEBP: "WebP", PDF: "PDF", TEXT: "text", WAV: "WAV", MP3: "MP3"}
+FORMAT_NAMES = {PNG: "PNG", JPEG: "JPEG", GIF: "GIF", WEBP: "WebP", PDF: "PDF", TEXT: "text", WAV: "WAV", MP3: "MP3"}
 
 PDF_HEAD = 1024
 """Bytes at the beginning of a file in which the mark of a PDF may stand."""
@@ -40,7 +42,16 @@ class Media:
     @property
     def name(self) -> str:
         """The usual name of the format, such as JPEG."""
-        return NAMES[self.type]
+        return FORMAT_NAMES[self.type]
+
+    @property
+    def extent(self) -> str | None:
+        """The size as people write it: `1024x768`, `3 pages` or `2.5 s`; None if it is unknown."""
+        if self.width is not None:
+            return f"{self.width}x{self.height}"
+        if self.pages is not None:
+            return counted(self.pages, "page")
+        return None if self.seconds is None else f"{self.seconds:.1f} s"
 
 
 def identify(data: bytes) -> Media | None:

@@ -65,11 +65,12 @@ def _differs(asked: str, answered: str) -> bool:
     missing, extra = wanted - got, got - wanted
     if (missing | extra) & TIERS:
         return True
-    if any(SIZE.fullmatch(word) for word in missing) and any(SIZE.fullmatch(word) for word in extra):
-        return True
-    versions_missing = {word for word in missing if VERSION.fullmatch(word) and not SIZE.fullmatch(word)}
-    versions_extra = {word for word in extra if VERSION.fullmatch(word) and not SIZE.fullmatch(word)}
-    return bool(versions_missing and versions_extra)
+    both_have_size = all(any(map(SIZE.fullmatch, words)) for words in (missing, extra))
+    return both_have_size or all(any(map(_is_version, words)) for words in (missing, extra))
+
+
+def _is_version(word: str) -> bool:
+    return VERSION.fullmatch(word) is not None and SIZE.fullmatch(word) is None
 
 
 def _contains(asked: str, answered: str) -> bool:

@@ -36,12 +36,9 @@ def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
         CompareError: a value is not a percentile, or there is no value; the message lists all invalid values.
 
     """
-    given = tuple(wanted)
-    numbers = [_number(each) for each in given]
-    not_numbers = [repr(each) for each, number in zip(given, numbers, strict=True) if number is None]
-    out_of_range = [
-        str(each) for each, number in zip(given, numbers, strict=True) if number is not None and not _is_rank(number)
-    ]
+    given = [(each, _number(each)) for each in wanted]
+    not_numbers = [repr(each) for each, number in given if number is None]
+    out_of_range = [str(each) for each, number in given if number is not None and not 0 < number < 100]
     problems = [
         f"{', '.join(values)} {is_wrong if len(values) == 1 else are_wrong}"
         for values, is_wrong, are_wrong in (
@@ -52,7 +49,7 @@ def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
     ]
     if problems or not given:
         raise CompareError(f"percentiles: {'; '.join(problems) or 'none is named'}. {_EXAMPLE}")
-    return tuple(dict.fromkeys(number for number in numbers if number is not None and number != MEDIAN))
+    return tuple(dict.fromkeys(number for _, number in given if number is not None and number != MEDIAN))
 
 
 def _number(value: object) -> float | None:
@@ -62,10 +59,6 @@ def _number(value: object) -> float | None:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _is_rank(percent: float) -> bool:
-    return 0 < percent < 100
 
 
 def name_percentile(percent: float) -> str:

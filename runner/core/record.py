@@ -11,7 +11,6 @@ from functools import cached_property
 from itertools import pairwise
 
 from runner.core.buffered_bursts import count_in_first_burst, in_one_burst, is_held_back
-from runner.core.charged_cost import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model
 from runner.core.record_fields import Identity, JudgeAnswer, TextEvents, Timestamps
@@ -19,6 +18,7 @@ from runner.core.reply_flags import flags_of_texts
 from runner.core.suite import DEFAULT_API
 from runner.core.token_estimate import LETTERS_PER_TOKEN, UNSTREAMED_TOKENS, fewest_tokens, is_summary, most_tokens
 from runner.core.tool_call import ToolCall
+from runner.core.usage_fields import charged_cost
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """Bounds on the delay of a row's timestamps, above which it is flagged: in seconds, and as a share of its TTFT. A delay

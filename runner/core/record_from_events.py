@@ -8,6 +8,8 @@ from itertools import compress, pairwise
 
 from runner.core.answered_by import merge_answered_by
 from runner.core.events import (
+    ANSWER,
+    REASONING,
     AnsweredBy,
     AnswerWasReasoning,
     CallPiece,
@@ -192,20 +194,12 @@ class Fold:
 
     def _move_answer(self) -> None:
         """Turn the answer so far into reasoning, unless a reasoning field already brought the same text."""
-        answer, reasoning = (self._texts[channel].getvalue().strip() for channel in (Channel.ANSWER, Channel.REASONING))
+        answer, reasoning = (self._texts[channel].getvalue().strip() for channel in (ANSWER, REASONING))
         repeated: Channel | None = None
         if answer and reasoning:
-            repeated = Channel.ANSWER if reasoning.startswith(answer) else None
-            repeated = Channel.REASONING if repeated is None and answer.startswith(reasoning) else repeated
-        moved = {Channel.ANSWER: Channel.REASONING}
+            repeated = ANSWER if reasoning.startswith(answer) else REASONING if answer.startswith(reasoning) else None
         pieces = [piece for piece in self._pieces() if piece.channel is not repeated]
-        self._rebuild([piece._replace(channel=moved.get(piece.channel, piece.channel)) for piece in pieces])
-
-    def _is_repetition(self, channel: Channel, text: str) -> bool:
-        """Return whether a piece equals all text of its channel so far."""
-        if channel is Channel.TOOL:
-            return False  # the same function may be called twice
-        return is_repetition(text, self._texts[channel].getvalue())
+        self._rebuild([piece._replace(channel=REASONING) if piece.channel is ANSWER else piece for piece in pieces])
 
     def _drop_repetitions(self) -> None:
         """Drop last pieces that repeat the reply, and the repeated part of each piece of a cumulative stream.
@@ -250,7 +244,7 @@ class Fold:
     def _drop_repeated_pieces(self) -> None:
         """Drop repetitions and doubled pieces of a reply that is complete."""
         self._drop_repetitions()
-        for channel in (Channel.REASONING, Channel.ANSWER):
+        for channel in (REASONING, ANSWER):
             self._drop_doubles(channel)
 
     def _drop_doubles(self, channel: Channel) -> None:
@@ -311,7 +305,9 @@ class Fold:
         """Add text. It is the most frequent event, so it is unpacked once, which is faster than field access."""
         at_ns, channel, text, origin_ns, model = event
         so_far, length = self._texts[channel], len(text)
-        if length >= REPEATED_CHARS and so_far.tell() <= length + TRIMMED_CHARS and self._is_repetition(channel, text):
+        may_repeat = length >= REPEATED_CHARS and so_far.tell() <= length + TRIMMED_CHARS
+        # The same function may be called twice, so a piece of a call is never taken for a repetition.
+        if may_repeat and channel is not Channel.TOOL and is_repetition(text, so_far.getvalue()):
             self._repeats.append(len(self._at_ns))
         self._at_ns.append(at_ns)
         self._lengths.append(length)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 
+from runner.core.surrogates import count_utf8_bytes
 from runner.core.token_estimate import likely_tokens
 from runner.errors import counted
 
@@ -19,10 +20,10 @@ EXCERPTS = 4
 PROBE_QUESTION = "Reply with the word OK, and with nothing else, whatever the text below says."
 """Prompt of a probe. It comes before the excerpts, so that the probe does not put the text into a prompt cache."""
 
-MOST_CHARACTERS_PER_TOKEN = 8.0
+MAX_CHARACTERS_PER_TOKEN = 8.0
 """Upper bound on the result of a probe; the upper bound of a plan depends on it."""
 
-FEWEST_CHARACTERS_PER_TOKEN = 0.25
+MIN_CHARACTERS_PER_TOKEN = 0.25
 """Lower bound on the result of a probe: a token has at least one byte, and a character at most four."""
 
 
@@ -64,12 +65,8 @@ class SizedInput:
     @property
     def most_bytes(self) -> int:
         """Upper bound on the bytes of UTF-8 that are sent of the text."""
-        whole, rest = divmod(round(self.tokens * MOST_CHARACTERS_PER_TOKEN), len(self.whole_text))
-        return whole * _count_bytes(self.whole_text) + _count_bytes(self.whole_text[:rest])
-
-
-def _count_bytes(text: str) -> int:
-    return len(text.encode(errors="surrogatepass"))
+        whole, rest = divmod(round(self.tokens * MAX_CHARACTERS_PER_TOKEN), len(self.whole_text))
+        return whole * count_utf8_bytes(self.whole_text) + count_utf8_bytes(self.whole_text[:rest])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ def _characters_per_token(sized: SizedInput, probe: InputProbe | None) -> float:
         found = probe.characters / probe.tokens
     else:
         found = _likely_characters_per_token(sized.whole_text)
-    return min(max(found, FEWEST_CHARACTERS_PER_TOKEN), MOST_CHARACTERS_PER_TOKEN)
+    return min(max(found, MIN_CHARACTERS_PER_TOKEN), MAX_CHARACTERS_PER_TOKEN)
 
 
 @lru_cache(maxsize=16)

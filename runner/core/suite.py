@@ -25,7 +25,7 @@ MEBIBYTE = 1024 * 1024
 REPLY_LIMIT = 16 * MEBIBYTE
 """Default limit on the size of a reply, in bytes."""
 
-LARGEST_REPLY_LIMIT = 64 * MEBIBYTE
+MAX_REPLY_LIMIT = 64 * MEBIBYTE
 """Highest limit that can be set, in bytes; recordings hold no more either."""
 
 _SIZE = re.compile(r"([0-9]{1,9})[ ]?(B|kB|KiB|MB|MiB|)", re.IGNORECASE)
@@ -41,7 +41,7 @@ def parse_reply_limit(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if not 0 < size <= LARGEST_REPLY_LIMIT:
+    if not 0 < size <= MAX_REPLY_LIMIT:
         raise ValueError(f"`{text}` is not a reply limit. Write a size up to 64MiB, such as 500kB or 32MiB")
     return size
 
@@ -56,13 +56,19 @@ Thinking = Literal["on", "off", "low", "medium", "high"]
 Api = Literal["chat_completions", "responses", "messages"]
 """Dialect of a request and its response."""
 
-HIGHEST_TEMPERATURE = 2
+TOOL_CHOICES = ("auto", "none", "required")
+"""Settings of `tool_choice` that name no tool."""
+
+MAX_TEMPERATURE = 2
 
 DEFAULT_API: Api = "chat_completions"
 
 CacheUse = Literal["allow", "bust", "warm"]
 """Use of prompt caches. `allow`: a cache may serve the request. `bust`: no cache can serve it. `warm`: a request sent
 before it fills the cache, as far as a client can achieve that."""
+
+NONCE = re.compile(r"^\[[0-9a-f]{12}\] ")
+"""The nonce that `cache: bust` puts before a conversation; it differs from run to run."""
 
 SignedBlocks = Sequence[Mapping[str, str]]
 """Blocks of a model's thinking with the provider's signatures, as they were sent."""

@@ -18,6 +18,11 @@ def repair_surrogates(text: str) -> tuple[str, bool]:
     return joined, "\ufffd" in joined and joined.count("\ufffd") > text.count("\ufffd")
 
 
+def count_utf8_bytes(text: str) -> int:
+    """Return the number of bytes of a text in UTF-8; a lone surrogate counts three."""
+    return len(text.encode(errors="surrogatepass"))
+
+
 def escape_surrogates(json_text: str) -> str:
     r"""Return JSON with lone surrogates, which UTF-8 cannot encode, written as `\uXXXX`."""
     return SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", json_text)

@@ -9,10 +9,10 @@ from runner.core.quantities import NUMBER, UNIT, UNITS_S
 
 _FORM = re.compile(rf"(lognormal )?({NUMBER})({UNIT})(?: ({NUMBER}))?")
 
-SIGMA, LARGEST_SIGMA = 0.5, 2.0
+DEFAULT_SIGMA, MAX_SIGMA = 0.5, 2.0
 """Default spread of waits, and the largest spread allowed."""
 
-LONGEST_S = 3600.0
+MAX_WAIT_S = 3600.0
 """Longest median and longest wait, in seconds."""
 
 
@@ -37,7 +37,7 @@ class ThinkTime:
         if not self.sigma:
             return self.median_s
         random = Random(f"think/{seed}/{case}/{repeat}/{turn}")  # noqa: S311 -- a load, not a secret
-        return min(random.lognormvariate(math.log(self.median_s), self.sigma), LONGEST_S)
+        return min(random.lognormvariate(math.log(self.median_s), self.sigma), MAX_WAIT_S)
 
     def __str__(self) -> str:
         """Return the think time in the form used in suites: `2s`, `lognormal 2s 0.5`."""
@@ -60,9 +60,9 @@ def parse_think_time(text: str) -> ThinkTime:
             f"`{text}` is not a think time. Write 2s, `lognormal 2s`, or with its spread `lognormal 2s 0.8`"
         )
     median_s = float(found[2]) * UNITS_S[found[3]]
-    sigma = 0.0 if not found[1] else float(found[4] or SIGMA)
-    if not 0 < median_s <= LONGEST_S or sigma > LARGEST_SIGMA or (found[1] and not sigma):
+    sigma = 0.0 if not found[1] else float(found[4] or DEFAULT_SIGMA)
+    if not 0 < median_s <= MAX_WAIT_S or sigma > MAX_SIGMA or (found[1] and not sigma):
         raise ValueError(
-            f"`{text}` is out of range. Write one above 0 and up to an hour, its spread up to {LARGEST_SIGMA:g}"
+            f"`{text}` is out of range. Write one above 0 and up to an hour, its spread up to {MAX_SIGMA:g}"
         )
     return ThinkTime(median_s, sigma)

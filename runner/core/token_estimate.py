@@ -8,6 +8,7 @@ from math import ceil
 from runner.core.attachment_parts import Attachment
 from runner.core.cjk_characters import CJK
 from runner.core.media_types import TEXT
+from runner.core.surrogates import count_utf8_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class TokensByBytes:
 
     def of_messages(self, texts: Iterable[str]) -> int:
         """Return the estimated tokens of messages, without the allowance for the request."""
-        sizes = [len(text.encode(errors="surrogatepass")) for text in texts]
+        sizes = list(map(count_utf8_bytes, texts))
         return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
 
 
@@ -28,10 +29,10 @@ UNSTREAMED_TOKENS = 64
 """Tokens that a reply may have beyond its text, for the marks around it and its tool calls. Reasoning may also have as
 many beyond its text without counting as a summary."""
 
-LONGEST_UTF8 = 4
+MAX_BYTES_PER_CHARACTER = 4
 """Most bytes of a character, and so the most tokens of one."""
 
-FEWEST_TOKENS_OF_CALL = 8
+MIN_TOKENS_OF_CALL = 8
 """Fewest tokens of a tool call: its name, its arguments and the marks around them."""
 
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
@@ -66,17 +67,19 @@ token."""
 
 def most_tokens(text: str) -> float:
     """Return an upper bound on the tokens of a text, for all tokenizers in use: a token has at least one byte."""
-    saved = sum(len(blank) + len(letters) * (1 - TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
-    return len(text.encode(errors="surrogatepass")) - saved
+    return _tokens_of_bytes(text, TOKENS_PER_LETTER)
 
 
 def generous_token_estimate(text: str) -> float:
     """Return a generous estimate, about twice the tokens of ordinary text: one per sign and one per two letters."""
-    saved = sum(
-        len(blank) + len(letters) * (1 - GENEROUS_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text)
-    )
-    saved += sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
-    return len(text.encode(errors="surrogatepass")) - saved
+    saved = sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
+    return _tokens_of_bytes(text, GENEROUS_TOKENS_PER_LETTER) - saved
+
+
+def _tokens_of_bytes(text: str, per_letter: float) -> float:
+    """Return one token for each byte of UTF-8, but `per_letter` for each letter of a word and none for the blank."""
+    saved = sum(len(blank) + len(letters) * (1 - per_letter) for blank, letters in LETTERS.findall(text))
+    return count_utf8_bytes(text) - saved
 
 
 def fewest_tokens(text: str) -> float:
@@ -111,19 +114,19 @@ def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bo
         return chars > 0 and is_named
     spare = tokens - UNSTREAMED_TOKENS
     if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # comes first, so that few texts are searched
-        return spare > LONGEST_UTF8 * chars
+        return spare > MAX_BYTES_PER_CHARACTER * chars
     return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else generous_token_estimate(text))
 
 
-MOST_IMAGE_TOKENS = 16_384
+MAX_IMAGE_TOKENS = 16_384
 """Most tokens of an image, as Qwen documents it. No other vendor of a built-in row documents more, except for models
 whose image tokens are multiplied to cost as much as a larger model's, such as gpt-4o-mini."""
 
-LEAST_IMAGE_BOUND = 2_000
-PIXELS_PER_TOKEN_AT_LEAST = 400
-"""Bound on the tokens of an image: `LEAST_IMAGE_BOUND`, plus one for this many pixels."""
+MIN_IMAGE_BOUND = 2_000
+MIN_PIXELS_PER_TOKEN = 400
+"""Bound on the tokens of an image: `MIN_IMAGE_BOUND`, plus one for this many pixels."""
 
-MOST_PAGE_TOKENS, MOST_SECOND_TOKENS = 8_000, 64
+MAX_PAGE_TOKENS, MAX_SECOND_TOKENS = 8_000, 64
 """Most tokens of a page of a PDF, for its text and its picture, and of a second of audio."""
 
 
@@ -134,13 +137,13 @@ def most_attachment_tokens(attachment: Attachment) -> int | None:
     """
     if attachment.kind == "image":
         if attachment.width is None or attachment.height is None:
-            return MOST_IMAGE_TOKENS
-        by_pixels = LEAST_IMAGE_BOUND + attachment.width * attachment.height // PIXELS_PER_TOKEN_AT_LEAST
-        return min(MOST_IMAGE_TOKENS, by_pixels)
+            return MAX_IMAGE_TOKENS
+        by_pixels = MIN_IMAGE_BOUND + attachment.width * attachment.height // MIN_PIXELS_PER_TOKEN
+        return min(MAX_IMAGE_TOKENS, by_pixels)
     if attachment.pages is not None:
-        return attachment.pages * MOST_PAGE_TOKENS
+        return attachment.pages * MAX_PAGE_TOKENS
     if attachment.seconds is not None:
-        return ceil(attachment.seconds * MOST_SECOND_TOKENS)
+        return ceil(attachment.seconds * MAX_SECOND_TOKENS)
     return attachment.size if attachment.media_type == TEXT else None
 
 
@@ -153,7 +156,7 @@ LIKELY_PIXELS_PER_TOKEN, LIKELY_PAGE_TOKENS, LIKELY_SECOND_TOKENS = 750, 2_000, 
 def likely_attachment_tokens(attachment: Attachment) -> int:
     """Return the likely tokens of an attachment, by the documentation of vendors; it may be wrong by a factor of 2."""
     if attachment.width is not None and attachment.height is not None:
-        return min(MOST_IMAGE_TOKENS, ceil(attachment.width * attachment.height / LIKELY_PIXELS_PER_TOKEN))
+        return min(MAX_IMAGE_TOKENS, ceil(attachment.width * attachment.height / LIKELY_PIXELS_PER_TOKEN))
     if attachment.seconds is not None:
         return ceil(attachment.seconds * LIKELY_SECOND_TOKENS)
     if attachment.media_type == TEXT:

@@ -8,10 +8,10 @@ from typing import Any
 
 from runner.core.surrogates import escape_surrogates
 
-MAX_DEPTH = 64
+MAX_ARGUMENT_DEPTH = 64
 """Levels of nesting up to which arguments are parsed as JSON; deeper ones stay text."""
 
-EXACT = 2**53
+MAX_EXACT_INTEGER = 2**53
 """Bound below which a whole number has the same value as a float and as an integer."""
 
 
@@ -98,14 +98,14 @@ def read_json(text: str) -> Any:
 
     Raises:
         ValueError: the text is not JSON, repeats a name in an object, contains a number beyond the range of a float, or
-            is nested more than MAX_DEPTH levels deep.
+            is nested more than MAX_ARGUMENT_DEPTH levels deep.
 
     """
     try:
         value = json.loads(text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    if _depth(value) > MAX_DEPTH:
+    if _depth(value) > MAX_ARGUMENT_DEPTH:
         raise ValueError("nested too deeply")
     return value
 
@@ -148,7 +148,7 @@ def _with_plain_numbers(value: Any) -> Any:
             return {name: _with_plain_numbers(inner) for name, inner in value.items()}
         case list():
             return [_with_plain_numbers(inner) for inner in value]
-        case float() if value.is_integer() and abs(value) < EXACT:
+        case float() if value.is_integer() and abs(value) < MAX_EXACT_INTEGER:
             return int(value)
         case _:
             return value

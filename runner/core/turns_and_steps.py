@@ -13,7 +13,7 @@ from runner.core.tool_call import ToolCall
 NO_TOOL_RESULT = "no_tool_result"
 """Flag of a reply that called a tool for which the suite has no result, so that its turn ended."""
 
-MAX_STEPS = "max_steps"
+MAX_STEPS_REACHED = "max_steps"
 """Flag of a reply that called tools in the last step allowed in its turn."""
 
 
@@ -70,7 +70,7 @@ class Steps:
         """Return the flag of a reply whose calls get no results although the suite has some; None for other replies."""
         if not calls or not self.answered or self.are_answered(turn, calls):
             return None
-        return MAX_STEPS if self._have_results(calls) else NO_TOOL_RESULT
+        return MAX_STEPS_REACHED if self._have_results(calls) else NO_TOOL_RESULT
 
     def _have_results(self, calls: Sequence[ToolCall]) -> bool:
         return all(call.name in self.answered for call in calls)

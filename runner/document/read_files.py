@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 from runner.document.document_tree import NOWHERE, START, Document, Position, invalid_file
-from runner.document.yaml_parser import MAX_BYTES, parse
+from runner.document.yaml_parser import MAX_YAML_BYTES, parse
 from runner.errors import InvalidFile, closest_word, suggest
 
 CHECK_PATH = "Check the path"
@@ -24,7 +24,7 @@ def read(path: Path, *, if_missing: str = CHECK_PATH, if_too_large: str = "Split
         InvalidFile: the file cannot be read, or is not valid YAML.
 
     """
-    return parse(read_text(path, MAX_BYTES, if_missing=if_missing, if_too_large=if_too_large), str(path))
+    return parse(read_text(path, MAX_YAML_BYTES, if_missing=if_missing, if_too_large=if_too_large), str(path))
 
 
 def read_text(path: Path, max_bytes: int, *, if_missing: str = CHECK_PATH, if_too_large: str = "Split it") -> str:

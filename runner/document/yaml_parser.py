@@ -23,7 +23,7 @@ from runner.document.document_tree import (
 from runner.document.yaml_errors import QUOTE_BRACES, explain
 from runner.errors import InvalidFile, Problem
 
-MAX_BYTES = 1 << 20
+MAX_YAML_BYTES = 1 << 20
 MAX_VALUES = 100_000
 FOREIGN_FACTOR = 64
 """Factor on the limits for a file of another tool."""
@@ -52,7 +52,7 @@ def parse(text: str, path: str, *, foreign: bool = False) -> Document:
         InvalidFile: the text is empty, too large, or not valid.
 
     """
-    max_bytes = MAX_BYTES * (FOREIGN_FACTOR if foreign else 1)
+    max_bytes = MAX_YAML_BYTES * (FOREIGN_FACTOR if foreign else 1)
     if len(text) > max_bytes:
         hint = "Split it" if foreign else "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
         raise invalid_file(path, START, f"the text is larger than {max_bytes >> 20} MiB", hint)
@@ -226,7 +226,7 @@ class _Expansion:
 
     def __init__(self, path: str, factor: int) -> None:
         self._path = path
-        self._max_values, self._max_characters = MAX_VALUES * factor, MAX_BYTES * factor
+        self._max_values, self._max_characters = MAX_VALUES * factor, MAX_YAML_BYTES * factor
         self._values = 0
         self._characters = 0
 

@@ -12,7 +12,7 @@ from runner.planning.request_size import counted_texts, likely_file_tokens
 CACHE_WAITS = (60.0, 300.0)
 """Default pauses of a cache probe in seconds; published lifetimes of prompt caches are five minutes and more."""
 
-SHORTEST_TOKENS = 1_024
+MIN_CACHED_TOKENS = 1_024
 """Tokens of the shortest beginning that most providers keep in a prompt cache, as they publish it."""
 
 
@@ -51,12 +51,12 @@ def describe_short(suite: Suite) -> str | None:
     """Return a sentence on the cases that are too short for most prompt caches; None if there are none."""
     sizes = {case.id: _estimated_tokens(case, suite) for case in suite.cases}
     short = [
-        f"{case} (about {counted(round(size), 'token')})" for case, size in sizes.items() if size < SHORTEST_TOKENS
+        f"{case} (about {counted(round(size), 'token')})" for case, size in sizes.items() if size < MIN_CACHED_TOKENS
     ]
     if not short:
         return None
     return (
-        f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
+        f"most providers cache no beginning below {MIN_CACHED_TOKENS:,} tokens, and these are likely to be shorter: "
         f"{list_first(short)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
     )
 

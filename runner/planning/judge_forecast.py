@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.suite import Case
-from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
+from runner.core.token_estimate import MIN_TOKENS_OF_CALL, UPPER_BOUND
 from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit, target_forecast
 from runner.planning.plan import Plan
 from runner.planning.request import Target
@@ -17,7 +17,7 @@ from runner.planning.request_size import input_sizes
 from runner.pricing.rates import Price
 from runner.providers.provider_row import ProviderRow
 
-MARKS = 64
+MAX_MARK_BYTES = 64
 """Highest number of bytes of the two marks around a message of the conversation."""
 
 
@@ -56,9 +56,9 @@ def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> I
             *_, conversation = input_sizes(case, target.parameters, reply)
             assert conversation is not None, "only a reply without a limit makes it unknown"
             task = UPPER_BOUND.of_messages([rubric_prompt(rubric, (), "")])
-            yield task + conversation + reply + MARKS * _most_messages(case, reply)
+            yield task + conversation + reply + MAX_MARK_BYTES * _most_messages(case, reply)
 
 
 def _most_messages(case: Case, reply: int) -> int:
-    results = reply // FEWEST_TOKENS_OF_CALL + 1 if case.tool_results else 0
+    results = reply // MIN_TOKENS_OF_CALL + 1 if case.tool_results else 0
     return 1 + len(case.history) + case.steps.most * (2 + results)

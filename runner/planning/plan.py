@@ -54,7 +54,13 @@ class Plan:
     @property
     def requests(self) -> int | None:
         """Highest number of requests, later turns and steps included; None without a limit on rounds."""
-        return self.requests_to(self.targets)
+        return None if self.requests_per_target is None else self.requests_per_target * len(self.targets)
+
+    @property
+    def requests_per_target(self) -> int | None:
+        """Highest number of requests to each target; None without a limit on rounds."""
+        turns = sum(case.steps.most for case in self.cases)
+        return None if self.repeat is None else self.repeat * self.levels * len(self.origins) * turns
 
     @property
     def requests_a_round(self) -> int:
@@ -70,12 +76,6 @@ class Plan:
     def origins(self) -> tuple[Node | None, ...]:
         """The nodes that each send all requests; a single None if there are none."""
         return self.vantages or (None,)
-
-    def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Return the highest number of requests to some of the targets; None without a limit on rounds."""
-        turns = sum(case.steps.most for case in self.cases)
-        each = len(targets) * len(self.origins) * turns
-        return None if self.repeat is None else self.repeat * self.levels * each
 
     def conversations_with(self, provider: str) -> int | None:
         """Return the number of conversations with a provider at each level; None without a limit on rounds."""

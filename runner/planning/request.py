@@ -46,22 +46,8 @@ _encode = json.JSONEncoder(sort_keys=True, default=_keyed_fields).encode
 """Return plain data and dataclasses as the JSON that keys digest: with sorted keys."""
 
 
-def _digest(content: object, **encoded: str) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of plain data and dataclasses, as JSON with sorted keys.
-
-    Args:
-        content: the data; a mapping if there are `encoded` members.
-        encoded: further members of the mapping, as `_encode` has returned their values.
-
-    """
-    if not isinstance(content, dict):
-        return _digest_text(_encode(content))
-    members = {name: _encode(value) for name, value in content.items()} | encoded
-    return _digest_text("{" + ", ".join(f"{_encode(name)}: {members[name]}" for name in sorted(members)) + "}")
-
-
-def _digest_text(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:16]
+def _digest(encoded: str) -> str:
+    return sha256(encoded.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -171,7 +157,9 @@ class Request:
             content["overrides"] = dict(self.case.overrides)
         if self.case.tool_results and turn > 1:
             content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
-        return _digest(content, parameters=self.target.keyed_parameters)
+        members = {name: _encode(value) for name, value in content.items()}
+        members["parameters"] = self.target.keyed_parameters
+        return _digest("{" + ", ".join(f"{_encode(name)}: {members[name]}" for name in sorted(members)) + "}")
 
     @property
     def prefix_key(self) -> str:
@@ -179,7 +167,7 @@ class Request:
         case = self.case
         sized = None if case.input is None else [case.input.tokens, case.input.sha256]
         first = sent_content(case.turns[0], case.parts_of(1))
-        return _digest([self.target.name, case.system, case.history, first, sized, dict(case.overrides)])
+        return _digest(_encode([self.target.name, case.system, case.history, first, sized, dict(case.overrides)]))
 
     def identity(self) -> Identity:
         """Return the part of a record that identifies this request."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from runner.core.attachment_parts import attachments_of
 from runner.core.suite import Case, Message, Parameters
-from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, likely_attachment_tokens
+from runner.core.token_estimate import MIN_TOKENS_OF_CALL, UPPER_BOUND, likely_attachment_tokens
 from runner.providers.tool_fields import tool_text
 
 
@@ -56,6 +56,6 @@ def input_sizes(case: Case, defaults: Parameters, reply: int | None) -> Iterator
 
 def _size_of_results(case: Case, reply: int | None) -> int:
     """Return the highest number of tokens of a step's results, if a reply up to its limit consists of calls."""
-    calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
+    calls = (reply or 0) // MIN_TOKENS_OF_CALL + 1
     longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
     return calls * (longest + UPPER_BOUND.per_message)

@@ -10,7 +10,7 @@ from runner.document import read_text
 from runner.errors import InvalidFile, Problem
 from runner.providers.find_config_files import find_own_file
 
-MAX_BYTES = 1 << 20
+MAX_ENV_FILE_BYTES = 1 << 20
 
 
 class Environment(dict[str, str]):
@@ -69,7 +69,7 @@ def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
         InvalidFile: the file cannot be read, or has a broken line.
 
     """
-    text = read_text(path, MAX_BYTES)
+    text = read_text(path, MAX_ENV_FILE_BYTES)
     bindings = list(parse_stream(StringIO(text)))
     hint = "Close the quotes, or write # before a remark"
     broken = [each.original.line for each in bindings if each.error]

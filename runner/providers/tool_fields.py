@@ -4,11 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.core.suite import Parameters, ToolDefinition
+from runner.core.suite import TOOL_CHOICES, Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
-
-CHOICES = ("auto", "none", "required")
-"""The settings of `tool_choice` that name no tool."""
 
 NO_PARAMETERS: Mapping[str, object] = {"type": "object", "properties": {}}
 """The schema of a tool without arguments, for dialects that require one."""
@@ -24,7 +21,7 @@ def chat_tool_fields(parameters: Parameters) -> dict[str, object]:
     """Return the fields for tools in the chat completions dialect."""
     tools = [{"type": "function", "function": function_of(tool)} for tool in parameters.tools]
     choice = parameters.tool_choice
-    named = choice if choice in CHOICES else {"type": "function", "function": {"name": choice}}
+    named = choice if choice in TOOL_CHOICES else {"type": "function", "function": {"name": choice}}
     return _fields_of_tools(tools, None if choice is None else named)
 
 
@@ -38,7 +35,7 @@ def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
         for tool in parameters.tools
     ]
     choice = parameters.tool_choice
-    named = choice if choice in CHOICES else {"type": "function", "name": choice}
+    named = choice if choice in TOOL_CHOICES else {"type": "function", "name": choice}
     return _fields_of_tools(tools, None if choice is None else named)
 
 

@@ -158,8 +158,7 @@ def _answer_with_tools(persona: Persona, chat: ChatRequest, nth: int, effort: Fr
     seed = _seed(persona, chat.messages, chat.seed)
     tokens = _compose_tokens(persona, chat.messages, seed, chat.stop, effort)
     if persona.length is not None:
-        thinking = _count_up(int((persona.length.thinking_tokens or 0) * effort))
-        tokens = _Tokens(thinking, _count_up(persona.length.tokens))
+        tokens = _tokens_of_length(persona.length, effort)
     calls = chat.tools.calls(chat.question, persona.skill, len(chat.results))
     if calls and persona.skill != "in_text":
         called = (_CallTokens(call, tokenize(call.arguments)) for call in calls)
@@ -182,11 +181,11 @@ def _special_answer(persona: Persona, chat: ChatRequest, calls: Sequence[ToolCal
 def _answer_at_length(
     persona: Persona, length: Length, max_tokens: int | None, pace: str, effort: Fraction
 ) -> TimedAnswer:
-    tokens = _Tokens(
-        reasoning=_count_up(int((length.thinking_tokens or 0) * effort)),
-        text=_count_up(length.tokens),
-    )
-    return _schedule(persona, tokens, max_tokens, pace)
+    return _schedule(persona, _tokens_of_length(length, effort), max_tokens, pace)
+
+
+def _tokens_of_length(length: Length, effort: Fraction) -> _Tokens:
+    return _Tokens(_count_up(int((length.thinking_tokens or 0) * effort)), _count_up(length.tokens))
 
 
 @lru_cache(maxsize=256)

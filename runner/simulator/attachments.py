@@ -6,15 +6,14 @@ Only the description of a file is kept, not its bytes, since conversations are t
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Kind
-from runner.core.media_types import NAMES, identify
-from runner.errors import counted
+from runner.core.media_types import Media, identify
 from runner.simulator.http_request import RequestError
 
 PIXELS_PER_TOKEN = 750
@@ -44,43 +43,32 @@ class ReceivedAttachment:
     at: int = 0
     """Number of characters of the message's text before it."""
     name: str | None = None
-    media_type: str | None = None
-    """Media type of the content; None for a URL, which is not fetched."""
+    media: Media | None = None
+    """Media type and size of the content; None for a URL, which is not fetched."""
     size: int = 0
-    width: int | None = None
-    height: int | None = None
-    pages: int | None = None
-    seconds: float | None = None
+    """Size of the content in bytes."""
 
     @property
     def tokens(self) -> int:
         """Number of input tokens that it counts as."""
-        if self.width is not None and self.height is not None:
-            return -(-self.width * self.height // PIXELS_PER_TOKEN)
-        if self.pages is not None:
-            return self.pages * TOKENS_PER_PAGE
-        if self.seconds is not None:
-            return int(self.seconds * TOKENS_PER_SECOND) + 1
-        return TOKENS_OF_URL if self.media_type is None else self.size // 4 + 1
+        match self.media:
+            case None:
+                return TOKENS_OF_URL
+            case Media(width=int(width), height=int(height)):
+                return -(-width * height // PIXELS_PER_TOKEN)
+            case Media(pages=int(pages)):
+                return pages * TOKENS_PER_PAGE
+            case Media(seconds=float(seconds)):
+                return int(seconds * TOKENS_PER_SECOND) + 1
+        return self.size // 4 + 1
 
     def describe(self) -> str:
         """Return a description in English: kind, name, format and sizes, as far as the content has them."""
         named = "" if self.name is None else f" {self.name}"
-        if self.media_type is None:
+        if self.media is None:
             return f"{self.kind}{named} at a URL, which is not fetched"
-        facts = [NAMES[self.media_type]]
-        if self.width is not None:
-            facts.append(f"{self.width}x{self.height}")
-        if self.pages is not None:
-            facts.append(counted(self.pages, "page"))
-        if self.seconds is not None:
-            facts.append(f"{self.seconds:.1f} s")
-        facts.append(f"{self.size} {'byte' if self.size == 1 else 'bytes'}")
-        return f"{self.kind}{named} ({', '.join(facts)})"
-
-
-Shown = tuple[str, tuple[ReceivedAttachment, ...]]
-"""The text of a message, and the files in it."""
+        size = f"{self.size} {'byte' if self.size == 1 else 'bytes'}"
+        return f"{self.kind}{named} ({', '.join(filter(None, (self.media.name, self.media.extent, size)))})"
 
 
 def text_with_file_marks(text: str, files: Sequence[ReceivedAttachment]) -> str:
@@ -118,23 +106,6 @@ def file_in_part(part: Mapping[str, Any], param: str) -> ReceivedAttachment | No
     raise RequestError(400, f"'{param}' is not a valid part of type '{part['type']}'.", param=param)
 
 
-def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], param: str) -> Shown:
-    """Return the text of content parts, and the files among them; parts of `text_types` are texts.
-
-    Raises:
-        RequestError: a file cannot be read, or its kind differs from the part's type.
-
-    """
-    text, files = "", []
-    for at, part in enumerate(parts):
-        if part.get("type") in text_types:
-            written = part.get("text")
-            text += written if isinstance(written, str) else ""
-        elif file := file_in_part(part, f"{param}[{at}]"):
-            files.append(replace(file, at=len(text)))
-    return text, tuple(files)
-
-
 def _of_source(kind: Kind, source: Mapping[Any, Any], param: str, name: str | None) -> ReceivedAttachment:
     match source:
         case {"url": str(url)}:
@@ -166,18 +137,8 @@ def _of_content(kind: Kind, content: bytes, param: str, name: str | None = None)
     media = identify(content)
     is_kind = media is not None and (media.type.startswith(f"{kind}/") or kind == "file")
     if media is None or not is_kind:
-        raise RequestError(400, f"'{param}' does not hold {_A[kind]} that can be read.", param=param)
-    return ReceivedAttachment(
-        kind=kind,
-        digest=sha256(content).hexdigest(),
-        name=name,
-        media_type=media.type,
-        size=len(content),
-        width=media.width,
-        height=media.height,
-        pages=media.pages,
-        seconds=media.seconds,
-    )
+        raise RequestError(400, f"'{param}' does not hold {_WITH_ARTICLE[kind]} that can be read.", param=param)
+    return ReceivedAttachment(kind, sha256(content).hexdigest(), name=name, media=media, size=len(content))
 
 
-_A = {"image": "an image", "file": "a file", "audio": "audio"}
+_WITH_ARTICLE = {"image": "an image", "file": "a file", "audio": "audio"}

@@ -5,18 +5,20 @@ from functools import lru_cache
 
 from runner.core.events import Channel
 from runner.simulator.answer_chunks import Chunk, TimedAnswer
-from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
-from runner.simulator.http_request import RequestError
+from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
     FORMATS,
+    Content,
     check_result,
     choose_tools,
     effort_of,
     flag,
     integer,
     invalid,
+    list_of_messages,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -32,14 +34,14 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 DONE = b"data: [DONE]\n\n"
 
 
-def parse_chat(body: bytes) -> ChatRequest:
-    """Parse a request's body.
+def parse_request(request: HttpRequest) -> ChatRequest:
+    """Parse a request.
 
     Raises:
         RequestError: the request is invalid; the error names the first problem.
 
     """
-    fields = parse_object(body)
+    fields = parse_object(request.body)
     options = fields.get("stream_options")
     stream = flag(fields, "stream")
     if options is not None and not isinstance(options, dict):
@@ -54,7 +56,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         stream=stream,
         stream_options_sent=options is not None,
         include_usage=flag(options or {}, "include_usage"),
-        max_tokens=_max_tokens(fields),
+        max_tokens=integer(fields, "max_completion_tokens", least=1) or integer(fields, "max_tokens", least=1),
         stop=stop_texts(fields.get("stop"), "stop"),
         seed=integer(fields, "seed"),
         thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
@@ -73,10 +75,7 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         RequestError: the messages are invalid.
 
     """
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise invalid("messages", "a list of at least one message")
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+    return tuple(_message(message, f"messages[{at}]") for at, message in enumerate(list_of_messages(fields)))
 
 
 def _message(message: object, param: str) -> ChatMessage:
@@ -88,7 +87,7 @@ def _message(message: object, param: str) -> ChatMessage:
     return ChatMessage(role, *_content(message.get("content"), role, f"{param}.content"))
 
 
-def _content(content: object, role: str, param: str) -> Shown:
+def _content(content: object, role: str, param: str) -> Content:
     # A message of the assistant that only calls tools has no text.
     if content is None and role == "assistant":
         return "", ()
@@ -115,22 +114,10 @@ def _schema(format_: object) -> str | None:
     """Return the JSON Schema of a response format."""
     if format_ is None:
         return None
-    kind = format_.get("type") if isinstance(format_, dict) else None
-    if not isinstance(format_, dict) or kind not in FORMATS:
-        raise invalid("response_format", f"an object with the type {', '.join(FORMATS)}")
-    described = format_.get("json_schema")
+    found = object_of_type(format_, FORMATS, "response_format")
+    described = found.get("json_schema")
     schema = described.get("schema") if isinstance(described, dict) else None
-    return schema_of(kind, schema, "response_format.json_schema.schema")
-
-
-def _max_tokens(fields: Mapping[str, object]) -> int | None:
-    for param in ("max_completion_tokens", "max_tokens"):
-        tokens = integer(fields, param)
-        if tokens is not None and tokens < 1:
-            raise invalid(param, "at least 1")
-        if tokens is not None:
-            return tokens
-    return None
+    return schema_of(found["type"], schema, "response_format.json_schema.schema")
 
 
 def _thinking_off(thinking: object) -> bool:
@@ -150,7 +137,7 @@ def _effort(fields: Mapping[str, object]) -> Effort | None:
 # Answers
 
 
-def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
+def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     message: dict[str, object] = {
         "role": "assistant",
@@ -164,7 +151,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     document = {
         **_identity("chat.completion", envelope),
         "choices": [choice],
-        "usage": count_usage(answer, envelope),
+        "usage": _count(answer, envelope),
     }
     return timestamped_response(document, answer.last_due_ns)
 
@@ -181,27 +168,19 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     opening, closing = _chunk_frame(envelope, finish_reason=answer.finish_reason)
     yield Step(due_ns, opening + b"{}" + closing, b"}\n\n")
     if envelope.include_usage:
-        yield Step(due_ns, usage_event(answer, envelope), b"}\n\n")
+        counts = {"choices": [], "usage": _count(answer, envelope)}
+        event = open_timestamp({**_identity("chat.completion.chunk", envelope), **counts})
+        yield Step(due_ns, b"data: " + event, b"}\n\n")
     yield Step(due_ns, DONE)
 
 
-def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
-    """Return the chunk with the token counts, up to its timestamp."""
-    usage = count_usage(answer, envelope)
-    return b"data: " + open_timestamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
-
-
-def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
+def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the token counts of a request and its answer."""
     return {
         "prompt_tokens": envelope.input_tokens,
         "completion_tokens": answer.output_tokens,
         "total_tokens": envelope.input_tokens + answer.output_tokens,
-        **(
-            {}
-            if envelope.cached_tokens is None
-            else {"prompt_tokens_details": {"cached_tokens": envelope.cached_tokens}}
-        ),
+        **envelope.cached_tokens_as("prompt_tokens_details"),
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
     }
 

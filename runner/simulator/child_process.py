@@ -60,8 +60,7 @@ def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float
 
 @contextlib.contextmanager
 def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    arguments = ["--until-stdin-closes", "--host", runner.simulator.LOOPBACK, "--port", str(port)]
-    arguments += [*(["--fault", fault] if fault else []), *further]
+    arguments = ["--port", str(port), *(["--fault", fault] if fault else []), *further]
     with (
         # This is a file because a pipe that nobody reads would fill up and block the child.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,

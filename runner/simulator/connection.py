@@ -13,7 +13,7 @@ from runner.simulator.exact_timers import Timer
 from runner.simulator.http_request import HttpRequest, RequestError, RequestReader
 from runner.simulator.response_steps import Ending, Framing, Response, TimedResponse, error_response
 
-PIPELINED_BYTES_MAX = 1024 * 1024
+MAX_PIPELINED_BYTES = 1024 * 1024
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._reader.feed(data)
         if self._sending is None:
             self._serve_next(received_ns)
-        elif self._reader.buffered > PIPELINED_BYTES_MAX:
+        elif self._reader.buffered > MAX_PIPELINED_BYTES:
             self._transport.abort()
 
     def _serve_next(self, received_ns: int) -> None:
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self, response: Response, received_ns: int, *, bodiless: bool = False) -> None:
         head = None if response.status is None else _render_head(response.status, response, received_ns)
-        self._sending = TimedResponse.of(response, head, received_ns, bodiless=bodiless)
+        self._sending = TimedResponse(response, head, received_ns, bodiless=bodiless)
         self._advance()
 
     def _on_timer(self) -> None:
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
         due_ns = sending.due_ns
         if due_ns is None:
-            self._end(sending.ending)
+            self._end(sending.response.ending)
         elif not self._timer_set:
             self._timer_set = True
             self._timer.call_at(due_ns, self._on_timer)
@@ -149,13 +149,9 @@ def _render_head(status: int, response: Response, received_ns: int) -> bytes:
         *_framing_headers(response),
         *([] if response.ending is Ending.KEEP else [("connection", "close")]),
     ]
-    lines = [f"HTTP/1.1 {status} {_phrase(status)}", *(f"{name}: {value}" for name, value in headers), "", ""]
+    phrase = PHRASES.get(status, "")  # gateways have statuses of their own, such as 520
+    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers), "", ""]
     return "\r\n".join(lines).encode("latin-1")
-
-
-def _phrase(status: int) -> str:
-    """Return the reason phrase of a status; empty for non-standard ones of gateways, such as 520."""
-    return PHRASES.get(status, "")
 
 
 def _framing_headers(response: Response) -> list[tuple[str, str]]:

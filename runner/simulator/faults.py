@@ -12,6 +12,7 @@ from itertools import count, islice, pairwise
 
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatRequest
+from runner.simulator.exact_timers import SECOND_NS
 from runner.simulator.http_request import RequestError
 from runner.simulator.response_steps import (
     FOREVER_NS,
@@ -21,13 +22,12 @@ from runner.simulator.response_steps import (
     Headers,
     Response,
     Step,
+    bytes_response,
     json_response,
     stream_response,
-    whole_response,
 )
 from runner.simulator.routes import ServedDialect
 
-SECOND_NS = 1_000_000_000
 HOLD_NS = 5 * SECOND_NS
 COMMENT_GAP_NS = SECOND_NS // 10
 
@@ -82,15 +82,15 @@ Inject = Callable[[SimulatedExchange], Response]
 EditSteps = Callable[[Iterator[Step], SimulatedExchange], Iterable[Step]]
 
 
-def refuse(status: int, message: str, *, code: str | None, kind: str, headers: Headers = ()) -> Inject:
+def refuse(status: int, why: str, *, code: str, kind: str = "invalid_request_error", headers: Headers = ()) -> Inject:
     """Return a fault that answers each request with the same error."""
-    error = RequestError(status, message, code=code, kind=kind)
+    error = RequestError(status, f"Simulated: {why}.", code=code, kind=kind)
     return lambda exchange: exchange.refuse(error, headers)
 
 
 def send_page(status: int, body: bytes) -> Inject:
     """Return a fault that answers with an HTML page or an empty body instead of JSON or a stream."""
-    return lambda _: whole_response(status, body, (HTML_TYPE,))
+    return lambda _: bytes_response(status, body, (HTML_TYPE,))
 
 
 def edit_stream(edit: EditSteps) -> Inject:
@@ -129,8 +129,7 @@ def _cut_chunk(steps: Iterable[Step]) -> Iterator[Step]:
 
 def limit_rate(*headers: tuple[str, str]) -> Inject:
     """Return a fault that answers with 429 and headers that say when to retry."""
-    message = "Simulated: too many requests."
-    return refuse(429, message, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
+    return refuse(429, "too many requests", code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
 
 
 def limit_rate_until_date(exchange: SimulatedExchange) -> Response:
@@ -152,7 +151,7 @@ def send_whole(exchange: SimulatedExchange) -> Response:
 
 def redirect(_: SimulatedExchange) -> Response:
     """Redirect the client to another path."""
-    return whole_response(301, b"", (("location", "/moved/v1/chat/completions"),))
+    return bytes_response(301, b"", (("location", "/moved/v1/chat/completions"),))
 
 
 def refuse_stream_options(exchange: SimulatedExchange) -> Response:
@@ -293,35 +292,32 @@ class InjectedFault:
     inject: Inject
 
 
-def _refuse_key() -> Inject:
-    message = "Simulated: incorrect API key provided."
-    return refuse(401, message, code="invalid_api_key", kind="authentication_error")
-
-
-def _refuse_model() -> Inject:
-    message = "Simulated: the model does not exist or you have no access to it."
-    return refuse(404, message, code="model_not_found", kind="invalid_request_error")
-
-
-def _refuse_balance() -> Inject:
-    message = "Simulated: your balance is used up, please top up."
-    return refuse(429, message, code="insufficient_quota", kind="insufficient_quota")
-
-
-def _refuse_all() -> Inject:
-    return refuse(500, "Simulated: internal server error.", code="internal_error", kind="server_error")
-
-
 FAULTS = {
     fault.name: fault
     for fault in (
-        InjectedFault("unauthorized", "401: the key is wrong", _refuse_key()),
-        InjectedFault("unknown-model", "404: the model does not exist", _refuse_model()),
+        InjectedFault(
+            "unauthorized",
+            "401: the key is wrong",
+            refuse(401, "incorrect API key provided", code="invalid_api_key", kind="authentication_error"),
+        ),
+        InjectedFault(
+            "unknown-model",
+            "404: the model does not exist",
+            refuse(404, "the model does not exist or you have no access to it", code="model_not_found"),
+        ),
         InjectedFault("rate-limited", "429 with Retry-After: 2 seconds", limit_rate(("retry-after", "2"))),
         InjectedFault("rate-limited-ms", "429 with retry-after-ms: 300", limit_rate(("retry-after-ms", "300"))),
         InjectedFault("rate-limited-date", "429 with Retry-After: an HTTP date in two seconds", limit_rate_until_date),
-        InjectedFault("no-balance", "429 that no waiting cures: the balance is used up", _refuse_balance()),
-        InjectedFault("server-error", "500 with a JSON error", _refuse_all()),
+        InjectedFault(
+            "no-balance",
+            "429 that no waiting cures: the balance is used up",
+            refuse(429, "your balance is used up, please top up", code="insufficient_quota", kind="insufficient_quota"),
+        ),
+        InjectedFault(
+            "server-error",
+            "500 with a JSON error",
+            refuse(500, "internal server error", code="internal_error", kind="server_error"),
+        ),
         InjectedFault("bad-gateway", "502 with an HTML page", send_page(502, HTML)),
         InjectedFault("flaky", "503 the first times (?times=2) a content is asked, then a good answer", fail_at_first),
         InjectedFault("redirect", "301 to another path", redirect),

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
-HEAD_BYTES_MAX = 64 * 1024
-BODY_BYTES_MAX = 64 * 1024 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024 * 1024
 """Largest body in bytes: more than the files of one request may have in base64."""
-CHUNK_LINE_BYTES_MAX = 4096
+MAX_CHUNK_LINE_BYTES = 4096
 
 REQUEST_LINE = re.compile(rb"(\S+) (\S+) HTTP/1\.([01])")
 CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]+")
@@ -117,10 +117,10 @@ class RequestReader:
         # RFC 9112 2.2: ignore empty lines before a request line.
         while self._buffer.startswith(b"\r\n"):
             del self._buffer[:2]
-        end = self._buffer.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
+        end = self._buffer.find(b"\r\n\r\n", 0, MAX_HEAD_BYTES)
         if end < 0:
-            if len(self._buffer) >= HEAD_BYTES_MAX:
-                raise RequestError(431, f"The request's head exceeds {HEAD_BYTES_MAX} bytes.")
+            if len(self._buffer) >= MAX_HEAD_BYTES:
+                raise RequestError(431, f"The request's head exceeds {MAX_HEAD_BYTES} bytes.")
             return None
         head = parse_head(bytes(self._buffer[: end + 4]))
         del self._buffer[: end + 4]
@@ -171,7 +171,7 @@ def parse_head(data: bytes) -> HttpRequest:
         _feed(fields.parser, data)
     if fields.headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise RequestError(400, "The only transfer coding of a request that is understood is chunked.")
-    if int(fields.headers.get("content-length", "0")) > BODY_BYTES_MAX:
+    if int(fields.headers.get("content-length", "0")) > MAX_BODY_BYTES:
         raise _too_long()
     return HttpRequest(
         method=line[1].decode("ascii"),
@@ -208,8 +208,8 @@ class _ChunkedBody:
             del buffer[:end]
             if not self._in_data:
                 self._line += piece
-            if len(self._line) > CHUNK_LINE_BYTES_MAX:
-                raise RequestError(400, f"A line of the chunked body exceeds {CHUNK_LINE_BYTES_MAX} bytes.")
+            if len(self._line) > MAX_CHUNK_LINE_BYTES:
+                raise RequestError(400, f"A line of the chunked body exceeds {MAX_CHUNK_LINE_BYTES} bytes.")
             _feed(self._parser, piece)
             if piece.endswith(b"\n"):
                 self._line = b""
@@ -217,7 +217,7 @@ class _ChunkedBody:
 
     def on_chunk_header(self) -> None:
         size = CHUNK_SIZE.match(self._line)
-        if size is None or len(self._body) + int(size[0], 16) > BODY_BYTES_MAX:
+        if size is None or len(self._body) + int(size[0], 16) > MAX_BODY_BYTES:
             raise _too_long()
         self._in_data = True
 
@@ -247,4 +247,4 @@ def _wrong_request_line() -> RequestError:
 
 
 def _too_long() -> RequestError:
-    return RequestError(413, f"The request's body exceeds {BODY_BYTES_MAX} bytes.")
+    return RequestError(413, f"The request's body exceeds {MAX_BODY_BYTES} bytes.")

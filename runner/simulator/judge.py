@@ -46,15 +46,10 @@ def _quoted(text: str) -> list[str]:
 
 def _verdict(wanted: list[str], reply: str) -> str:
     missing = [text for text in wanted if text not in reply.lower()]
+    reason = "The reply says what the rubric quotes." if wanted else "The reply says something."
     if missing:
-        return _answer(f"The reply does not say {', '.join(map(repr, missing))}.", passed=False)
-    return _answer(
-        "The reply says what the rubric quotes." if wanted else "The reply says something.", passed=bool(reply.strip())
-    )
-
-
-def _answer(reason: str, *, passed: bool) -> str:
-    return json.dumps({"reason": reason, "pass": passed}, ensure_ascii=False)
+        reason = f"The reply does not say {', '.join(map(repr, missing))}."
+    return json.dumps({"reason": reason, "pass": not missing and bool(reply.strip())}, ensure_ascii=False)
 
 
 def _preference(persona: Persona, wanted: list[str], first: str, second: str) -> str:

@@ -2,24 +2,27 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import cast
 
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.answer_chunks import TimedAnswer
-from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.named_events import Document, Part, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
+    Content,
     check_result,
     choose_tools,
     effort_of,
     flag,
     integer,
     invalid,
+    list_of_messages,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -28,20 +31,12 @@ from runner.simulator.request_fields import (
     temperature_of,
     vendors_allowed,
 )
-from runner.simulator.response_steps import (
-    Envelope,
-    Response,
-    Step,
-    named_event,
-    named_step,
-    open_named_event,
-    timestamped_response,
-)
+from runner.simulator.response_steps import Envelope, Response, Step, timestamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
-CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": ""}
-"""Type of a `tool_choice` -> its name in chat completions."""
+CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+"""Type of a `tool_choice` that names no tool -> its name in chat completions."""
 
 SMALLEST_BUDGET = 1024
 """Fewest tokens of a budget for thinking."""
@@ -58,7 +53,7 @@ ERROR_TYPES = {
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 
 
-def parse_messages(request: HttpRequest) -> ChatRequest:
+def parse_request(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:
@@ -97,10 +92,8 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         RequestError: the messages are invalid.
 
     """
-    messages = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise invalid("messages", "a list of at least one message")
-    parsed = [each for at, message in enumerate(messages) for each in _parse_message(message, f"messages[{at}]")]
+    messages = enumerate(list_of_messages(fields))
+    parsed = [each for at, message in messages for each in _parse_message(message, f"messages[{at}]")]
     system, _ = _parse_content(fields.get("system", ""), "system")
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
@@ -123,7 +116,7 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
     return [block for block in content if block.get("type") == kind] if isinstance(content, list) else []
 
 
-def _parse_content(content: object, param: str) -> Shown:
+def _parse_content(content: object, param: str) -> Content:
     """Parse the content of a message: return the text of its text blocks, and its files."""
     shown = parse_content(content, ("text",), param, "content blocks")
     if any(block.get("text") == "" for block in blocks_of(content, "text")):
@@ -154,34 +147,29 @@ def _tools(fields: Mapping[str, object]) -> ToolUse:
     choice = fields.get("tool_choice")
     if choice is None:
         return ToolUse(tools)
-    kind = choice.get("type") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or kind not in CHOICES:
-        raise invalid("tool_choice", f"an object with the type {', '.join(CHOICES)}")
-    parallel = not flag(choice, "disable_parallel_tool_use")
-    named = choice if kind == "tool" else CHOICES[kind]
-    return choose_tools({"tool_choice": named, "parallel_tool_calls": parallel}, tools, lambda found: found)
+    found = object_of_type(choice, (*CHOICES, "tool"), "tool_choice")
+    parallel = not flag(found, "disable_parallel_tool_use")
+    named = CHOICES.get(str(found["type"]), found)
+    return choose_tools({"tool_choice": named, "parallel_tool_calls": parallel}, tools, lambda named: named)
 
 
 def _schema(output: object) -> str | None:
     format_ = output.get("format") if isinstance(output, dict) else None
     if format_ is None:
         return None
-    if not isinstance(format_, dict) or format_.get("type") != "json_schema":
-        raise invalid("output_config.format", 'an object with the type "json_schema"')
-    return schema_of("json_schema", format_.get("schema"), "output_config.format.schema")
+    found = object_of_type(format_, ("json_schema",), "output_config.format")
+    return schema_of("json_schema", found.get("schema"), "output_config.format.schema")
 
 
 def _thinking_off(thinking: object, max_tokens: int) -> bool:
     if thinking is None:
         return False
-    kind = thinking.get("type") if isinstance(thinking, dict) else None
-    if not isinstance(thinking, dict) or kind not in ("enabled", "adaptive", "disabled"):
-        raise invalid("thinking", 'an object with the type "enabled", "adaptive" or "disabled"')
-    if kind == "enabled":
-        budget = integer(thinking, "budget_tokens")
+    found = object_of_type(thinking, ("enabled", "adaptive", "disabled"), "thinking")
+    if found["type"] == "enabled":
+        budget = integer(found, "budget_tokens")
         if budget is None or not SMALLEST_BUDGET <= budget < max_tokens:
             raise invalid("thinking.budget_tokens", f"from {SMALLEST_BUDGET} to less than 'max_tokens'")
-    return bool(kind == "disabled")
+    return found["type"] == "disabled"
 
 
 def _effort(output: object) -> Effort | None:
@@ -194,7 +182,7 @@ def _sign(thinking: str) -> str:
     return blake2b(thinking.encode("utf-8", "replace"), digest_size=24).hexdigest()
 
 
-def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
+def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     blocks: list[object] = []
     if answer.reasoning:
@@ -208,29 +196,14 @@ def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
-
-    Events that start and end blocks are in the step of the text after them, so that each chunk is one step.
-    """
+    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`."""
     usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
-    yield named_step(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
-    index, current, thought = -1, None, ""
-    for due_ns, channel, text, call, is_name in answer.chunks:
-        opening = b""
-        if (channel, call) != current:
-            opening, begun = _end_block(index, thought), _begin_block(index + 1, channel, answer, call)
-            index, current, thought = index + 1, (channel, call), ""
-            if is_name:
-                yield named_step(due_ns, opening, begun)
-                continue
-            opening += named_event(begun)
-        thought += text if channel is Channel.REASONING else ""
-        yield Step(due_ns, opening + _delta(index, channel, text), b"}\n\n")
+    yield named_step(answer.first_due_ns, (), {"type": "message_start", "message": _head(envelope) | usage})
+    last_events = yield from part_steps(answer.chunks, partial(_begin_block, answer), _delta, _end_block)
     ending: dict[str, object] = {"stop_reason": STOP_REASONS[answer.finish_reason], "stop_sequence": None}
     usage = {"usage": _count(answer, envelope)} if envelope.include_usage else {}
-    end = {"type": "message_delta", "delta": ending, **usage}
-    yield named_step(answer.last_due_ns, _end_block(index, thought), end)
-    yield named_step(answer.last_due_ns, b"", {"type": "message_stop"})
+    yield named_step(answer.last_due_ns, last_events, {"type": "message_delta", "delta": ending, **usage})
+    yield named_step(answer.last_due_ns, (), {"type": "message_stop"})
 
 
 def describe_error(error: RequestError) -> Mapping[str, object]:
@@ -259,12 +232,13 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     return {**_count_input(envelope), **output}
 
 
-def _begin_block(index: int, channel: Channel, answer: TimedAnswer, call: int | None) -> dict[str, object]:
-    """Return the event that starts a block; for a tool call it has the name of the tool."""
-    empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
-    block: dict[str, object] = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
+def _begin_block(answer: TimedAnswer, index: int, part: Part) -> Document:
+    channel, call = part
+    block: dict[str, object] = {"type": "text", "text": ""}
     if call is not None:
         block = {**_call_block(answer.calls[call]), "input": {}}
+    elif channel is Channel.REASONING:
+        block = {"type": "thinking", "thinking": "", "signature": ""}
     return {"type": "content_block_start", "index": index, "content_block": block}
 
 
@@ -280,18 +254,18 @@ def _input(arguments: str) -> object:
         return {}
 
 
-def _end_block(index: int, thought: str) -> bytes:
-    """Return the end of a block, with the signature of the thinking in it; empty if there is no block."""
-    if index < 0:
-        return b""
-    signature = {"type": "signature_delta", "signature": _sign(thought)}
-    signed = named_event({"type": "content_block_delta", "index": index, "delta": signature}) if thought else b""
-    return signed + named_event({"type": "content_block_stop", "index": index})
+def _end_block(index: int, part: Part, text: str) -> list[Document]:
+    """Return the events that end a block; if it is thinking, its signature comes first."""
+    stop = {"type": "content_block_stop", "index": index}
+    if part[0] is not Channel.REASONING:
+        return [stop]
+    signature = {"type": "signature_delta", "signature": _sign(text)}
+    return [{"type": "content_block_delta", "index": index, "delta": signature}, stop]
 
 
 @lru_cache(maxsize=4096)
-def _delta(index: int, channel: Channel, text: str) -> bytes:
-    """Return the event that adds text to a block, up to its timestamp."""
+def _delta(index: int, part: Part, text: str) -> bytes:
+    channel, _ = part
     name = "thinking" if channel is Channel.REASONING else "text"
     delta = {"type": f"{name}_delta", name: text}
     if channel is Channel.TOOL:

@@ -15,21 +15,20 @@ from runner.core.target_name import SIMULATOR
 from runner.errors import did_you_mean
 from runner.simulator.http_request import RequestError
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
-from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
-from runner.simulator.vendors import AnswererRotation, parse_answerers
+from runner.simulator.vendors import NAME_OPTIONS, AnswererRotation, parse_answerers
 
 if TYPE_CHECKING:
     from runner.simulator.faults import InjectedFault
 
-PREFIX = f"{SIMULATOR}/"
+MODEL_PREFIX = f"{SIMULATOR}/"
 FAULT_PREFIX = "fault-"
-DELAY_MS_MAX = 3_600_000
-TOKENS_MAX = 100_000
-TIMES_MAX = 1_000
-SIGMA_MAX = 2.0
+MAX_DELAY_MS = 3_600_000
+MAX_TOKENS = 100_000
+MAX_TIMES = 1_000
+MAX_SIGMA = 2.0
 
-DECIMAL = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
-WHOLE = re.compile(r"[0-9]{1,7}")
+DECIMAL_NUMBER = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
+WHOLE_NUMBER = re.compile(r"[0-9]{1,7}")
 
 PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk", "jitter")
 CACHE_OPTIONS = ("cache_ms",)
@@ -53,8 +52,8 @@ def model_ids() -> Mapping[str, str]:
     from runner.simulator.faults import FAULTS  # noqa: PLC0415 -- brings all that answers
 
     return {
-        **{PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
-        **{PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
+        **{MODEL_PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
+        **{MODEL_PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
     }
 
 
@@ -66,24 +65,22 @@ def parse_model(name: str) -> Model:
         RequestError: 404 for an unknown model, 400 for an invalid option.
 
     """
-    stem, mark, query = name.removeprefix(PREFIX).partition("?")
-    if stem in PERSONAS:
-        known = NAME_OPTIONS + (CACHE_OPTIONS if PERSONAS[stem].caching else ())
-        options = _split_options(query, known=known) if mark else {}
-        persona = _with_lifetime(PERSONAS[stem], options)
-        return Model(PREFIX + name.removeprefix(PREFIX), persona, answerers=parse_answerers(options))
+    stem, mark, query = name.removeprefix(MODEL_PREFIX).partition("?")
+    persona = PERSONAS.get(stem)
     fault = _find_fault(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
-    if stem != EXACT.name and fault is None:
+    if persona is not None:
+        known = NAME_OPTIONS + (CACHE_OPTIONS if persona.caching else ())
+    elif stem == EXACT.name or fault is not None:
+        known = PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())
+    else:
         raise _unknown_model(name)
-    options = (
-        _split_options(query, known=PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
-    )
+    options = _split_options(query, known) if mark else {}
     return Model(
-        name=PREFIX + name.removeprefix(PREFIX),
-        persona=_pace(options),
+        name=MODEL_PREFIX + name.removeprefix(MODEL_PREFIX),
+        persona=_pace(options) if persona is None else _with_lifetime(persona, options),
         fault=fault,
         hold_ns=_delay_ns(options["hold_ms"], "hold_ms") if "hold_ms" in options else None,
-        times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,
+        times=_whole(options["times"], "times", 0, MAX_TIMES) if "times" in options else None,
         answerers=parse_answerers(options),
     )
 
@@ -96,7 +93,9 @@ def _find_fault(name: str) -> "InjectedFault | None":
 
 def _unknown_model(name: str) -> RequestError:
     known = list(model_ids())
-    hint = did_you_mean(PREFIX + name.removeprefix(PREFIX), known, "`compare providers --models sim` lists all.")
+    hint = did_you_mean(
+        MODEL_PREFIX + name.removeprefix(MODEL_PREFIX), known, "`compare providers --models sim` lists all."
+    )
     return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
 
 
@@ -119,16 +118,16 @@ def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
 def _pace(options: Mapping[str, str]) -> Persona:
     """Return the persona `exact` with the numbers in a model's name."""
     default = EXACT.length or Length(tokens=1)
-    thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
+    thinking = _whole(options.get("thinking", "0"), "thinking", 0, MAX_TOKENS)
     jitter = _sigma(options.get("jitter", "0"))
     return replace(
         EXACT,
         first=_delay(options, "ttft_ms", EXACT.first, jitter),
         gap=_delay(options, "gap_ms", EXACT.gap, jitter),
-        chunk_tokens=_whole(options.get("chunk", "1"), "chunk", 1, TOKENS_MAX),
+        chunk_tokens=_whole(options.get("chunk", "1"), "chunk", 1, MAX_TOKENS),
         thinks=thinking > 0,
         length=Length(
-            tokens=_whole(options.get("tokens", str(default.tokens)), "tokens", 1, TOKENS_MAX),
+            tokens=_whole(options.get("tokens", str(default.tokens)), "tokens", 1, MAX_TOKENS),
             thinking_tokens=thinking or None,
         ),
     )
@@ -147,18 +146,18 @@ def _delay(options: Mapping[str, str], key: str, default: Delay, sigma: float) -
 
 
 def _sigma(text: str) -> float:
-    if DECIMAL.fullmatch(text) is None or float(text) > SIGMA_MAX:
-        raise _refuse_option(f"The model's option 'jitter={text}' is not a number from 0 to {SIGMA_MAX:g}")
+    if DECIMAL_NUMBER.fullmatch(text) is None or float(text) > MAX_SIGMA:
+        raise _refuse_option(f"The model's option 'jitter={text}' is not a number from 0 to {MAX_SIGMA:g}")
     return float(text)
 
 
 def _delay_ns(text: str, key: str) -> int:
-    if DECIMAL.fullmatch(text) is None or float(text) > DELAY_MS_MAX:
-        raise _refuse_option(f"The model's option '{key}={text}' is not a number of milliseconds up to {DELAY_MS_MAX}")
+    if DECIMAL_NUMBER.fullmatch(text) is None or float(text) > MAX_DELAY_MS:
+        raise _refuse_option(f"The model's option '{key}={text}' is not a number of milliseconds up to {MAX_DELAY_MS}")
     return round(float(text) * MS)
 
 
 def _whole(text: str, key: str, least: int, most: int) -> int:
-    if WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
+    if WHOLE_NUMBER.fullmatch(text) is None or not least <= int(text) <= most:
         raise _refuse_option(f"The model's option '{key}={text}' is not a whole number from {least} to {most}")
     return int(text)

@@ -126,7 +126,7 @@ PERSONAS = {
             name="caching-untold",
             manner="caches as sim/caching does, and never says so",
             manner_zh="与 sim/caching 一样缓存，但从不说明",
-            caching=replace(_PREFIX_CACHING, is_told=False),
+            caching=replace(_PREFIX_CACHING, is_reported=False),
         ),
         _JUDGE,
         replace(

@@ -12,10 +12,10 @@ from hashlib import blake2b
 from runner.simulator.chat_request import ChatMessage, tokenize
 
 BLOCK_TOKENS = 128
-FEWEST_TOKENS = 1_024
+MIN_PREFIX_TOKENS = 1_024
 """Fewest tokens of a prefix that is served from the cache."""
 
-BLOCKS_REMEMBERED = 200_000
+MAX_BLOCKS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class PrefixCaching:
     """Time to read a token that is not cached, in nanoseconds; it is added to the delay of the first text."""
     lifetime_ns: int
     """Time after the last use of a prefix at which it expires, in nanoseconds."""
-    is_told: bool = True
+    is_reported: bool = True
     """Whether the usage reports the number of tokens from the cache."""
 
 
@@ -43,10 +43,10 @@ class PrefixCache:
             is_hit = is_hit and self._expires_ns.pop(block, 0) > now_ns
             hits += is_hit
             self._expires_ns[block] = now_ns + caching.lifetime_ns
-        while len(self._expires_ns) > BLOCKS_REMEMBERED:
+        while len(self._expires_ns) > MAX_BLOCKS:
             self._expires_ns.popitem(last=False)
         cached = hits * BLOCK_TOKENS
-        return cached if cached >= FEWEST_TOKENS else 0
+        return cached if cached >= MIN_PREFIX_TOKENS else 0
 
 
 def _blocks(model: str, messages: Sequence[ChatMessage]) -> Iterator[bytes]:

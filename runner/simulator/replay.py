@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.core.events import Failed, Outcome
-from runner.core.suite import LARGEST_REPLY_LIMIT, Api
+from runner.core.suite import MAX_REPLY_LIMIT, Api
 from runner.errors import counted, did_you_mean
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.response_steps import (
@@ -23,7 +23,7 @@ from runner.simulator.response_steps import (
     Step,
     json_response,
 )
-from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
+from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error, refuse_method
 from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording_format import Label, Reads, conversation_digest
@@ -89,8 +89,7 @@ class ReplayHandler:
             recorded = ", ".join(self.providers) or "no provider"
             raise RequestError(404, f"Nothing of '{provider}' was recorded; there is {recorded}.", code="unknown_url")
         if request.method != METHODS[what]:
-            error = RequestError(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
-            return describe_error(error, DIALECTS.get(what), (("allow", METHODS[what]),))
+            return refuse_method(request.path, METHODS[what], DIALECTS.get(what))
         return self._list_models(provider) if what == MODELS else self._reply(provider, DIALECTS[what], request.body)
 
     def _list_models(self, provider: str | None) -> Response:
@@ -163,7 +162,7 @@ def _cut_response(label: Label, failed: Failed, steps: list[Step], head_due_ns: 
         return Response(None, (), (last,), Framing.RAW, ending=ending)
     headers = (*_replayed_headers(label.headers), ("transfer-encoding", "chunked"))
     if failed.outcome is Outcome.TOO_LARGE:
-        steps = [*steps, *[Step(end_due_ns, BLANKS)] * (LARGEST_REPLY_LIMIT // len(BLANKS))]
+        steps = [*steps, *[Step(end_due_ns, BLANKS)] * (MAX_REPLY_LIMIT // len(BLANKS))]
     return Response(label.status, headers, (*_in_chunks(steps), last), Framing.RAW, head_due_ns, ending)
 
 
@@ -204,18 +203,8 @@ def provider_url(base_url: str, provider: str) -> str:
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
-def serve(
-    folder: Path,
-    host: str,
-    port: int,
-    *,
-    fast: bool,
-    announce: Callable[[str], object],
-    until_stdin_closes: bool = False,
-) -> None:
+def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
     """Serve a run's recordings until a signal; call `announce` with each line of instructions.
-
-    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there are no recordings, or the address cannot be used.
@@ -235,5 +224,4 @@ def serve(
             announce(f"  {provider_url(base_url, provider)}  {', '.join(handler.models_of(provider))}")
         announce(f"Without a server: compare run SUITE --replay {folder}")
 
-    on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(handler, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
+    answer_with(handler, host, port, on_ready=announce_usage)

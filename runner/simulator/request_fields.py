@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import cast, get_args
 
-from runner.simulator.attachments import Shown, content_of
+from runner.core.suite import TOOL_CHOICES
+from runner.simulator.attachments import ReceivedAttachment, file_in_part
 from runner.simulator.chat_request import Effort
 from runner.simulator.http_request import RequestError
 from runner.simulator.tool_use import Tool, ToolUse
 
-STOPS_MAX = 16
-CHOICES = ("auto", "none", "required")
+MAX_STOPS = 16
 FORMATS = ("text", "json_object", "json_schema")
+Content = tuple[str, tuple[ReceivedAttachment, ...]]
+"""The text of a message, and the files in it."""
+
 ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}'
 """JSON Schema of an answer that may be any object."""
 
@@ -42,7 +46,7 @@ def without_surrogates(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
-def parse_content(content: object, text_types: Collection[str], param: str, parts: str = "content parts") -> Shown:
+def parse_content(content: object, text_types: Collection[str], param: str, parts: str = "content parts") -> Content:
     """Parse the content of a message: return its text and its files.
 
     Args:
@@ -59,8 +63,14 @@ def parse_content(content: object, text_types: Collection[str], param: str, part
         return without_surrogates(content), ()
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise invalid(param, f"a string or a list of {parts}")
-    text, files = content_of(content, text_types, param)
-    return without_surrogates(text), files
+    text, files = "", []
+    for at, part in enumerate(content):
+        if part.get("type") in text_types:
+            written = part.get("text")
+            text += written if isinstance(written, str) else ""
+        elif file := file_in_part(part, f"{param}[{at}]"):
+            files.append(replace(file, at=len(text)))
+    return without_surrogates(text), tuple(files)
 
 
 def flag(fields: Mapping[str, object], param: str) -> bool:
@@ -76,11 +86,11 @@ def flag(fields: Mapping[str, object], param: str) -> bool:
     return bool(value)
 
 
-def integer(fields: Mapping[str, object], param: str) -> int | None:
+def integer(fields: Mapping[str, object], param: str, *, least: int | None = None) -> int | None:
     """Parse an integer parameter; None if it is absent.
 
     Raises:
-        RequestError: it is not an integer.
+        RequestError: it is not an integer, or is below `least`.
 
     """
     value = fields.get(param)
@@ -88,6 +98,33 @@ def integer(fields: Mapping[str, object], param: str) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         raise invalid(param, "an integer")
+    if least is not None and value < least:
+        raise invalid(param, f"at least {least}")
+    return value
+
+
+def list_of_messages(fields: Mapping[str, object]) -> list[object]:
+    """Parse the list of messages, whose items are not checked.
+
+    Raises:
+        RequestError: it is not a list, or is empty.
+
+    """
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages", "a list of at least one message")
+    return messages
+
+
+def object_of_type(value: object, types: Collection[str], param: str) -> Mapping[str, object]:
+    """Return a value that must be an object whose `type` is one of `types`.
+
+    Raises:
+        RequestError: it is not.
+
+    """
+    if not isinstance(value, dict) or value.get("type") not in types:
+        raise invalid(param, f"an object with the type {', '.join(types)}")
     return value
 
 
@@ -166,8 +203,8 @@ def choose_tools(
         if name not in [tool.name for tool in tools]:
             raise invalid("tool_choice", "the name of one of 'tools'")
         return ToolUse(tools, f"={name}", parallel is not False)
-    if choice not in (None, *CHOICES):
-        raise invalid("tool_choice", f"{', '.join(CHOICES)}, or an object that names one of 'tools'")
+    if choice not in (None, *TOOL_CHOICES):
+        raise invalid("tool_choice", f"{', '.join(TOOL_CHOICES)}, or an object that names one of 'tools'")
     if choice == "required" and not tools:
         raise invalid("tool_choice", "left out where there are no 'tools'")
     return ToolUse(tools, str(choice or "auto"), parallel is not False)
@@ -182,7 +219,7 @@ def as_schema(schema: object, param: str) -> str:
     """
     if schema is not None and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
-    return json.dumps(schema or {}, sort_keys=False)
+    return json.dumps(schema or {})
 
 
 def schema_of(kind: object, schema: object, param: str) -> str | None:
@@ -213,8 +250,8 @@ def stop_texts(stop: object, param: str) -> tuple[str, ...]:
     stops = [stop] if isinstance(stop, str) else stop
     if stops is None:
         return ()
-    if not isinstance(stops, list) or len(stops) > STOPS_MAX:
-        raise invalid(param, f"a string or a list of at most {STOPS_MAX} strings")
+    if not isinstance(stops, list) or len(stops) > MAX_STOPS:
+        raise invalid(param, f"a string or a list of at most {MAX_STOPS} strings")
     words = tuple(without_surrogates(word) for word in stops if isinstance(word, str) and word)
     if len(words) != len(stops):
         raise invalid(param, "non-empty strings")

@@ -14,15 +14,15 @@ from runner.simulator.model_names import Model, model_ids, parse_model
 from runner.simulator.persona import Delay, Persona
 from runner.simulator.prefix_cache import PrefixCache
 from runner.simulator.response_steps import Envelope, Response, json_response
-from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
+from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error, refuse_method
 
 LOG = "/log"
 OWN_METHODS = {**METHODS, LOG: "GET"}
 
-LOG_ENTRIES_MAX = 20_000
+MAX_LOG_ENTRIES = 20_000
 LOGGED_CHARS = 100
 """Number of characters of a question that the log keeps."""
-CONTENTS_REMEMBERED = 10_000
+MAX_CONTENTS = 10_000
 
 
 class RequestHandler:
@@ -36,7 +36,7 @@ class RequestHandler:
         self._completion_ids = count(1)
         self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
         self._prefixes = PrefixCache()
-        self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
+        self._log: deque[dict[str, object]] = deque(maxlen=MAX_LOG_ENTRIES)
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:
         """Return the response to a request; an error if the request is invalid."""
@@ -54,8 +54,7 @@ class RequestHandler:
                 404, f"Unknown path '{request.path}': there are {', '.join(OWN_METHODS)}.", code="unknown_url"
             )
         if request.method != OWN_METHODS[known]:
-            error = RequestError(405, f"'{path}' answers {OWN_METHODS[known]} only.", code="method_not_allowed")
-            return describe_error(error, DIALECTS.get(known), (("allow", OWN_METHODS[known]),))
+            return refuse_method(path, OWN_METHODS[known], DIALECTS.get(known))
         if known in DIALECTS:
             return self._chat(DIALECTS[known], request, received_ns)
         if known == LOG:
@@ -115,11 +114,11 @@ class RequestHandler:
             return 0, persona
         cached = self._prefixes.look_up(chat.model, chat.messages, caching, time.perf_counter_ns())
         delay_ns = persona.first.median_ns + max(input_tokens - cached, 0) * caching.token_ns
-        return cached if caching.is_told else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
+        return cached if caching.is_reported else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
 
     def _count_attempt(self, chat: ChatRequest) -> int:
         attempt = self._attempts.pop(chat, 0) + 1
         self._attempts[chat] = attempt
-        if len(self._attempts) > CONTENTS_REMEMBERED:
+        if len(self._attempts) > MAX_CONTENTS:
             self._attempts.popitem(last=False)
         return attempt

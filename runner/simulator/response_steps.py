@@ -4,7 +4,7 @@ Code that sends a `Response` does not depend on chats or faults; code that makes
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from time import perf_counter_ns
@@ -87,15 +87,19 @@ class Envelope:
     """Number of input tokens from a cache; None if the usage does not report it."""
     answerer: Answerer = field(default_factory=Answerer)
 
+    def cached_tokens_as(self, member: str) -> dict[str, object]:
+        """Return the member of a usage with the cached tokens; empty if the usage does not report them."""
+        return {} if self.cached_tokens is None else {member: {"cached_tokens": self.cached_tokens}}
 
-def whole_response(status: int, body: bytes, headers: Headers) -> Response:
+
+def bytes_response(status: int, body: bytes, headers: Headers) -> Response:
     """Return a response whose whole body is known."""
     return Response(status, headers, (Step(0, body),))
 
 
 def json_response(status: int, payload: object, headers: Headers = ()) -> Response:
     """Return a response with a JSON document."""
-    return whole_response(status, encode(payload), (JSON_TYPE, *headers))
+    return bytes_response(status, encode(payload), (JSON_TYPE, *headers))
 
 
 def error_response(error: RequestError) -> Response:
@@ -124,85 +128,51 @@ def encode(payload: object) -> bytes:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# Events with a named type, as in all dialects except chat completions
-
-
-def named_event(document: Mapping[str, object]) -> bytes:
-    """Return an event of a stream with the type of its document as its name."""
-    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
-
-
-def open_named_event(document: Mapping[str, object]) -> bytes:
-    """Return an event as `named_event` does, up to its timestamp."""
-    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_timestamp(document))
-
-
-def named_step(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
-    """Return a step with the bytes `before`, then a named event with its timestamp."""
-    return Step(due_ns, before + open_named_event(document), b"}\n\n")
-
-
 # A response that is being sent
 
 
-@dataclass(slots=True)
 class TimedResponse:
     """A response that is being sent: the bytes that are due, with their timestamp. Performs no I/O.
 
-    The delay of a step counts from the request's last byte, not from the step before, so that delays do not add up.
-    Steps that are due at the same time are sent together, with one timestamp. `head` and `step` are sent next; None if
-    there is none.
+    The delay of a step counts from the request's last byte, which came at `start_ns`, and not from the step before, so
+    that delays do not add up. Steps that are due at the same time are sent together, with one timestamp.
     """
 
-    head: bytes | None
-    step: Step | None
-    steps: Iterator[Step]
-    start_ns: int
-    head_due_ns: int
-    chunked: bool
-    ending: Ending
-
-    @classmethod
-    def of(cls, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> "TimedResponse":
-        """Return a response ready to be sent; its delays count from `start_ns`."""
-        steps = iter(() if bodiless else response.steps)
-        return cls(
-            head=head,
-            step=next(steps, None),
-            steps=steps,
-            start_ns=start_ns,
-            head_due_ns=response.head_due_ns,
-            chunked=response.framing is Framing.CHUNKED,
-            ending=response.ending,
-        )
+    def __init__(self, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> None:
+        self.response = response
+        self._head = head
+        self._start_ns = start_ns
+        self._steps = iter(() if bodiless else response.steps)
+        self._step = next(self._steps, None)
+        self._chunked = response.framing is Framing.CHUNKED
 
     @property
     def due_ns(self) -> int | None:
         """Time of the next part, in `perf_counter_ns`; None if all parts are sent."""
-        if self.head is not None:
-            return self.start_ns + self.head_due_ns
-        return None if self.step is None else self.start_ns + self.step.due_ns
+        if self._head is not None:
+            return self._start_ns + self.response.head_due_ns
+        return None if self._step is None else self._start_ns + self._step.due_ns
 
     def take_due(self, now_ns: int) -> bytes:
         """Return the bytes that are due at `now_ns`, with the current time as their timestamp."""
         head = self._take_head(now_ns)
-        steps = self._take_steps(now_ns) if self.head is None else []
-        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
+        steps = self._take_steps(now_ns) if self._head is None else []
+        end = LAST_CHUNK if self._chunked and self.due_ns is None else b""
         timestamp = b"%*d" % (TIMESTAMP_BYTES, perf_counter_ns())
-        return b"".join([head, *(_frame(step, timestamp, chunked=self.chunked) for step in steps), end])
+        return b"".join([head, *(_frame(step, timestamp, chunked=self._chunked) for step in steps), end])
 
     def _take_head(self, now_ns: int) -> bytes:
-        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
+        if self._head is None or self._start_ns + self.response.head_due_ns > now_ns:
             return b""
-        head, self.head = self.head, None
+        head, self._head = self._head, None
         return head
 
     def _take_steps(self, now_ns: int) -> list[Step]:
         taken: list[Step] = []
-        due_by_ns = now_ns - self.start_ns
-        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
-            taken.append(self.step)
-            self.step = next(self.steps, None)
+        due_by_ns = now_ns - self._start_ns
+        while self._step is not None and self._step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
+            taken.append(self._step)
+            self._step = next(self._steps, None)
         return taken
 
 

@@ -1,12 +1,13 @@
 """POST /v1/responses: parse its requests, and write answers in that dialect. Performs no I/O."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from runner.core.events import Channel
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.named_events import Document, Part, named_event, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
     FORMATS,
     check_result,
@@ -16,6 +17,7 @@ from runner.simulator.request_fields import (
     integer,
     invalid,
     model_name,
+    object_of_type,
     parse_content,
     parse_object,
     parse_tools,
@@ -24,15 +26,7 @@ from runner.simulator.request_fields import (
     vendors_allowed,
     without_surrogates,
 )
-from runner.simulator.response_steps import (
-    Envelope,
-    Response,
-    Step,
-    named_event,
-    named_step,
-    open_named_event,
-    timestamped_response,
-)
+from runner.simulator.response_steps import Envelope, Response, Step, timestamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -53,7 +47,7 @@ INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Finish reason of an answer -> reason why the response is incomplete."""
 
 
-def parse_responses(request: HttpRequest) -> ChatRequest:
+def parse_request(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:
@@ -66,16 +60,13 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
             raise RequestError(400, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     if fields.get("previous_response_id") is not None:
         raise invalid("previous_response_id", "null: the simulator keeps no responses")
-    max_tokens = integer(fields, "max_output_tokens")
-    if max_tokens is not None and max_tokens < 1:
-        raise invalid("max_output_tokens", "at least 1")
     effort, summary = _parse_reasoning(fields.get("reasoning"))
     return ChatRequest(
         model=model_name(fields),
         messages=parse_input(fields),
         stream=flag(fields, "stream"),
         include_usage=True,
-        max_tokens=max_tokens,
+        max_tokens=integer(fields, "max_output_tokens", least=1),
         thinking_off=effort == "none",
         effort=effort_of(NEAREST.get(effort, effort), "reasoning.effort"),
         temperature=temperature_of(fields),
@@ -139,10 +130,8 @@ def _schema(text: object) -> str | None:
     format_ = text.get("format") if isinstance(text, dict) else None
     if format_ is None:
         return None
-    kind = format_.get("type") if isinstance(format_, dict) else None
-    if not isinstance(format_, dict) or kind not in FORMATS:
-        raise invalid("text.format", f"an object with the type {', '.join(FORMATS)}")
-    return schema_of(kind, format_.get("schema"), "text.format.schema")
+    found = object_of_type(format_, FORMATS, "text.format")
+    return schema_of(found["type"], found.get("schema"), "text.format.schema")
 
 
 def _parse_reasoning(reasoning: object) -> tuple[object, object]:
@@ -163,39 +152,25 @@ def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
-
-    Events that start and end items are in the step of the text after them, so that each chunk is one step.
-    """
+    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`."""
     begun = _document(envelope, "in_progress", [])
-    created = named_event({"type": "response.created", "response": begun})
-    yield named_step(answer.first_due_ns, created, {"type": "response.in_progress", "response": begun})
-    index, current, said = -1, None, ""
-    for due_ns, channel, text, call, is_name in answer.chunks:
-        opening, part = b"", (channel, call)
-        if part != current:
-            opening, item = _end_item(index, current, said, answer), _begin_item(index + 1, part, answer)
-            index, current, said = index + 1, part, ""
-            if is_name:
-                yield named_step(due_ns, opening, item)
-                continue
-            opening += named_event(item)
-        said += text
-        yield Step(due_ns, opening + _delta(index, _kind(part, answer), text, _item_id(part)), b"}\n\n")
-    nothing: dict[str, object] = {"type": "response.in_progress", "response": begun}
-    *before, last = _end_events(index, current, said, answer) or [nothing]
-    yield named_step(answer.last_due_ns, b"".join(map(named_event, before)), last)
+    in_progress: Document = {"type": "response.in_progress", "response": begun}
+    yield named_step(answer.first_due_ns, [{"type": "response.created", "response": begun}], in_progress)
+    last_events = yield from part_steps(
+        answer.chunks,
+        partial(_begin_item, answer),
+        lambda index, part, text: _delta(index, _kind(part, answer), text, _item_id(part)),
+        partial(_end_item, answer),
+    )
+    *before, last = last_events or [in_progress]
+    yield named_step(answer.last_due_ns, before, last)
     ended = _ended(answer, envelope)
-    yield named_step(answer.last_due_ns, b"", {"type": f"response.{ended['status']}", "response": ended})
+    yield named_step(answer.last_due_ns, (), {"type": f"response.{ended['status']}", "response": ended})
 
 
 def error_event(error: RequestError) -> bytes:
     """Return an error as an event of a stream; unlike the document, it has no object around the error."""
     return named_event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
-
-
-Part = tuple[Channel, int | None]
-"""A part of an answer: its channel, and the number of the tool call if it is one."""
 
 
 def _kind(part: Part, answer: TimedAnswer) -> str:
@@ -227,23 +202,16 @@ def _item(part: Part, text: str | None, answer: TimedAnswer) -> dict[str, object
     return {**identity, "type": "reasoning", **status, "summary": [], key: parts}
 
 
-def _begin_item(index: int, part: Part, answer: TimedAnswer) -> dict[str, object]:
+def _begin_item(answer: TimedAnswer, index: int, part: Part) -> Document:
     return {"type": "response.output_item.added", "output_index": index, "item": _item(part, None, answer)}
 
 
-def _end_events(index: int, part: Part | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
-    """Return the events that end an item; empty if there is no item."""
-    if part is None:
-        return []
+def _end_item(answer: TimedAnswer, index: int, part: Part, text: str) -> list[Document]:
     identity = {"item_id": _item_id(part), "output_index": index}
     return [
         {"type": f"response.{_kind(part, answer)}.done", **identity, "text" if part[1] is None else "arguments": text},
         {"type": "response.output_item.done", "output_index": index, "item": _item(part, text, answer)},
     ]
-
-
-def _end_item(index: int, part: Part | None, text: str, answer: TimedAnswer) -> bytes:
-    return b"".join(map(named_event, _end_events(index, part, text, answer)))
 
 
 @lru_cache(maxsize=4096)
@@ -278,11 +246,7 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the token counts of a request and its answer."""
     return {
         "input_tokens": envelope.input_tokens,
-        **(
-            {}
-            if envelope.cached_tokens is None
-            else {"input_tokens_details": {"cached_tokens": envelope.cached_tokens}}
-        ),
+        **envelope.cached_tokens_as("input_tokens_details"),
         "output_tokens": answer.output_tokens,
         "output_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
         "total_tokens": envelope.input_tokens + answer.output_tokens,

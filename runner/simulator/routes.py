@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from runner.core.suite import Api
 from runner.simulator import chat_completions, messages, responses
 from runner.simulator.answer_chunks import TimedAnswer
-from runner.simulator.chat_completions import parse_chat
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.named_events import named_event
 from runner.simulator.request_fields import model_name, parse_object
-from runner.simulator.response_steps import Envelope, Headers, Response, Step, encode, json_response, named_event
+from runner.simulator.response_steps import Envelope, Headers, Response, Step, encode, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/chat/completions": ServedDialect(
         api="chat_completions",
         id_prefix="chatcmpl",
-        parse=lambda request: parse_chat(request.body),
+        parse=chat_completions.parse_request,
         parse_input=chat_completions.parse_input,
-        whole=chat_completions.completion_response,
+        whole=chat_completions.whole_response,
         steps=chat_completions.stream_steps,
         error=lambda error: error.body,
         error_event=lambda error: b"data: %b\n\n" % encode(error.body),
@@ -68,7 +68,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/responses": ServedDialect(
         api="responses",
         id_prefix="resp",
-        parse=responses.parse_responses,
+        parse=responses.parse_request,
         parse_input=responses.parse_input,
         whole=responses.whole_response,
         steps=responses.stream_steps,
@@ -78,9 +78,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/messages": ServedDialect(
         api="messages",
         id_prefix="msg",
-        parse=messages.parse_messages,
+        parse=messages.parse_request,
         parse_input=messages.parse_input,
-        whole=messages.message_response,
+        whole=messages.whole_response,
         steps=messages.stream_steps,
         error=messages.describe_error,
         error_event=lambda error: named_event(messages.describe_error(error)),
@@ -89,3 +89,9 @@ DIALECTS: Mapping[str, ServedDialect] = {
 
 METHODS: Mapping[str, str] = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
 """Path -> method of the requests that every server of the simulator answers."""
+
+
+def refuse_method(path: str, allowed: str, dialect: ServedDialect | None) -> Response:
+    """Return the error for a request to a path that answers another method."""
+    error = RequestError(405, f"'{path}' answers {allowed} only.", code="method_not_allowed")
+    return describe_error(error, dialect, (("allow", allowed),))

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from math import ceil, floor
 
-MOST_PARTS, LONGEST_TEXT, MOST_ITEMS, LARGEST = 1_000, 10_000, 100, 1e15
+MAX_PARTS, MAX_TEXT_LENGTH, MAX_ITEMS, MAX_NUMBER = 1_000, 10_000, 100, 1e15
 """Limits that hold for every schema: parts of a value, characters of a text, items of a list, size of a number."""
 
-DEEPEST = 12
+MAX_DEPTH = 12
 """Levels of nesting from which only required parts are made; beyond twice as many, none are."""
 
 QUOTED = re.compile(r"[\"“「]([^\"“”「」]{1,80})[\"”」]")
@@ -130,13 +130,13 @@ class _Maker:
     def _resolve(self, schema: object, depth: int) -> dict[str, object]:
         """Return a schema merged with its reference, its parts and the first of its alternatives."""
         found = dict(schema) if isinstance(schema, dict) else {}
-        for _ in range(DEEPEST):
+        for _ in range(MAX_DEPTH):
             pointed = found.pop("$ref", None)
             parts = [self._find(pointed)] if isinstance(pointed, str) else []
             for name in ("allOf", "anyOf", "oneOf"):
                 listed = found.pop(name, None)
                 usable = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-                usable.sort(key=lambda each: each.get("type") == "null" or (depth > DEEPEST and "$ref" in each))
+                usable.sort(key=lambda each: each.get("type") == "null" or (depth > MAX_DEPTH and "$ref" in each))
                 parts += usable if name == "allOf" else usable[:1]
             if not parts:
                 break
@@ -155,12 +155,12 @@ class _Maker:
         properties, required = schema.get("properties"), schema.get("required")
         known = properties if isinstance(properties, dict) else {}
         needed = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
-        chosen = [name for name in known if name in needed or (depth < DEEPEST and self._is_asked_for(known[name]))]
+        chosen = [name for name in known if name in needed or (depth < MAX_DEPTH and self._is_asked_for(known[name]))]
         chosen += [name for name in needed if name not in known]
         return {} if self._is_full(depth) else {name: self.make(known.get(name), depth + 1) for name in chosen}
 
     def _is_full(self, depth: int) -> bool:
-        return depth > 2 * DEEPEST or self.words.parts > MOST_PARTS
+        return depth > 2 * MAX_DEPTH or self.words.parts > MAX_PARTS
 
     def _is_asked_for(self, schema: object) -> bool:
         """Return whether a question gives a value for an optional property: one of its options, or a number."""
@@ -175,9 +175,9 @@ class _Maker:
         kind = _type_of(self._resolve(items, depth))
         given = self.words.names if kind == "string" else self.words.numbers if kind in ("integer", "number") else ()
         wanted = max(least, min(len(given) or 1, _whole(schema.get("maxItems"), 8)))
-        if self._is_full(depth) or (depth > DEEPEST and not least):
+        if self._is_full(depth) or (depth > MAX_DEPTH and not least):
             return []
-        return [self.make(items, depth + 1) for _ in range(min(wanted, MOST_ITEMS))]
+        return [self.make(items, depth + 1) for _ in range(min(wanted, MAX_ITEMS))]
 
     def _number(self, schema: Schema, *, is_whole: bool) -> float | int:
         low, high = _bounds(schema, is_whole=is_whole)
@@ -185,7 +185,7 @@ class _Maker:
         value = self.words.next_number(1 if given is None else given)
         value = low if low is not None and value < low else high if high is not None and value > high else value
         step = _number_of(schema.get("multipleOf"))
-        if step is not None and step > 1 / LARGEST:
+        if step is not None and step > 1 / MAX_NUMBER:
             value = step * (ceil(value / step) if low is not None else floor(value / step))
         return int(value) if is_whole or value == int(value) else value
 
@@ -193,7 +193,7 @@ class _Maker:
         kind = schema.get("format")
         if isinstance(kind, str) and kind in EXAMPLES:
             return EXAMPLES[kind]
-        text, least = self.words.next_name(), min(_whole(schema.get("minLength"), 0), LONGEST_TEXT)
+        text, least = self.words.next_name(), min(_whole(schema.get("minLength"), 0), MAX_TEXT_LENGTH)
         text = text if len(text) >= least else "".join(islice(cycle(text), least))
         return text[: max(least, _whole(schema.get("maxLength"), len(text)))]
 
@@ -241,7 +241,7 @@ def _shifted(value: object, by: float) -> float | None:
 
 def _number_of(value: object) -> float | None:
     """Return a number in a schema; None for any other value and for a number that is too large."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and -MAX_NUMBER <= value <= MAX_NUMBER
     return float(value) if is_number and isinstance(value, int | float) else None
 
 

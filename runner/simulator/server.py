@@ -12,29 +12,25 @@ import threading
 from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
-from runner.simulator import LOOPBACK
 from runner.simulator.connection import Connection, Handler
 from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.request_handler import RequestHandler
 
 DEFAULT_PORT = 8765
-PORT_MAX = 65_535
+MAX_PORT = 65_535
 BACKLOG = 4096
-FILES_MAX = 65_536
+MAX_OPEN_FILES = 65_536
 
 
 def serve(
-    host: str = LOOPBACK,
-    port: int = DEFAULT_PORT,
+    host: str,
+    port: int,
     *,
     fault: str | None = None,
     announce: Callable[[str], object],
-    until_stdin_closes: bool = False,
 ) -> None:
     """Serve the simulated models until a signal; call `announce` with each line of instructions.
-
-    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there is no such fault, or the address cannot be used.
@@ -48,10 +44,7 @@ def serve(
             """'{"model":"sim/quick","stream":true,"messages":[{"role":"user","content":"Who are you?"}]}'"""
         )
 
-    on_ready = announce if until_stdin_closes else announce_usage
-    answer_with(
-        RequestHandler(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes
-    )
+    answer_with(RequestHandler(find_fault(fault)), host, port, on_ready=announce_usage)
 
 
 def answer_with(
@@ -59,12 +52,19 @@ def answer_with(
 ) -> None:
     """Serve the responses of a handler until a signal, or until standard input is closed.
 
+    Args:
+        handler: the handler.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free port.
+        on_ready: called with the base URL when the server listens.
+        until_stdin_closes: whether the server is the child of a run, which ends with its parent and ignores Ctrl-C.
+
     Raises:
         CompareError: the address cannot be used.
 
     """
-    if not 0 <= port <= PORT_MAX:
-        raise CompareError(f"The port {port} is not between 0 and {PORT_MAX}.")
+    if not 0 <= port <= MAX_PORT:
+        raise CompareError(f"The port {port} is not between 0 and {MAX_PORT}.")
     loop = _make_loop()
     try:
         timer = make_timer(loop)
@@ -84,7 +84,13 @@ def answer_with(
         loop.close()
 
 
-def _find_fault(name: str | None) -> InjectedFault | None:
+def find_fault(name: str | None) -> InjectedFault | None:
+    """Return the fault of a name; None without a name.
+
+    Raises:
+        CompareError: there is no such fault.
+
+    """
     if name is None:
         return None
     if name not in FAULTS:
@@ -129,7 +135,7 @@ def _raise_file_limit() -> None:
     with contextlib.suppress(ImportError, OSError, ValueError):
         resource = importlib.import_module("resource")
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
+        most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Literal
 
 from runner.core.cjk_characters import HAN
+from runner.core.suite import NONCE
 from runner.core.tool_call import ToolCall
 from runner.simulator.schema_values import QuestionWords, make_value, names_in
 
@@ -16,12 +17,9 @@ Skill = Literal["right", "hasty", "in_text"]
 tool, once, writes numbers as text, and leaves out the last property of a schema. `in_text`: it writes calls into the
 text of its answer."""
 
-MOST_CALLS = 8
+MAX_CALLS = 8
 CLAUSE = re.compile(r"[,;，；、]|\band\b|\bthen\b|以及|还有|和")
 WORD = re.compile(r"[a-z]{3,}")
-NONCE = re.compile(r"^\[[0-9a-f]{12}\] ")
-"""Pattern of the nonce with which prompts begin that no cache can serve."""
-
 PAIRS = re.compile(rf"(?=([{HAN}]{{2}}))")
 _COMMON = (
     "the and for get what which who how are was can could does did you your with from this that there their they them"
@@ -113,7 +111,7 @@ class ToolUse:
         """
         if not self.tools or self.choice == "none" or (answered and not self.must_call):
             return ()
-        called = [*self._called(self._relevant_part(question), skill)][: MOST_CALLS if self.parallel else 1]
+        called = [*self._called(self._relevant_part(question), skill)][: MAX_CALLS if self.parallel else 1]
         return tuple(
             ToolCall(tool.name, arguments, _id(question, answered, index))
             for index, (tool, arguments) in enumerate(called)

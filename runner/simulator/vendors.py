@@ -8,10 +8,10 @@ from zlib import crc32
 from runner.simulator.http_request import RequestError
 from runner.simulator.persona import Delay, Persona
 
-OPTIONS = ("served_by", "fingerprint", "tier")
+NAME_OPTIONS = ("served_by", "fingerprint", "tier")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,39}")
 VENDOR = re.compile(rf"(?P<name>{NAME.pattern}?)(?:\*(?P<times>[0-9]{{1,3}}(?:\.[0-9]{{1,3}})?))?")
-MOST_NAMES = 20
+MAX_NAMES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def parse_answerers(options: Mapping[str, str]) -> AnswererRotation:
 
 def _names(options: Mapping[str, str], key: str) -> tuple[str, ...]:
     names = tuple(options[key].split(",")) if key in options else ()
-    if len(names) > MOST_NAMES:
-        raise _refuse(key, options[key], f"a list of at most {MOST_NAMES} names")
+    if len(names) > MAX_NAMES:
+        raise _refuse(key, options[key], f"a list of at most {MAX_NAMES} names")
     return names
 
 

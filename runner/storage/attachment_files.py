@@ -20,14 +20,14 @@ from runner.errors import FileChanged
 from runner.storage.atomic_write import write_atomically
 from runner.storage.run_folder import THUMBNAILS_FILE
 
-MOST_KEPT = 64 << 20
+MAX_KEPT_CHARACTERS = 64 << 20
 """Limit on the characters of base64 in memory; the file that was read last is kept in any case."""
 
 
 class AttachmentFiles:
     """Reads attached files; a file that has changed since the suite was read is refused."""
 
-    def __init__(self, most_kept: int = MOST_KEPT) -> None:
+    def __init__(self, most_kept: int = MAX_KEPT_CHARACTERS) -> None:
         self._most_kept = most_kept
         self._kept: OrderedDict[str, str] = OrderedDict()
         self._size = 0
@@ -87,11 +87,11 @@ def read_unchanged(attachment: Attachment) -> bytes:
 _HINT = "Put it back and resume the run, or run the suite again; the rows until now are kept"
 
 
-MOST_BYTES = 32_000
+MAX_THUMBNAIL_BYTES = 32_000
 """Limit on the bytes of a thumbnail; a larger one is left out."""
 
-MOST_THUMBNAILS = 100
-MOST_FILE_BYTES = 2 * MOST_BYTES * MOST_THUMBNAILS
+MAX_THUMBNAILS = 100
+MAX_THUMBNAILS_FILE_BYTES = 2 * MAX_THUMBNAIL_BYTES * MAX_THUMBNAILS
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,13 @@ def read_thumbnails(folder: Path) -> dict[str, Thumbnail]:
     """Return the thumbnails in a run's folder; since the file may be foreign, only small pictures are accepted."""
     try:
         with (folder / THUMBNAILS_FILE).open("rb") as file:
-            texts = json.loads(file.read(MOST_FILE_BYTES))
+            texts = json.loads(file.read(MAX_THUMBNAILS_FILE_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     found: dict[str, Thumbnail] = {}
     for digest, text in texts.items() if isinstance(texts, dict) else ():
         picture = _picture(text)
-        if picture is not None and len(found) < MOST_THUMBNAILS:
+        if picture is not None and len(found) < MAX_THUMBNAILS:
             found[str(digest)] = picture
     return found
 
@@ -134,5 +134,5 @@ def _picture(text: object) -> Thumbnail | None:
         data = b64decode(text, validate=True) if isinstance(text, str) else b""
     except (NotBase64, ValueError):
         return None
-    media = identify(data) if len(data) <= MOST_BYTES else None
+    media = identify(data) if len(data) <= MAX_THUMBNAIL_BYTES else None
     return Thumbnail(media.type, data) if media is not None and media.type in (PNG, JPEG, GIF, WEBP) else None

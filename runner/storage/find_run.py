@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner.errors import JournalError, counted, did_you_mean, list_first
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import LATEST, RESULTS
 
 PREVIOUS = "previous"
@@ -15,7 +15,7 @@ PREVIOUS = "previous"
 
 _EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
 _STARTED_AT = re.compile(rb'"started_at": ?"(?P<at>[0-9T:.+-]{19,40})"')
-MOST_BYTES = 1 << 16
+HEADER_BYTES_READ = 1 << 16
 """Bytes of a journal's first line that are read to find the run's start time, which is near its beginning."""
 
 _STARTED = re.compile(r"[0-9]{8}T[0-9]{6}(?=-)")
@@ -34,14 +34,14 @@ def find_run(name: Path) -> Path:
     """
     try:
         for path in (name, RESULTS / name):
-            folder = path.parent if path.name == FILE_NAME else _target_of_latest(path)
-            if (folder / FILE_NAME).is_file():
+            folder = path.parent if path.name == JOURNAL_FILE else _target_of_latest(path)
+            if (folder / JOURNAL_FILE).is_file():
                 return folder
         if not os.path.lexists(name) and not os.path.lexists(RESULTS / name):
             return _find_in_results(str(name))
     except OSError as error:
         raise JournalError(f"{name} cannot be read: {error.strerror}; name a run's folder") from error
-    raise JournalError(f"{name} holds no {FILE_NAME}; {_HINT}")
+    raise JournalError(f"{name} holds no {JOURNAL_FILE}; {_HINT}")
 
 
 _HINT = "name a run's folder, as `compare run` prints it when it is done"
@@ -71,7 +71,7 @@ def _find_in_results(typed: str) -> Path:
 
 def _find_earlier(name: str, number: int) -> Path:
     latest = _target_of_latest(RESULTS / LATEST)
-    if not (latest / FILE_NAME).is_file():
+    if not (latest / JOURNAL_FILE).is_file():
         raise JournalError(f"there is no {RESULTS / LATEST} here, which {name} counts from; name a run's folder")
     known_runs = folders_of_runs()
     if latest in known_runs:
@@ -93,7 +93,9 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
     """
     if not parent.is_dir():
         return []
-    runs = {path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()}
+    runs = {
+        path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / JOURNAL_FILE).is_file()
+    }
     at_once = {second for second, count in Counter(runs.values()).items() if count > 1}
     # An id has a resolution of one second; a journal is opened only if the order is still open.
     order = {
@@ -114,13 +116,13 @@ def _started(folder: Path) -> str:
     if found is not None:
         return found[0]
     # The journal is written until the run ends; its folder is made when it begins, but touched by every output.
-    return f"{datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
+    return f"{datetime.fromtimestamp((folder / JOURNAL_FILE).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
 
 
 def _started_in_utc(folder: Path) -> str:
     """Return the start time of a run in UTC, to the millisecond, from its journal; empty if it is not there."""
-    with (folder / FILE_NAME).open("rb") as file:
-        found = _STARTED_AT.search(file.readline(MOST_BYTES))
+    with (folder / JOURNAL_FILE).open("rb") as file:
+        found = _STARTED_AT.search(file.readline(HEADER_BYTES_READ))
     try:
         return "" if found is None else datetime.fromisoformat(found["at"].decode()).astimezone(UTC).isoformat()
     except ValueError:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from runner.errors import CompareError, JournalError
 from runner.storage.atomic_write import sweep_temporaries
-from runner.storage.journal import FILE_NAME, Journal, JournalWriter
+from runner.storage.journal import JOURNAL_FILE, Journal, JournalWriter
 from runner.storage.journal.writer import lock
-from runner.storage.recordings.reader import FILE_NAME as RECORDINGS
+from runner.storage.recordings.reader import RECORDINGS_FILE
 
 RESULTS = Path("results")
 LATEST = "latest"
@@ -35,7 +35,7 @@ SUMMARY_FILE = "summary.json"
 THUMBNAILS_FILE = "thumbnails.json"
 """Small pictures of the images that a run sent: see `attachment_files.py`."""
 
-RUN_FILES = (*DEFAULT_OUTPUTS, *DIFFERENCE_FILES, RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
+RUN_FILES = (*DEFAULT_OUTPUTS, *DIFFERENCE_FILES, RECORDINGS_FILE, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
 
 TIMINGS_FILE = "timings.json"
@@ -66,7 +66,7 @@ def refuse_used_folder(folder: Path) -> None:
     try:
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
-        if _holds_run(folder / FILE_NAME):
+        if _holds_run(folder / JOURNAL_FILE):
             raise JournalError(
                 f"{folder} holds a run already; choose another folder with -o, or resume that run: "
                 f"compare run SUITE --resume {folder}"
@@ -240,9 +240,9 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
         for place in places:
             name, folder = place.name.lower(), place.parent
             is_own = own is not None and folder.resolve() == own.resolve()
-            if name == FILE_NAME or (is_own and name == RECORDINGS):
+            if name == JOURNAL_FILE or (is_own and name == RECORDINGS_FILE):
                 return f"{name} is where a run keeps what it observed. Name another file."
-            if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
+            if name in FILES_OF_A_RUN and not is_own and (folder / JOURNAL_FILE).exists():
                 return f"this file belongs to the run in {folder}. Name another."
     except (OSError, RuntimeError):
         return None  # `_output_problem` describes it

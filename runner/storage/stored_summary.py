@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from runner.storage.atomic_write import write_atomically
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import SUMMARY_FILE
 
 _BEGINNING = b'{"kind":"run_summary",'
@@ -77,10 +77,11 @@ class StoredJudge:
     sent: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSummary:
     """The figures of a run, and how it was made, as they are stored."""
 
+    kind: Literal["run_summary"] = "run_summary"
     version: str
     """Version that derived the summary; definitions may differ in another version."""
     journal_size: int
@@ -111,7 +112,6 @@ class StoredSummary:
     """The load profile, without the values at their defaults."""
     targets: tuple[StoredTarget, ...]
     judges: tuple[StoredJudge, ...] = ()
-    kind: Literal["run_summary"] = "run_summary"
 
     @property
     def n(self) -> int:
@@ -140,14 +140,14 @@ class StoredRun:
 def to_plain(summary: StoredSummary) -> dict[str, Any]:
     """Return a summary as plain data, as its file has it."""
     plain: dict[str, Any] = msgspec.to_builtins(summary)
-    return {"kind": plain.pop("kind"), **plain}
+    return plain
 
 
 def read_summary(folder: Path, version: str) -> StoredSummary | None:
     """Return a run's stored summary; None if there is none that this version made of the journal as it is now."""
     try:
         found = _DECODER.decode((folder / SUMMARY_FILE).read_bytes())
-        journal = (folder / FILE_NAME).stat()
+        journal = (folder / JOURNAL_FILE).stat()
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     made_of = (found.version, found.journal_size, found.journal_mtime_ns)
@@ -172,4 +172,4 @@ def write_summary(folder: Path, summary: StoredSummary) -> None:
         if beginning.strip(b"\0") and beginning != _BEGINNING:
             return
     with suppress(UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
-        write_atomically(path, msgspec.json.encode(to_plain(summary)), survives_power_cut=False)
+        write_atomically(path, msgspec.json.encode(summary), survives_power_cut=False)

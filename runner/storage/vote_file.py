@@ -17,7 +17,7 @@ from runner.errors import CompareError
 PATTERN = "votes*.json"
 """The files of votes that are found in a run's folder."""
 
-LARGEST = 50_000_000
+MAX_VOTE_FILE_BYTES = 50_000_000
 """Limit on the bytes of a file; a vote on every reply of a page takes far fewer."""
 
 
@@ -94,8 +94,8 @@ def read_vote_files(paths: Sequence[Path]) -> tuple[tuple[VoteFile, ...], tuple[
 
 def _read_vote_file(path: Path) -> tuple[VoteFile, list[str]]:
     try:
-        if path.stat().st_size > LARGEST:
-            raise CompareError(f"{path}: larger than {LARGEST // 1_000_000} MB, which no file of votes is")
+        if path.stat().st_size > MAX_VOTE_FILE_BYTES:
+            raise CompareError(f"{path}: larger than {MAX_VOTE_FILE_BYTES // 1_000_000} MB, which no file of votes is")
         text = path.read_bytes()
     except OSError as error:
         raise CompareError(f"{path}: cannot be read: {error.strerror}") from error

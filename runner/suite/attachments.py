@@ -13,15 +13,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Attachment, Detail, Kind
-from runner.core.media_types import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
+from runner.core.media_types import FORMAT_NAMES, GIF, JPEG, MP3, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.document import read_bytes
 from runner.errors import CompareError, InvalidFile, as_sentence
 from runner.suite.errors import UnusableFile
 from runner.suite.read_named_file import holds_private_key, locate
 
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
-MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}
-MOST_BYTES_SENT = 45 << 20
+MAX_ATTACHMENT_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}
+MAX_ATTACHED_BYTES = 45 << 20
 """Limit on the bytes of all files of a case, which its last turn sends together; base64 adds a third."""
 
 SUFFIXES = {
@@ -83,14 +83,14 @@ def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] =
     if faults:
         raise CompareError("\n".join(faults))
     size = sum(each.size or 0 for each in (*earlier, *attached))
-    if size > MOST_BYTES_SENT:
+    if size > MAX_ATTACHED_BYTES:
         raise CompareError(f"{describe_too_large('the files', size)}. Leave some out; they are sent in one request.")
     return tuple(attached)
 
 
 def describe_too_large(files: str, size: int) -> str:
     """Return a message that the files of one request have too many bytes."""
-    return f"{files} have {size / 1e6:.1f} MB together, more than {MOST_BYTES_SENT >> 20} MiB"
+    return f"{files} have {size / 1e6:.1f} MB together, more than {MAX_ATTACHED_BYTES >> 20} MiB"
 
 
 def _attach(name: str) -> Attachment:
@@ -109,7 +109,7 @@ def _find(folder: Path, kind: Kind, name: str) -> Attachment:
         return _url(kind, name)
     path = locate(folder, name)
     try:
-        data = read_bytes(path, MOST_BYTES[kind], if_too_large=f"Make the {kind} smaller")
+        data = read_bytes(path, MAX_ATTACHMENT_BYTES[kind], if_too_large=f"Make the {kind} smaller")
     except InvalidFile as error:
         raise UnusableFile.of(error, f"`{name}`: ") from None
     media = _media(kind, name, data)
@@ -157,7 +157,8 @@ def _media(kind: Kind, name: str, data: bytes) -> Media:
     promised = next((type_ for type_, suffixes in SUFFIXES.items() if suffix in suffixes), None)
     if promised is not None and promised != media.type:
         raise UnusableFile(
-            f"`{name}` is {media.name} by its content, and {NAMES[promised]} by its name", "Rename it, or convert it"
+            f"`{name}` is {media.name} by its content, and {FORMAT_NAMES[promised]} by its name",
+            "Rename it, or convert it",
         )
     if media.type == TEXT and holds_private_key(data.decode()):
         raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file would be sent")
@@ -165,5 +166,5 @@ def _media(kind: Kind, name: str, data: bytes) -> Media:
 
 
 def _names(types: tuple[str, ...]) -> str:
-    *first, last = (NAMES[type_] for type_ in types)
+    *first, last = (FORMAT_NAMES[type_] for type_ in types)
     return f"{', '.join(first)} or {last}"

@@ -10,7 +10,7 @@ from runner.suite.errors import BadTemplate
 if TYPE_CHECKING:
     from runner.suite.template_language import SafeTemplate
 
-MAX_CHARACTERS = 64 << 20
+MAX_FILLED_CHARACTERS = 64 << 20
 """Limit on the length of one case's texts, all combinations together."""
 
 EXPECTED = "expected"
@@ -107,8 +107,8 @@ def _fill_all(
     for values in combinations:
         filled.append({route: _fill_one(route, text, templates, values, document) for route, text in texts.items()})
         size += sum(map(len, filled[-1].values()))
-        if size > MAX_CHARACTERS:
-            what = f"the matrix makes more than {MAX_CHARACTERS >> 20} million characters of this case"
+        if size > MAX_FILLED_CHARACTERS:
+            what = f"the matrix makes more than {MAX_FILLED_CHARACTERS >> 20} million characters of this case"
             raise InvalidFile([document.problem(next(iter(texts)), what, "Make it smaller")])
     return filled
 

@@ -11,7 +11,7 @@ from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import distinct_calls
 from runner.document import Document, Route
 from runner.errors import Problem
-from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large
+from runner.suite.attachments import MAX_ATTACHED_BYTES, AttachmentReader, describe_too_large
 from runner.suite.errors import Fault, UnusableFile
 from runner.suite.fill_templates import Texts
 from runner.suite.schema_parts import CallSchema, MessageSchema, PartSchema, Prompt, plain_value
@@ -65,7 +65,7 @@ class ContentReader:
         """Note a problem if the files of a conversation are too large together."""
         parts = (part for _, parts in contents for part in parts if not isinstance(part, str))
         size = sum(part.size or 0 for part in parts)
-        if size > MOST_BYTES_SENT:
+        if size > MAX_ATTACHED_BYTES:
             what = describe_too_large("the files of this case", size)
             self.problems.append(self.document.problem(route, what, "Leave some out; they are sent in one request"))
 

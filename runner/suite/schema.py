@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
 from runner.core.slo import parse_slo
-from runner.core.suite import HIGHEST_TEMPERATURE, Api, CacheUse, Thinking, parse_reply_limit
+from runner.core.suite import MAX_TEMPERATURE, Api, CacheUse, Thinking, parse_reply_limit
 from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
 from runner.providers.provider_row import ProviderRows
@@ -66,7 +66,7 @@ class ParametersSchema(StrictModel):
     """Parameters of a request beside its messages. `null` removes a default."""
 
     system: Text | None = Field(default=None, description="The system message, for cases that have none of their own.")
-    temperature: Annotated[float, Field(ge=0, le=HIGHEST_TEMPERATURE)] | None = Field(
+    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE)] | None = Field(
         default=None, description="Randomness from 0 to 2. Left out: the provider's own default."
     )
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(

@@ -20,7 +20,7 @@ from runner.suite.suite_targets import KnownTargets, parameter_problems, read_ju
 from runner.suite.tool_references import reference_problems, unused_results
 
 MAX_CASES = 1_000_000
-MAX_CHARACTERS = 512 << 20
+MAX_SUITE_CHARACTERS = 512 << 20
 
 Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSchema)
 Part = TypeVar("Part", bound=BaseModel)
@@ -105,8 +105,8 @@ class SuiteReader:
 
     def _check_size(self, case: Case, location: CaseLocation) -> None:
         self._characters += sum(map(len, case.turns)) + sum(len(message.content) for message in case.history)
-        if len(self._ids) > MAX_CASES or self._characters > MAX_CHARACTERS:
-            what = f"the suite holds more than {MAX_CASES} cases or {MAX_CHARACTERS >> 20} MiB of text"
+        if len(self._ids) > MAX_CASES or self._characters > MAX_SUITE_CHARACTERS:
+            what = f"the suite holds more than {MAX_CASES} cases or {MAX_SUITE_CHARACTERS >> 20} MiB of text"
             raise InvalidFile([*self.problems, location.problem((), what, "Split it")])
 
     def refuse_problems(self) -> None:

@@ -17,7 +17,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from runner.errors import did_you_mean
 from runner.suite.errors import BadTemplate
 
-MAX_CHARACTERS = 1 << 20
+MAX_TEMPLATE_CHARACTERS = 1 << 20
 MAX_NUMBER = 10**15
 MAX_OPERATIONS = 100
 MAX_NODES = 2_000
@@ -49,7 +49,7 @@ class SafeTemplate:
             for piece in self._template.generate(values):
                 pieces.append(piece)
                 size += len(piece)
-                if size > MAX_CHARACTERS:
+                if size > MAX_TEMPLATE_CHARACTERS:
                     raise BadTemplate("the filled template is longer than a million characters", "Shorten it")
         except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
             raise BadTemplate(f"the template cannot be filled: {error}", "Change the expression") from None
@@ -136,7 +136,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 def _repeated(text: str, count: object) -> str:
     if not isinstance(count, int):
         raise SecurityError("a text times what is not a whole number; a variable becomes one by `| int`")
-    if len(text) * count > MAX_CHARACTERS:
+    if len(text) * count > MAX_TEMPLATE_CHARACTERS:
         raise SecurityError("`*` makes a text longer than a million characters")
     return text * count
 

@@ -4,9 +4,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, NamedTuple
 
-from runner.core.suite import Case, Parameters
+from runner.core.suite import TOOL_CHOICES, Case, Parameters
 from runner.errors import Problem, did_you_mean
-from runner.providers.tool_fields import CHOICES
 from runner.suite.errors import Fault
 
 
@@ -52,8 +51,8 @@ def _faults(case: Case, offered: _OfferedTools) -> Iterator[Fault]:
     if not offered.tools and offered.choice is not None:
         yield _no_tools("tool_choice")
         return
-    if offered.choice is not None and offered.choice not in CHOICES:
-        yield from _unknown_tool(offered.choice, "`tool_choice`", offered.tools, CHOICES)
+    if offered.choice is not None and offered.choice not in TOOL_CHOICES:
+        yield from _unknown_tool(offered.choice, "`tool_choice`", offered.tools, TOOL_CHOICES)
     for name in _names_of_calls(case.expectations.checks.get("calls")) if offered.tools else ():
         yield from _unknown_tool(name, "the check `calls`", offered.tools)
 

@@ -9,7 +9,7 @@ import pytest
 
 from runner.commands.load_stored_run import load_run
 from runner.storage import journal
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.recordings.reader import read_recordings
 from runner.storage.recordings.recording_format import SIZES
 from tests.support.command import compare, read_lines, read_rows
@@ -23,10 +23,10 @@ BAD_LINE = 14
 def damaged(tmp_path: Path) -> Path:
     """Return a folder with a recorded run as `run`, whose journal has a bad byte in the line of a record."""
     shutil.copytree(SAMPLES / "complete", tmp_path / "run")
-    lines = (tmp_path / "run" / FILE_NAME).read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "run" / JOURNAL_FILE).read_bytes().splitlines(keepends=True)
     assert lines[BAD_LINE - 1].startswith(b'{"kind":"record"')
     lines[BAD_LINE - 1] = lines[BAD_LINE - 1].replace(b'"provider":"', b'"provider":"\xff', 1)
-    (tmp_path / "run" / FILE_NAME).write_bytes(b"".join(lines))
+    (tmp_path / "run" / JOURNAL_FILE).write_bytes(b"".join(lines))
     shutil.copytree(tmp_path / "run", tmp_path / "copy")
     return tmp_path
 
@@ -60,7 +60,7 @@ def test_a_page_on_a_damaged_run_names_what_it_left_out(damaged: Path) -> None:
 
 def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
     """The copy has every valid row and the recordings, loads without a remark, and the damaged run is unchanged."""
-    before = (damaged / "run" / FILE_NAME).read_bytes()
+    before = (damaged / "run" / JOURNAL_FILE).read_bytes()
     done = compare(damaged, "rederive", "run", "--repair")
     assert done.returncode == 0, done.stderr
     assert SAID in " ".join(done.stderr.split())
@@ -69,7 +69,7 @@ def test_a_damaged_run_is_repaired_into_a_sound_copy(damaged: Path) -> None:
     assert done.stdout == f"requests kept: {len(read_lines(copy, 'record'))}\n"
     assert journal.read(copy).damage.lines == {}
     assert len(read_rows(copy)) == records_of(copy) == records_of(damaged / "run") > 0
-    assert (damaged / "run" / FILE_NAME).read_bytes() == before
+    assert (damaged / "run" / JOURNAL_FILE).read_bytes() == before
     assert (copy / "recordings.bin").read_bytes() == (damaged / "run" / "recordings.bin").read_bytes()
     assert compare(damaged, "rederive", "run", "--repair").returncode == 2, "the copy is not overwritten"
 
@@ -97,7 +97,7 @@ def test_a_damaged_run_is_not_resumed_before_it_is_repaired(damaged: Path) -> No
 
 def test_damaged_checks_and_prices_leave_all_rows(damaged: Path) -> None:
     """Unreadable checks of a case and an unreadable price of a target are left out, and named."""
-    path = damaged / "run" / FILE_NAME
+    path = damaged / "run" / JOURNAL_FILE
     header, _, rest = path.read_bytes().partition(b"\n")
     changed = json.loads(header)
     changed["checks"]["remember"] = {"checks": 5}
@@ -113,7 +113,7 @@ def test_damaged_checks_and_prices_leave_all_rows(damaged: Path) -> None:
 def test_missing_records_make_a_run_partial(tmp_path: Path) -> None:
     """A run with an end line that lacks rows is partial, in every table and on the page; a resumed run is complete."""
     shutil.copytree(SAMPLES / "complete", tmp_path / "run")
-    path = tmp_path / "run" / FILE_NAME
+    path = tmp_path / "run" / JOURNAL_FILE
     lines = path.read_bytes().splitlines(keepends=True)
     records = [at for at, line in enumerate(lines) if line.startswith(b'{"kind":"record"') and b'"warmup"' not in line]
     path.write_bytes(b"".join(line for at, line in enumerate(lines) if at not in records[:7]))
@@ -131,7 +131,7 @@ def test_missing_records_make_a_run_partial(tmp_path: Path) -> None:
 def test_a_repeated_record_counts_once(tmp_path: Path) -> None:
     """The second one is named, and does not hide that another record is missing."""
     shutil.copytree(SAMPLES / "kept", tmp_path / "run")
-    path = tmp_path / "run" / FILE_NAME
+    path = tmp_path / "run" / JOURNAL_FILE
     lines = path.read_bytes().splitlines(keepends=True)
     first, second = [at for at, line in enumerate(lines) if line.startswith(b'{"kind":"record"')][:2]
     lines[second] = lines[first]

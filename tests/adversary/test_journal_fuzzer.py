@@ -25,7 +25,7 @@ from runner.outputs.report.render_html import write_report
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
 RUNS = ("complete", "partial", "resumed", "swept", "rated", "vantages", "kept", "replayed")
@@ -58,7 +58,7 @@ class DamagedJournal:
 
 def sound_lines(name: str) -> list[bytes]:
     """Return the lines of a sample, with lines of kinds that no sample has."""
-    lines = (SAMPLES / name / FILE_NAME).read_bytes().splitlines()
+    lines = (SAMPLES / name / JOURNAL_FILE).read_bytes().splitlines()
     header = json.loads(lines[0])
     prices = dict.fromkeys(header["targets"], PRICE)
     header |= {"calibration": LINES_ADDED[0]["calibration"], "prices": prices}
@@ -156,7 +156,7 @@ def make_edit(lines: list[bytes], chance: Random) -> DamagedJournal:
 
 def check_edit(folder: Path, lines: list[bytes], edit: DamagedJournal, number: int) -> None:
     """Check that a damaged journal is read as far as it is valid, or refused with a message that names it."""
-    (folder / FILE_NAME).write_bytes(b"\n".join(edit.lines) + b"\n")
+    (folder / JOURNAL_FILE).write_bytes(b"\n".join(edit.lines) + b"\n")
     try:
         opened = journal.read(folder)
         run = Run.of_journal(opened)
@@ -169,7 +169,7 @@ def check_edit(folder: Path, lines: list[bytes], edit: DamagedJournal, number: i
         if number % FULL_EVERY == 0:
             write_everything(folder, run)
         return
-    assert str(folder / FILE_NAME) in refused
+    assert str(folder / JOURNAL_FILE) in refused
 
 
 def check_rows(opened: journal.Journal, lines: list[bytes], edit: DamagedJournal) -> None:
@@ -217,7 +217,7 @@ def test_an_edited_journal_causes_no_traceback_and_loses_no_valid_row(tmp_path: 
             check_edit(tmp_path, sound[name], edit, number)
         except Exception as error:
             kept = tmp_path / f"edit-{number}.jsonl"
-            shutil.copy(tmp_path / FILE_NAME, kept)
+            shutil.copy(tmp_path / JOURNAL_FILE, kept)
             error.add_note(f"edit {number} of {name}: {kept}")
             raise
 
@@ -225,7 +225,7 @@ def test_an_edited_journal_causes_no_traceback_and_loses_no_valid_row(tmp_path: 
 def test_the_journals_are_valid_before_they_are_edited(tmp_path: Path) -> None:
     """Each fault that is found is then that of an edit."""
     for name in RUNS:
-        (tmp_path / FILE_NAME).write_bytes(b"\n".join(sound_lines(name)) + b"\n")
+        (tmp_path / JOURNAL_FILE).write_bytes(b"\n".join(sound_lines(name)) + b"\n")
         run = load_run(tmp_path)
         assert run.left_out is None
         assert list(run.records)

@@ -20,7 +20,7 @@ from runner.analysis.stored_summary import LEVELS, MEDIANS, summarize_journal, s
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
 from runner.storage import journal
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.stored_summary import StoredFigure
 from tests.support.crafted_runs import BASE, NEW, answered, failed, header, write_run
 
@@ -91,7 +91,7 @@ def _levels(run: Run, target: MeasuredTarget) -> Iterator[tuple[str, float]]:
 def test_a_run_that_lacks_requests_has_not_ended(tmp_path: Path) -> None:
     """Its journal has an end line, but fewer records than were planned."""
     folder = write_run(tmp_path / "run", [answered(BASE), answered(NEW)])
-    path = folder / FILE_NAME
+    path = folder / JOURNAL_FILE
     found = path.stat()
     assert summarize_journal(journal.read(folder), found, "1").ended
     lines = path.read_text().splitlines(keepends=True)
@@ -104,6 +104,6 @@ def test_places_are_targets_of_their_own(tmp_path: Path) -> None:
     nodes = (("a", 0.2), ("b", 0.4), ("c", 0.8))
     records = [answered(BASE, block=at, ttft_s=ttft_s, node=node) for at, (node, ttft_s) in enumerate(nodes)]
     folder = write_run(tmp_path / "run", records, vantages={"a": "north", "b": "south"})
-    stored = summarize_journal(journal.read(folder), (folder / FILE_NAME).stat(), "1")
+    stored = summarize_journal(journal.read(folder), (folder / JOURNAL_FILE).stat(), "1")
     levels = {each.target: each.levels["ttft_s"] for each in stored.targets}
     assert levels == pytest.approx({f"{BASE} from north": 0.2, f"{BASE} from south": 0.4, BASE: 0.8})

@@ -16,7 +16,7 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 from runner.commands.runs import list_stored_runs
-from runner.storage.journal import FILE_NAME, JournalWriter
+from runner.storage.journal import JOURNAL_FILE, JournalWriter
 from runner.storage.run_folder import RESULTS, new_run_id
 from runner.storage.stored_summary import StoredFigure, StoredTarget, write_summary
 from tests.benchmarks.scale import CASES, MODELS, STARTED, header, record, run_python
@@ -70,7 +70,7 @@ def copy_runs(parent: Path, runs: int) -> None:
         started = STARTED + timedelta(hours=number)
         folder = parent / new_run_id("nightly", started)
         folder.mkdir()
-        journal = copyfile(first.folder / FILE_NAME, folder / FILE_NAME).stat()
+        journal = copyfile(first.folder / JOURNAL_FILE, folder / JOURNAL_FILE).stat()
         usual = (1.2 if number // CHANGE_EVERY % 2 else 1.0) * (1 + 0.03 * sin(2 * pi * started.hour / 24))
         targets = tuple(_slow(target, usual * random.lognormvariate(0, 0.05)) for target in first.summary.targets)
         own = replace(first.summary, run_id=folder.name, started_at=started.isoformat(), targets=targets)

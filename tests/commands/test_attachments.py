@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runner.core.suite import Api
-from runner.storage.attachment_files import MOST_BYTES, read_thumbnails
+from runner.storage.attachment_files import MAX_THUMBNAIL_BYTES, read_thumbnails
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.media_files import mp3, pdf, png, wav
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
@@ -254,11 +254,11 @@ def test_a_large_image_is_shrunk(folder: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     noise = image.effect_noise((1200, 900), 90)
     noise.save(folder / "chart.png")
-    assert (folder / "chart.png").stat().st_size > MOST_BYTES
+    assert (folder / "chart.png").stat().st_size > MAX_THUMBNAIL_BYTES
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
     (thumbnail,) = read_thumbnails(folder / "out").values()
     assert thumbnail.media_type == "image/jpeg"
-    assert len(thumbnail.data) <= MOST_BYTES
+    assert len(thumbnail.data) <= MAX_THUMBNAIL_BYTES
     (folder / "thumb.jpg").write_bytes(thumbnail.data)
     with image.open(folder / "thumb.jpg") as small:
         assert max(small.size) == 320
@@ -266,10 +266,10 @@ def test_a_large_image_is_shrunk(folder: Path) -> None:
 
 def test_a_file_that_is_no_image_has_no_thumbnail(folder: Path) -> None:
     """Neither a damaged image nor a foreign file in place of a thumbnail stops the report."""
-    (folder / "chart.png").write_bytes(CHART[:40] + bytes(MOST_BYTES))
+    (folder / "chart.png").write_bytes(CHART[:40] + bytes(MAX_THUMBNAIL_BYTES))
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
     assert not (folder / "out" / "thumbnails.json").exists()
-    large = base64.b64encode(CHART + bytes(MOST_BYTES)).decode()
+    large = base64.b64encode(CHART + bytes(MAX_THUMBNAIL_BYTES)).decode()
     texts = {"a": "PHN2Zz4=", "b": 5, "c": "!", "d": large, "e": base64.b64encode(png(2, 2)).decode()}
     (folder / "out" / "thumbnails.json").write_text(json.dumps(texts), encoding="utf-8")
     assert read_thumbnails(folder / "out").keys() == {"e"}

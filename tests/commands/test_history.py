@@ -17,7 +17,7 @@ import runner
 from runner.commands.history import follow_targets
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, CopyRuns, answered, derived_runs, simulated, write_run
@@ -201,7 +201,7 @@ def test_a_condition_that_excludes_every_run_is_named(run_cli: RunCli, write_nig
     told = run_cli("runs", "--suite", "crafted", "--target", "a/other").stderr
     assert "no run in results fits. Each condition fits some run, and none fits all" in told
     write_run(RESULTS / "20261110T090000-open", [answered("a/open")], started_at="2026-11-10T09:00:00+00:00")
-    journal = RESULTS / "20261110T090000-open" / FILE_NAME
+    journal = RESULTS / "20261110T090000-open" / JOURNAL_FILE
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(line for line in lines if '"kind":"end"' not in line))
     assert "no finished run in results fits" in run_cli("history", "--target", "a/open").stderr

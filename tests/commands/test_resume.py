@@ -84,7 +84,7 @@ def test_resuming_a_complete_run_sends_nothing(run: ResumableRun) -> None:
     assert len(run.asked()) == asked
     assert len(read_rows(run.out)) == 4
     assert (run.place / "table.md").exists()
-    assert journal.read(run.out).ended
+    assert journal.read(run.out).end is not None
 
 
 def test_resuming_with_an_edited_suite_sends_what_was_edited(run: ResumableRun) -> None:

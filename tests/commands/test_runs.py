@@ -11,7 +11,7 @@ import runner
 from runner.commands.runs import list_stored_runs
 from runner.outputs.runs import render_runs
 from runner.storage.find_run import find_run, folders_of_runs
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE, name_latest
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
@@ -85,7 +85,7 @@ def test_an_unreadable_journal_is_named_and_the_others_are_listed(run_cli: RunCl
     """One broken folder among thousands does not prevent the list."""
     write_three()
     (RESULTS / "broken").mkdir()
-    (RESULTS / "broken" / FILE_NAME).write_text("nonsense\n")
+    (RESULTS / "broken" / JOURNAL_FILE).write_text("nonsense\n")
     done = run_cli("runs", "--json")
     assert len(json.loads(done.stdout)) == 3
     assert "left out: " in done.stderr
@@ -145,7 +145,7 @@ def test_a_folder_that_does_not_exist_is_an_error(run_cli: RunCli) -> None:
 def test_a_partial_run_is_marked_in_the_list(run_cli: RunCli) -> None:
     """A run that was stopped is marked beside its name."""
     write_three()
-    path = RESULTS / MONDAY / FILE_NAME
+    path = RESULTS / MONDAY / JOURNAL_FILE
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if '"kind":"end"' not in line))
     shown = run_cli("runs").stdout
@@ -167,7 +167,7 @@ def test_a_partial_run_is_marked_in_the_list(run_cli: RunCli) -> None:
 def test_a_run_that_an_option_ended_is_complete(run_cli: RunCli, reason: str, mark: str) -> None:
     """It has all that was asked for; one that spent its budget may not."""
     write_three()
-    path = RESULTS / MONDAY / FILE_NAME
+    path = RESULTS / MONDAY / JOURNAL_FILE
     path.write_text(path.read_text().replace('"kind":"end"', f'"kind":"end","reason":"{reason}"'))
     (line,) = [line for line in run_cli("runs").stdout.splitlines() if line.startswith(MONDAY)]
     assert line.partition("  ")[0] == f"{MONDAY}{mark}"
@@ -200,7 +200,7 @@ def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
 def test_no_id_is_folded_however_narrow_the_terminal(columns: int) -> None:
     """Ids are there to be copied; other columns are dropped, and named."""
     write_three()
-    path = RESULTS / MONDAY / FILE_NAME
+    path = RESULTS / MONDAY / JOURNAL_FILE
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if '"kind":"end"' not in line))
     table, left_out = render_runs(list_stored_runs().runs, columns)

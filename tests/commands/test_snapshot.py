@@ -25,7 +25,7 @@ from runner.analysis.snapshot import (
 )
 from runner.commands.load_stored_run import load_run
 from runner.commands.snapshot import (
-    MAX_BYTES,
+    MAX_FILE_NAME_BYTES,
     escape,
     path_of,
     read_replies,
@@ -90,9 +90,9 @@ def test_common_names_are_escaped_readably(name: str, escaped: str) -> None:
 
 def test_a_name_too_long_for_a_file_is_refused() -> None:
     """The error holds the name and a hint."""
-    assert len(escape("a" * MAX_BYTES)) == MAX_BYTES
+    assert len(escape("a" * MAX_FILE_NAME_BYTES)) == MAX_FILE_NAME_BYTES
     with pytest.raises(CompareError, match="too long for a file's name; shorten it"):
-        escape("谁" * MAX_BYTES)
+        escape("谁" * MAX_FILE_NAME_BYTES)
 
 
 CALLS = st.lists(

@@ -12,7 +12,7 @@ import pytest
 import runner
 from runner.cli.summary_progress import SummaryProgress
 from runner.commands.runs import list_stored_runs
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE
 from runner.storage.stored_summary import read_summary
 from runner.version import __version__
@@ -60,7 +60,7 @@ def test_a_summary_follows_a_journal_that_grows(run_cli: RunCli) -> None:
     """A run that is resumed or judged is listed with its new lines."""
     (summary,) = write_runs(1)
     assert json.loads(run_cli("runs", "--json").stdout)[0]["targets"][0]["n"] == 1
-    journal = summary.with_name(FILE_NAME)
+    journal = summary.with_name(JOURNAL_FILE)
     lines = journal.read_text().splitlines(keepends=True)
     more = lines[1].replace('"block":1', '"block":2').replace("one-1", "one-2").replace('"repeat":1', '"repeat":2')
     journal.write_text("".join([*lines[:-1], more, lines[-1]]))
@@ -78,7 +78,7 @@ def test_two_processes_can_derive_summaries_at_once(tmp_path: Path) -> None:
     assert shown[0] == shown[1]
     assert len(json.loads(shown[0])) == 20
     assert all(read_summary(path.parent, __version__) is not None for path in summaries)
-    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME, SUMMARY_FILE}
+    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {JOURNAL_FILE, SUMMARY_FILE}
 
 
 def test_runs_are_listed_on_a_full_disk(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_runs_are_listed_on_a_full_disk(tmp_path: Path) -> None:
     assert done.stdout.count("-nightly-") == 3
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("note: 3 summaries are not stored, and will be derived again: ")
-    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME}
+    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {JOURNAL_FILE}
 
 
 def test_a_progress_line_counts_the_derived_summaries() -> None:
@@ -131,7 +131,9 @@ def test_a_snapshot_is_listed_and_not_changed() -> None:
     """It is committed with its suite, so that no summary is written there; a link in one does not stop the list."""
     write_runs(1)
     (RESULTS / "a.snapshot").mkdir()
-    (RESULTS / "a.snapshot" / FILE_NAME).symlink_to(Path(write_run(RESULTS / "x", [answered()])).absolute() / FILE_NAME)
+    (RESULTS / "a.snapshot" / JOURNAL_FILE).symlink_to(
+        Path(write_run(RESULTS / "x", [answered()])).absolute() / JOURNAL_FILE
+    )
     table = runner.runs()
     assert table["run_id"].nunique() == 2
     (problem,) = table.attrs["unreadable"]

@@ -24,7 +24,7 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.core.finish_reasons import ERROR, FILTER, LENGTH
+from runner.core.finish_reasons import REASONS, FinishClass
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
@@ -709,10 +709,16 @@ OUTCOMES: list[tuple[tuple[Event, ...], Outcome]] = [
     ((text(1), Finished(2, "tool_calls"), StreamDone(3)), Outcome.OK),
     ((Finished(1, "a reason nobody knows"),), Outcome.OK),
     ((text(1), Failed(2, Outcome.TIMEOUT, "idle")), Outcome.TIMEOUT),
+    *(
+        ((text(1), Finished(2, reason), StreamDone(3)), outcome)
+        for kind, outcome in (
+            (FinishClass.LENGTH, Outcome.LENGTH),
+            (FinishClass.FILTER, Outcome.FILTERED),
+            (FinishClass.ERROR, Outcome.PROVIDER_ERROR),
+        )
+        for reason in sorted(REASONS[kind].split())
+    ),
     ((text(1), Finished(2, "stop"), Failed(3, Outcome.CONNECTION, "reset")), Outcome.CONNECTION),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.LENGTH) for reason in sorted(LENGTH.split())),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.FILTERED) for reason in sorted(FILTER.split())),
-    *(((text(1), Finished(2, reason), StreamDone(3)), Outcome.PROVIDER_ERROR) for reason in sorted(ERROR.split())),
 ]
 
 

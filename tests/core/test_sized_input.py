@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runner.core.sized_input import (
     EXCERPTS,
-    MOST_CHARACTERS_PER_TOKEN,
+    MAX_CHARACTERS_PER_TOKEN,
     PROBE_CHARACTERS,
     InputProbe,
     SizedInput,
@@ -58,7 +58,7 @@ def test_the_bound_of_a_plan_holds_for_any_probe(
     sized = SizedInput.of(tokens, text, "t")
     cut = cut_text(sized, InputProbe(characters, reported), beside)
     assert len(cut.encode()) <= sized.most_bytes
-    assert len(cut) <= tokens * MOST_CHARACTERS_PER_TOKEN + 1
+    assert len(cut) <= tokens * MAX_CHARACTERS_PER_TOKEN + 1
 
 
 def test_without_a_count_the_script_of_the_text_gives_an_estimate() -> None:

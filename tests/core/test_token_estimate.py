@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runner.core.attachment_parts import Attachment
 from runner.core.token_estimate import (
-    MOST_IMAGE_TOKENS,
+    MAX_IMAGE_TOKENS,
     RATE_LIMIT,
     UPPER_BOUND,
     TokensByBytes,
@@ -47,8 +47,8 @@ def test_the_bound_of_an_image_is_above_what_is_likely(width: int, height: int) 
     image = Attachment("image", "a.png", width=width, height=height, digest="x")
     most = most_attachment_tokens(image)
     assert most is not None
-    assert likely_attachment_tokens(image) <= most <= MOST_IMAGE_TOKENS
-    assert most_attachment_tokens(Attachment("image", "u", url="https://h/a.png")) == MOST_IMAGE_TOKENS
+    assert likely_attachment_tokens(image) <= most <= MAX_IMAGE_TOKENS
+    assert most_attachment_tokens(Attachment("image", "u", url="https://h/a.png")) == MAX_IMAGE_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.tool_call import MAX_DEPTH, ToolCall, canonical_calls, read_calls, write_calls
+from runner.core.tool_call import MAX_ARGUMENT_DEPTH, ToolCall, canonical_calls, read_calls, write_calls
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -72,7 +72,11 @@ def test_equal_values_are_the_same(one: str, other: str) -> None:
     "text",
     [
         *("", "Paris", '{"city": "Par', '{"a": 1, "a": 2}', '{"a": NaN}', '{"a": 1e999}', "[1]", '"Paris"', "null"),
-        *('{"a":' * 100_000, f'{{"a": {"[" * MAX_DEPTH}{"]" * MAX_DEPTH}}}', f'{{"a": {"9" * 5000}}}'),
+        *(
+            '{"a":' * 100_000,
+            f'{{"a": {"[" * MAX_ARGUMENT_DEPTH}{"]" * MAX_ARGUMENT_DEPTH}}}',
+            f'{{"a": {"9" * 5000}}}',
+        ),
     ],
 )
 def test_arguments_that_are_no_plain_object_stay_text(text: str) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.tool_call import ToolCall
-from runner.core.turns_and_steps import MAX_STEPS, NO_TOOL_RESULT, Steps, distinct_calls, results_prompt
+from runner.core.turns_and_steps import MAX_STEPS_REACHED, NO_TOOL_RESULT, Steps, distinct_calls, results_prompt
 
 STEPS = st.builds(Steps, st.integers(1, 6), st.integers(1, 6), st.sets(st.sampled_from("abc")))
 CALLS = st.lists(st.builds(ToolCall, st.sampled_from("abcd"), st.just("{}"), st.none() | st.sampled_from("xy")))
@@ -46,7 +46,7 @@ def test_the_reason_why_calls_have_no_results() -> None:
     known, unknown = ToolCall("a", "{}"), ToolCall("b", "{}")
     assert steps.unanswered_flag(1, [known]) is None
     assert steps.unanswered_flag(1, [known, unknown]) == NO_TOOL_RESULT
-    assert steps.unanswered_flag(2, [known]) == MAX_STEPS
+    assert steps.unanswered_flag(2, [known]) == MAX_STEPS_REACHED
     assert steps.unanswered_flag(2, []) is None
 
 

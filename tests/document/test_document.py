@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from runner.document import Document, Position, document_of, parse, read, read_text, validate
-from runner.document.yaml_parser import MAX_BYTES
+from runner.document.yaml_parser import MAX_YAML_BYTES
 from runner.errors import InvalidFile, Problem
 from runner.providers.provider_row import ProviderRow
 
@@ -222,7 +222,7 @@ def test_libyaml_and_pyyaml_give_the_same_data(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: '" + "x" * MAX_BYTES + "'", "1:1: the text is larger than 1 MiB"),
+        ("a: '" + "x" * MAX_YAML_BYTES + "'", "1:1: the text is larger than 1 MiB"),
         ("[" * 200_000, "1:34: values are nested deeper than 32 levels"),
         ("a: " + "{b: " * 200_000, "nested deeper than 32 levels"),
         ("- x\n" * 100_001, "holds more than 100000 values"),
@@ -250,7 +250,7 @@ def test_aliases_repeat_values_within_bounds() -> None:
         (None, "there is no such file"),
         (b"a: \xff", "x.yaml:1:4: the byte 0xff here is not UTF-8"),
         ("\ufeffé: ok\nb: ".encode() + b"\xc4\xe3", "x.yaml:2:4: the byte 0xc4 here is not UTF-8"),
-        (b"a" * (MAX_BYTES + 1), "the file is larger than 1 MiB"),
+        (b"a" * (MAX_YAML_BYTES + 1), "the file is larger than 1 MiB"),
         (b"\xef\xbb\xbf", "the file is empty"),
     ],
 )

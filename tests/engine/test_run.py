@@ -91,7 +91,7 @@ async def run(
             with anyio.fail_after(20):
                 await send_plan(plan, senders, writer)
     written = journal.read(folder)
-    return JournalLines(list(written.records), list(written.lines("attempt")), written.ended)
+    return JournalLines(list(written.records), list(written.lines("attempt")), written.end is not None)
 
 
 def header_of(plan: Plan) -> journal.Header:

@@ -195,7 +195,7 @@ def records() -> Iterator[Record]:
 
 def write_journal() -> None:
     """Write the golden journal like that of a run that was killed before its end."""
-    (GOLDEN / journal.FILE_NAME).unlink(missing_ok=True)
+    (GOLDEN / journal.JOURNAL_FILE).unlink(missing_ok=True)
     with journal.JournalWriter(GOLDEN) as log:
         log.append_header(HEADER)
         for record in records():

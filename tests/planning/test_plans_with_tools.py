@@ -13,7 +13,7 @@ from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters, ToolDefinition
-from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
+from runner.core.token_estimate import MIN_TOKENS_OF_CALL
 from runner.core.tool_call import ToolCall
 from runner.planning.forecast import forecast_plan
 from runner.planning.plan import Plan
@@ -25,7 +25,7 @@ from runner.providers.tool_fields import tool_text
 from tests.support.plans import first_requests
 
 LIMIT = 40
-MOST_CALLS = LIMIT // FEWEST_TOKENS_OF_CALL
+MOST_CALLS = LIMIT // MIN_TOKENS_OF_CALL
 TOOL = ToolDefinition("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 CALLS = st.lists(st.sampled_from(["get_weather", "get_time"]), max_size=MOST_CALLS).map(
     lambda names: tuple(ToolCall(name, "{}") for name in names)
@@ -64,7 +64,7 @@ def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -
         requests, sent = requests + 1, sent + size_of(request)
         calls = data.draw(CALLS)
         # The text of the reply and its calls together have LIMIT tokens.
-        request = request.next_request(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
+        request = request.next_request(EarlierReply("x" * (LIMIT - MIN_TOKENS_OF_CALL * len(calls)), calls=calls))
     assert bound.requests == plan.requests == case.steps.most
     assert requests <= case.steps.most
     assert bound.input_tokens is not None

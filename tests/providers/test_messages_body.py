@@ -11,7 +11,7 @@ from runner.providers.provider_row import ProviderRow
 from runner.providers.registry import builtin
 from runner.providers.request_body import BUILDERS, request_body
 from runner.simulator.http_request import HttpRequest
-from runner.simulator.messages import parse_messages
+from runner.simulator.messages import parse_request
 
 MESSAGES = Parameters(api="messages")
 SIGNED = {"type": "thinking", "thinking": "27 = 3 x 9", "signature": "EqQB"}
@@ -158,7 +158,7 @@ def test_the_simulator_takes_what_is_built(setting: Thinking | None) -> None:
     fields = request_body(ProviderRow(), "m", asked)[0]
     body = BUILDERS["messages"].with_messages(fields, [message("system", "s"), message("user", "a")])
     request = HttpRequest("POST", "/", {"anthropic-version": "1"}, json.dumps(body).encode(), True, True)
-    chat = parse_messages(request)
+    chat = parse_request(request)
     assert ([(each.role, each.text) for each in chat.messages], chat.stop) == (
         [("system", "s"), ("user", "a")],
         ("END",),

@@ -1,6 +1,5 @@
 """Images, files and audio in the simulator: described by their content, and refused if they are invalid."""
 
-import json
 from base64 import b64encode
 from contextlib import suppress
 from typing import Any
@@ -10,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator import chat_completions
-from runner.simulator.attachments import KINDS, content_of, file_in_part
+from runner.simulator.attachments import KINDS, file_in_part
 from runner.simulator.chat_request import ChatMessage, count_prompt_tokens
 from runner.simulator.http_request import RequestError
+from runner.simulator.request_fields import parse_content
 from tests.support.media_files import mp3, pdf, png, wav
 
 
@@ -73,16 +73,16 @@ def test_a_file_is_described_by_its_content_and_counted(part: dict[str, Any], wo
 )
 def test_content_that_contradicts_its_part_is_refused(part: dict[str, Any], fault: str) -> None:
     """The error is a 400 that names the part, as at providers."""
-    body = json.dumps({"model": "quick", "messages": [{"role": "user", "content": [part]}]}).encode()
+    fields = {"messages": [{"role": "user", "content": [part]}]}
     with pytest.raises(RequestError, match=fault) as caught:
-        chat_completions.parse_chat(body)
+        chat_completions.parse_input(fields)
     assert (caught.value.status, caught.value.param) == (400, "messages[0].content[0]")
 
 
 def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
     """The text is the same as without files; marks for a replay are in the places of the files."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
-    text, files = content_of(parts, ("text",), "here")
+    text, files = parse_content(parts, ("text",), "here")
     message = ChatMessage("user", text, files)
     assert text == "ab"
     assert message.text_with_file_marks == f"a\0{files[0].digest}\0b"

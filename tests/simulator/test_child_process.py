@@ -175,9 +175,9 @@ def test_the_child_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
-def test_the_module_prints_its_usage_and_ends_on_interrupt() -> None:
-    """In the foreground it prints the base URL and a curl example, and exits with 0 on Ctrl-C."""
-    foreground = [sys.executable, "-m", "runner.simulator", "--port", "0"]
+def test_the_command_prints_its_usage_and_ends_on_interrupt() -> None:
+    """`compare simulate` prints the base URL and a curl example, and exits with 0 on Ctrl-C."""
+    foreground = [sys.executable, "-m", "runner", "simulate", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": HOME}
     with subprocess.Popen(foreground, env=environment, stdout=subprocess.PIPE, text=True) as alone:
         assert alone.stdout is not None

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator.http_request import (
-    BODY_BYTES_MAX,
-    CHUNK_LINE_BYTES_MAX,
-    HEAD_BYTES_MAX,
+    MAX_BODY_BYTES,
+    MAX_CHUNK_LINE_BYTES,
+    MAX_HEAD_BYTES,
     HttpRequest,
     RequestError,
     RequestReader,
@@ -81,10 +81,10 @@ CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"GET / HTTP/1.1\r\nx: " + b"y" * HEAD_BYTES_MAX, 431),
-        (b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (BODY_BYTES_MAX + 1), 413),
-        (CHUNKED + chunk_of(BODY_BYTES_MAX // 2) + chunk_of(BODY_BYTES_MAX // 2) + b"1\r\n", 413),
-        (CHUNKED + b"1;" + b"x" * CHUNK_LINE_BYTES_MAX, 400),
+        (b"GET / HTTP/1.1\r\nx: " + b"y" * MAX_HEAD_BYTES, 431),
+        (b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % (MAX_BODY_BYTES + 1), 413),
+        (CHUNKED + chunk_of(MAX_BODY_BYTES // 2) + chunk_of(MAX_BODY_BYTES // 2) + b"1\r\n", 413),
+        (CHUNKED + b"1;" + b"x" * MAX_CHUNK_LINE_BYTES, 400),
     ],
     ids=["head", "body", "chunks", "chunk line"],
 )

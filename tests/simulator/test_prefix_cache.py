@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.simulator.chat_request import ChatMessage
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
-from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
+from runner.simulator.prefix_cache import BLOCK_TOKENS, MIN_PREFIX_TOKENS, PrefixCache, PrefixCaching
 from runner.simulator.request_handler import RequestHandler
 
 WEEK = PrefixCaching(token_ns=1, lifetime_ns=10**15)
@@ -31,7 +31,7 @@ def test_a_common_prefix_is_cached_in_whole_blocks(shared: int, more: int) -> No
     assert cache.look_up("m", prompt(same + "x " * more), WEEK, 0) == 0
     found = cache.look_up("m", prompt(same + "y " * more), WEEK, 1)
     assert found % BLOCK_TOKENS == 0
-    assert found == 0 or found >= FEWEST_TOKENS
+    assert found == 0 or found >= MIN_PREFIX_TOKENS
     longest = 2 * shared + 1 if more else 2 * shared + 2
     assert found <= longest
 
@@ -41,7 +41,7 @@ def test_a_prefix_expires_unless_it_is_used_again() -> None:
     cache, minute = PrefixCache(), PrefixCaching(token_ns=1, lifetime_ns=60)
     assert cache.look_up("m", prompt(LONG), minute, 0) == 0
     cached = cache.look_up("m", prompt(LONG), minute, 59)
-    assert cached > FEWEST_TOKENS
+    assert cached > MIN_PREFIX_TOKENS
     assert cache.look_up("m", prompt(LONG), minute, 118) == cached
     assert cache.look_up("other", prompt(LONG), minute, 119) == 0
     assert cache.look_up("m", prompt(LONG), minute, 178) == 0
@@ -85,7 +85,7 @@ def test_a_cached_prefix_is_reported_and_shortens_ttft(path: str) -> None:
         for usage in (first, again)
     ]
     assert cached[0] == 0
-    assert cached[1] >= FEWEST_TOKENS
+    assert cached[1] >= MIN_PREFIX_TOKENS
     beside = cached[1] if path == "/v1/messages" else 0
     name = "prompt_tokens" if "prompt_tokens" in first else "input_tokens"
     assert again[name] + beside == first[name]
@@ -96,7 +96,7 @@ def test_one_persona_caches_without_reporting_it() -> None:
     """The answer is as much faster, and the usage has no count of cached tokens."""
     handler = RequestHandler()
     (first, late_ns), (again, soon_ns) = (ask(handler, "/v1/chat/completions", "sim/caching-untold") for _ in range(2))
-    assert late_ns - soon_ns >= FEWEST_TOKENS * 50_000
+    assert late_ns - soon_ns >= MIN_PREFIX_TOKENS * 50_000
     assert first == again
     assert "prompt_tokens_details" not in again
 

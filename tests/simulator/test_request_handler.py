@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import runner.simulator
 from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
-from runner.simulator.http_request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
+from runner.simulator.http_request import MAX_BODY_BYTES, MAX_HEAD_BYTES, HttpRequest
 from runner.simulator.model_names import model_ids
 from runner.simulator.persona import MS, PERSONAS
 from runner.simulator.request_handler import RequestHandler
@@ -150,8 +150,8 @@ def test_head_gets_no_body(base_url: str) -> None:
         (post(chat_body("sim/qiuck"), "connection: close"), 404, "model", "Did you mean `sim/quick`?"),
         (post(chat_body("nobody/knows"), "connection: close"), 404, "model", "does not exist"),
         (b"hello\r\n\r\n", 400, None, "request line"),
-        (http("GET", "/", b"", f"x: {'y' * HEAD_BYTES_MAX}"), 431, None, "exceeds"),
-        (http("GET", "/").replace(b"length: 0", b"length: %d" % (BODY_BYTES_MAX + 1)), 413, None, "exceeds"),
+        (http("GET", "/", b"", f"x: {'y' * MAX_HEAD_BYTES}"), 431, None, "exceeds"),
+        (http("GET", "/").replace(b"length: 0", b"length: %d" % (MAX_BODY_BYTES + 1)), 413, None, "exceeds"),
     ],
 )
 def test_a_wrong_request_gets_a_clear_error(
@@ -299,7 +299,7 @@ def test_the_log_counts_the_requests_in_flight() -> None:
 
 def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long-running server drops the oldest entries."""
-    monkeypatch.setattr("runner.simulator.request_handler.LOG_ENTRIES_MAX", 20)
+    monkeypatch.setattr("runner.simulator.request_handler.MAX_LOG_ENTRIES", 20)
     handler = RequestHandler()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True

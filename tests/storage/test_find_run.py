@@ -6,7 +6,7 @@ import pytest
 
 from runner.errors import JournalError
 from runner.storage.find_run import find_run, list_runs
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import LATEST, RESULTS, name_latest
 
 LONG = "x" * 300
@@ -16,7 +16,7 @@ def make_runs(*names: str) -> None:
     """Make runs in results/, the last of which is the latest."""
     for name in names:
         (RESULTS / name).mkdir(parents=True)
-        (RESULTS / name / FILE_NAME).touch()
+        (RESULTS / name / JOURNAL_FILE).touch()
         name_latest(RESULTS / name)
 
 
@@ -24,9 +24,9 @@ def test_a_run_is_found_by_folder_journal_id_and_latest(tmp_path: Path) -> None:
     """`latest` resolves to the folder's own name."""
     folder = RESULTS / "mine"
     folder.mkdir(parents=True)
-    (folder / FILE_NAME).touch()
+    (folder / JOURNAL_FILE).touch()
     name_latest(folder)
-    for name in (folder, folder / FILE_NAME, Path("mine"), Path(LATEST), RESULTS / LATEST, tmp_path / folder):
+    for name in (folder, folder / JOURNAL_FILE, Path("mine"), Path(LATEST), RESULTS / LATEST, tmp_path / folder):
         assert find_run(name).resolve() == folder.resolve()
         assert find_run(name).name == "mine"
 
@@ -35,7 +35,7 @@ def test_latest_is_read_from_a_file_where_links_do_not_exist() -> None:
     """A file with the folder's name works like a link."""
     folder = RESULTS / "mine"
     folder.mkdir(parents=True)
-    (folder / FILE_NAME).touch()
+    (folder / JOURNAL_FILE).touch()
     (RESULTS / LATEST).write_text("mine\n")
     assert find_run(Path(LATEST)) == folder
 
@@ -112,7 +112,7 @@ def test_a_folder_called_previous_is_itself() -> None:
     """An existing folder takes precedence over the meaning of its name."""
     make_runs(MONDAY, TUESDAY)
     Path("previous").mkdir()
-    (Path("previous") / FILE_NAME).touch()
+    (Path("previous") / JOURNAL_FILE).touch()
     assert find_run(Path("previous")) == Path("previous")
 
 

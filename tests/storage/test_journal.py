@@ -24,7 +24,7 @@ from runner.errors import JournalError, WriteFailed
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage import journal
-from runner.storage.journal import FILE_NAME, FORMAT, Header, JournalWriter, decode_record, encode_record
+from runner.storage.journal import FORMAT, JOURNAL_FILE, Header, JournalWriter, decode_record, encode_record
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -104,7 +104,7 @@ RECORDS = st.builds(
 
 def is_torn(folder: Path) -> bool:
     """Return whether the last line of a run's journal is incomplete."""
-    return not (folder / FILE_NAME).read_bytes().endswith(b"\n")
+    return not (folder / JOURNAL_FILE).read_bytes().endswith(b"\n")
 
 
 def numbered(repeat: int) -> Record:
@@ -118,12 +118,12 @@ def write(folder: Path, *records: Record, header: Header = HEADER) -> bytes:
         writer.append_header(header)
         for record in records:
             writer.append_record(record)
-    return (folder / FILE_NAME).read_bytes()
+    return (folder / JOURNAL_FILE).read_bytes()
 
 
 def write_lines(folder: Path, *lines: object) -> Path:
     """Write lines as another program might; return the folder."""
-    (folder / FILE_NAME).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (folder / JOURNAL_FILE).write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     return folder
 
 
@@ -171,7 +171,7 @@ def test_records_round_trip(records: list[Record]) -> None:
         write(Path(folder), *records)
         read = journal.read(Path(folder))
         assert list(read.records) == records
-        assert not read.ended
+        assert read.end is None
         assert not is_torn(Path(folder))
 
 
@@ -216,10 +216,10 @@ def test_lines_are_read_by_kind_repeatedly(tmp_path: Path) -> None:
         writer.append({"kind": "limit", "provider": "a"})
         writer.append_record(PLAIN)
         writer.append({"kind": "end"})
-    read = journal.read(tmp_path / FILE_NAME)
+    read = journal.read(tmp_path / JOURNAL_FILE)
     assert list(read.records) == list(read.records) == [PLAIN]
     assert list(read.lines("limit")) == [{"kind": "limit", "provider": "a"}]
-    assert read.ended
+    assert read.end is not None
 
 
 @pytest.mark.parametrize(
@@ -306,17 +306,17 @@ def test_a_resumption_changes_the_header(tmp_path: Path) -> None:
         writer.append_resume(journal.changes_between(HEADER, other), (), ())
         read = journal.read(tmp_path)
         assert read.header == replace(other, run_id=HEADER.run_id, started_at=HEADER.started_at)
-        assert not read.ended
+        assert read.end is None
         writer.append_resume(journal.changes_between(read.header, HEADER), (), ())
         writer.append({"kind": "end"})
     read = journal.read(tmp_path)
-    assert (read.header, read.ended) == (HEADER, True)
+    assert (read.header, read.end is not None) == (HEADER, True)
 
 
 def test_a_writer_detects_writes_since_the_journal_was_read(tmp_path: Path) -> None:
     """The size when a journal was read is the size that its next writer finds, a torn line included."""
     write(tmp_path, PLAIN)
-    with (tmp_path / FILE_NAME).open("ab") as file:
+    with (tmp_path / JOURNAL_FILE).open("ab") as file:
         file.write(b"torn")
     read = journal.read(tmp_path)
     with JournalWriter(tmp_path) as writer:
@@ -334,7 +334,7 @@ def test_a_journal_cut_at_any_byte_keeps_its_complete_lines(tmp_path: Path) -> N
     data = write(tmp_path, numbered(2), PLAIN)
     ends = [place + 1 for place, byte in enumerate(data) if byte == ord("\n")]
     for size in range(len(data) + 1):
-        (tmp_path / FILE_NAME).write_bytes(data[:size])
+        (tmp_path / JOURNAL_FILE).write_bytes(data[:size])
         if size < ends[0]:
             with pytest.raises(JournalError, match="not a journal"):
                 journal.read(tmp_path)
@@ -349,7 +349,7 @@ def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> N
     data = write(tmp_path, numbered(2))
     header_end = data.index(b"\n") + 1
     for size in range(header_end, len(data) + 1):
-        (tmp_path / FILE_NAME).write_bytes(data[:size])
+        (tmp_path / JOURNAL_FILE).write_bytes(data[:size])
         with JournalWriter(tmp_path) as writer:
             writer.append_record(PLAIN)
         read = journal.read(tmp_path)
@@ -361,9 +361,9 @@ def test_a_torn_line_is_cut_off_before_anything_is_appended(tmp_path: Path) -> N
 def test_a_long_torn_line_is_cut_off_completely(tmp_path: Path, length: int) -> None:
     """The end of the last complete line is found however far back it is, and even if there is none."""
     for before in (write(tmp_path, PLAIN), b""):
-        (tmp_path / FILE_NAME).write_bytes(before + b"x" * length)
+        (tmp_path / JOURNAL_FILE).write_bytes(before + b"x" * length)
         JournalWriter(tmp_path).close()
-        assert (tmp_path / FILE_NAME).read_bytes() == before
+        assert (tmp_path / JOURNAL_FILE).read_bytes() == before
 
 
 # Writers
@@ -415,7 +415,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
         output, _ = process.communicate(" ".join(map(str, spaces)))
     for space, sentence in zip(spaces, output.splitlines(), strict=True):
         folder = tmp_path / str(space)
-        assert sentence.startswith(str(folder / FILE_NAME))
+        assert sentence.startswith(str(folder / JOURNAL_FILE))
         assert sentence.endswith("what was written before is safe")
         read = journal.read(folder)
         assert list(read.records) == [numbered(number) for number in range(1, 1 + space // line)]
@@ -425,7 +425,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_disk_without_space_for_the_header_is_an_error(tmp_path: Path) -> None:
     """The error is raised although not even the first line can be written."""
-    (tmp_path / FILE_NAME).symlink_to("/dev/full")
+    (tmp_path / JOURNAL_FILE).symlink_to("/dev/full")
     with (
         JournalWriter(tmp_path) as writer,
         pytest.raises(WriteFailed, match="No space left on device; what was written before"),
@@ -500,7 +500,7 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     """An unknown format is refused, even if the header is different."""
     write_lines(tmp_path, {"kind": "header", "format": FORMAT + 1, "run": "r"})
     expected = f"has format {FORMAT + 1}; this version reads up to {FORMAT}: upgrade compare"
-    assert error_message(tmp_path) == f"{tmp_path / FILE_NAME} {expected}"
+    assert error_message(tmp_path) == f"{tmp_path / JOURNAL_FILE} {expected}"
 
 
 @pytest.mark.parametrize(
@@ -521,16 +521,16 @@ def test_a_newer_format_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_journal_is_an_error(tmp_path: Path, data: bytes, expected: str) -> None:
     """Any file may be named by mistake; the error names the file."""
-    (tmp_path / FILE_NAME).write_bytes(data)
+    (tmp_path / JOURNAL_FILE).write_bytes(data)
     message = error_message(tmp_path)
-    assert message.startswith(str(tmp_path / FILE_NAME))
+    assert message.startswith(str(tmp_path / JOURNAL_FILE))
     assert expected in message
 
 
 def test_a_missing_journal_is_an_error(tmp_path: Path) -> None:
     """A folder without a journal and a name of nothing are error messages."""
-    assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path)
-    assert f"name a run's folder or its {FILE_NAME}" in error_message(tmp_path / "nothing")
+    assert f"name a run's folder or its {JOURNAL_FILE}" in error_message(tmp_path)
+    assert f"name a run's folder or its {JOURNAL_FILE}" in error_message(tmp_path / "nothing")
 
 
 # Damaged journals: valid lines are read, the others are named
@@ -538,7 +538,7 @@ def test_a_missing_journal_is_an_error(tmp_path: Path) -> None:
 
 def write_raw(folder: Path, *lines: bytes) -> journal.Journal:
     """Write a journal of raw lines, and open it."""
-    (folder / FILE_NAME).write_bytes(b"".join(line + b"\n" for line in lines))
+    (folder / JOURNAL_FILE).write_bytes(b"".join(line + b"\n" for line in lines))
     return journal.read(folder)
 
 

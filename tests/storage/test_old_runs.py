@@ -144,7 +144,7 @@ def test_an_old_partial_run_resumes(runs: Path) -> None:
     assert "no longer in the plan" not in done.stderr
     after = journal.read(runs / "partial")
     asked = Counter(line["key"] for line in read_lines(runs / "partial", "record"))
-    assert after.ended
+    assert after.end is not None
     assert len(list(after.records)) == after.header.planned_requests == 32
     assert {key for key, times in asked.items() if times > 1} == cancelled
     assert completed < asked.keys()

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.core.suite import LARGEST_REPLY_LIMIT, Case, Parameters
+from runner.core.suite import MAX_REPLY_LIMIT, Case, Parameters
 from runner.errors import JournalError
 from runner.planning.request import Request, Target
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
-from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings
+from runner.storage.recordings.reader import MAGIC, RECORDINGS_FILE, Recordings, read_recordings, scan_recordings
 from runner.storage.recordings.recording_format import (
     DamagedRecording,
     Label,
@@ -92,12 +92,12 @@ recordings = st.lists(st.tuples(labels, reads), min_size=1, max_size=4)
 
 def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> list[int]:
     """Write recordings to a new file; return where each frame ends."""
-    (folder / FILE_NAME).unlink(missing_ok=True)
+    (folder / RECORDINGS_FILE).unlink(missing_ok=True)
     ends = []
     with RecordingWriter(folder) as writer:
         for label, chunks in taken:
             writer.append_bytes(encode_frame(label, pack_reads(chunks)))
-            ends.append((folder / FILE_NAME).stat().st_size)
+            ends.append((folder / RECORDINGS_FILE).stat().st_size)
     return ends
 
 
@@ -127,7 +127,7 @@ def test_a_torn_frame_affects_no_other(
     folder = tmp_path_factory.mktemp("run")
     ends = write(folder, taken)
     size = data.draw(st.integers(0, ends[-1]), label="cut at")
-    path = folder / FILE_NAME
+    path = folder / RECORDINGS_FILE
     path.write_bytes(path.read_bytes()[:size])
     whole = [take for take, end in zip(taken, ends, strict=True) if end <= size]
     found = scan_recordings(folder)
@@ -146,7 +146,7 @@ def test_a_damaged_file_is_never_misread(
     """With one byte changed, a file is refused, cut short, or read as it was."""
     folder = tmp_path_factory.mktemp("run")
     size = write(folder, taken)[-1]
-    path = folder / FILE_NAME
+    path = folder / RECORDINGS_FILE
     damaged = bytearray(path.read_bytes())
     damaged[data.draw(st.integers(0, size - 1), label="at")] ^= data.draw(st.integers(1, 255), label="by")
     path.write_bytes(damaged)
@@ -159,7 +159,7 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path) -> None:
     """The errors for a missing, foreign or empty file say what to do."""
     with pytest.raises(JournalError, match="record a run first"):
         read_recordings(tmp_path)
-    (tmp_path / FILE_NAME).write_bytes(b"compare recordings 2\n")
+    (tmp_path / RECORDINGS_FILE).write_bytes(b"compare recordings 2\n")
     with pytest.raises(JournalError, match="upgrade compare"):
         read_recordings(tmp_path)
     write(tmp_path, [])
@@ -395,7 +395,7 @@ def test_rederive_corrects_a_wrong_journal(recorded: Path, tmp_path: Path) -> No
     """A record that differs from its bytes is corrected and counted; the others and the run are unchanged."""
     old = tmp_path / "old"
     old.mkdir()
-    (old / FILE_NAME).write_bytes((recorded / "out" / FILE_NAME).read_bytes())
+    (old / RECORDINGS_FILE).write_bytes((recorded / "out" / RECORDINGS_FILE).read_bytes())
     journal = (recorded / "out" / "journal.jsonl").read_text(encoding="utf-8")
     assert journal.count('"reply":"well"') == 1
     (old / "journal.jsonl").write_text(journal.replace('"reply":"well"', '"reply":"ill"'), encoding="utf-8")
@@ -426,7 +426,7 @@ def test_rederive_refuses_a_used_folder_and_a_run_without_recordings(recorded: P
     with serve(streamed_reply("Hi")) as server:
         write_config(recorded, good={"base_url": server.url, "keyless": True, "models": ["m"]})
         compare(recorded, "run", "s.yaml", "-o", "plain", "-p", "good")
-    assert not (recorded / "plain" / FILE_NAME).exists()
+    assert not (recorded / "plain" / RECORDINGS_FILE).exists()
     done = compare(recorded, "rederive", "plain")
     assert (done.returncode, "--record" in done.stderr) == (2, True)
 
@@ -446,7 +446,7 @@ def test_a_resumed_run_appends_to_its_recordings(tmp_path: Path) -> None:
 
 def test_a_small_recording_that_expands_is_refused() -> None:
     """A few kilobytes of a foreign file cannot become gigabytes, of reads or of their number."""
-    blanks = zlib.compress(bytes(LARGEST_REPLY_LIMIT + 1))
+    blanks = zlib.compress(bytes(MAX_REPLY_LIMIT + 1))
     good = pack_reads([(1, b"x")])
     for packed in (replace(good, body=blanks), replace(good, steps=blanks), replace(good, sizes=blanks)):
         with pytest.raises(DamagedRecording, match="larger than those of any recording"):
@@ -457,7 +457,7 @@ def test_a_small_recording_that_expands_is_refused() -> None:
 
 def test_single_bytes_without_end_are_recorded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a number of reads, those of a time slice are joined, with the time of the last."""
-    monkeypatch.setattr("runner.storage.recordings.recording_format.MOST_SEPARATE_READS", 3)
+    monkeypatch.setattr("runner.storage.recordings.recording_format.MAX_SEPARATE_READS", 3)
     packer = ReadsPacker()
     for start in range(0, 9, 3):
         packer.add([(at_ns, b"%d" % at_ns) for at_ns in range(start, start + 3)])

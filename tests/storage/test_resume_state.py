@@ -233,7 +233,7 @@ class KilledRun:
 
     def continue_(self, plan: Plan, *, retry_errors: bool, lines_left: int | None) -> None:
         """Resume the run until it ends or this many lines are written; check that no request is sent twice."""
-        is_new = not (self.folder / journal.FILE_NAME).exists()
+        is_new = not (self.folder / journal.JOURNAL_FILE).exists()
         records = () if is_new else journal.read(self.folder).kept_records
         state = resume_state(plan, records, retry_errors=retry_errors)
         lines = self._lines(plan, state)
@@ -326,7 +326,7 @@ def test_a_run_killed_and_edited_repeatedly_ends_complete(
             run.continue_(last, retry_errors=False, lines_left=None)
         counted = Counter(record.identity.key for record in journal.read(run.folder).records)
         assert counted == Counter(rows_due(last, journal.read(run.folder).records))
-        assert journal.read(run.folder).ended
+        assert journal.read(run.folder).end is not None
 
 
 @given(plans(), st.integers(0, 1000))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.commands import rederive
 from runner.errors import CompareError, JournalError
 from runner.storage import journal
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import (
     LATEST,
     check_outputs,
@@ -68,9 +68,9 @@ def test_a_folder_with_a_run_is_refused(tmp_path: Path) -> None:
     """A new or empty folder can be used, and that of a run killed before its first line; one with a run cannot."""
     refuse_used_folder(tmp_path / "new")
     refuse_used_folder(tmp_path)
-    (tmp_path / FILE_NAME).write_text('{"kind":"head')
+    (tmp_path / JOURNAL_FILE).write_text('{"kind":"head')
     refuse_used_folder(tmp_path)
-    (tmp_path / FILE_NAME).write_text('{"kind":"header"}\n')
+    (tmp_path / JOURNAL_FILE).write_text('{"kind":"header"}\n')
     expected = (
         f"holds a run already; choose another folder with -o, or resume that run: compare run SUITE --resume {tmp_path}"
     )
@@ -152,13 +152,13 @@ def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("before", [b"", b'{"kind":"he'])
 def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, before: bytes) -> None:
     """If folders cannot be locked, the journal is checked again before the first line is written."""
-    (tmp_path / FILE_NAME).write_bytes(before)
+    (tmp_path / JOURNAL_FILE).write_bytes(before)
     claim = claim_folder(tmp_path)
     claim.open().close()
-    (tmp_path / FILE_NAME).write_bytes(b'{"kind":"header"}\n')
+    (tmp_path / JOURNAL_FILE).write_bytes(b'{"kind":"header"}\n')
     with pytest.raises(JournalError, match="another run went on with it"):
         claim.open()
-    assert (tmp_path / FILE_NAME).read_bytes() == b'{"kind":"header"}\n'
+    assert (tmp_path / JOURNAL_FILE).read_bytes() == b'{"kind":"header"}\n'
 
 
 def test_a_run_that_another_process_resumed_meanwhile_is_not_resumed(tmp_path: Path) -> None:

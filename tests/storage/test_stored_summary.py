@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.analysis.stored_summary import summarize_journal
 from runner.storage import journal
-from runner.storage.journal import FILE_NAME
+from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import SUMMARY_FILE
 from runner.storage.stored_summary import StoredSummary, read_summary, write_summary
 from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
@@ -20,7 +20,7 @@ RECORDS = (answered(BASE, "one", ttft_s=0.2), answered(BASE, "two", ttft_s=0.8),
 
 def summarized(folder: Path, version: str = "1") -> StoredSummary:
     """Return the summary of a run in a folder."""
-    return summarize_journal(journal.read(folder), (folder / FILE_NAME).stat(), version)
+    return summarize_journal(journal.read(folder), (folder / JOURNAL_FILE).stat(), version)
 
 
 def test_a_summary_is_read_back_as_it_was_written(tmp_path: Path) -> None:
@@ -49,10 +49,10 @@ def test_a_summary_of_another_journal_or_version_is_stale(tmp_path: Path, change
     folder = write_run(tmp_path / "run", RECORDS)
     write_summary(folder, summarized(folder))
     if change == "size":
-        with (folder / FILE_NAME).open("a") as file:
+        with (folder / JOURNAL_FILE).open("a") as file:
             file.write("\n")
     if change == "time":
-        os.utime(folder / FILE_NAME, ns=(1, 1))
+        os.utime(folder / JOURNAL_FILE, ns=(1, 1))
     assert read_summary(folder, "2" if change == "version" else "1") is None
 
 
@@ -77,7 +77,7 @@ def test_any_bytes_are_read_as_a_summary_or_none(tmp_path_factory: pytest.TempPa
     """No exception is raised."""
     folder = tmp_path_factory.getbasetemp() / "summary"
     folder.mkdir(exist_ok=True)
-    (folder / FILE_NAME).touch()
+    (folder / JOURNAL_FILE).touch()
     (folder / SUMMARY_FILE).write_bytes(content)
     assert read_summary(folder, "1") is None
 

@@ -199,12 +199,12 @@ def test_a_part_is_a_text_or_one_attachment(folder: Path, part: Any, problem: st
 
 def test_sizes_are_limited_for_each_file_and_for_a_request(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file is not read beyond its limit."""
-    monkeypatch.setattr(attachments, "MOST_BYTES", {"image": 1 << 20, "file": 1 << 20, "audio": 1 << 20})
+    monkeypatch.setattr(attachments, "MAX_ATTACHMENT_BYTES", {"image": 1 << 20, "file": 1 << 20, "audio": 1 << 20})
     (folder / "large.png").write_bytes(CHART + bytes(1 << 20))
     assert problems_of(folder, [{"image": "large.png"}]) == [
         "`large.png`: the file is larger than 1 MiB. Make the image smaller"
     ]
-    monkeypatch.setattr("runner.suite.messages.MOST_BYTES_SENT", len(CHART) * 2)
+    monkeypatch.setattr("runner.suite.messages.MAX_ATTACHED_BYTES", len(CHART) * 2)
     assert case_of(folder, [{"image": "chart.png"}, {"image": "chart.png"}]).attachments
     assert "sent in one request" in problems_of(folder, [{"image": "chart.png"}] * 3)[0]
 

@@ -29,7 +29,7 @@ from runner.suite.from_python_data import suite_from_prompts
 from runner.suite.load import load
 from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema, json_schema
 from runner.suite.schema_parts import MessageSchema
-from runner.suite.template_language import MAX_CHARACTERS, read_template
+from runner.suite.template_language import MAX_TEMPLATE_CHARACTERS, read_template
 
 ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
@@ -492,7 +492,7 @@ def test_any_text_is_a_template_or_refused(text: str, value: str) -> None:
         filled = filler.fill(dict.fromkeys(filler.names, value))
     except BadTemplate:
         return
-    assert len(filled) <= MAX_CHARACTERS + len(text)
+    assert len(filled) <= MAX_TEMPLATE_CHARACTERS + len(text)
 
 
 NAMES = st.from_regex("[a-z]{1,3}", fullmatch=True)

@@ -34,7 +34,7 @@ class ResumableRun:
     @property
     def journal(self) -> Path:
         """The run's journal."""
-        return self.out / journal.FILE_NAME
+        return self.out / journal.JOURNAL_FILE
 
     def write_suite(self, cases: list[dict[str, Any]], **more: Any) -> None:
         """Write the suite, or overwrite it."""

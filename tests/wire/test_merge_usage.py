@@ -50,6 +50,6 @@ def test_absurd_token_counts_reach_the_journal_and_no_table(tmp_path: Path) -> N
     with journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header(targets=("zhipu/glm-5.3",)))
         writer.append_record(record)
-    run = Run.of_journal(journal.read(tmp_path / journal.FILE_NAME))
+    run = Run.of_journal(journal.read(tmp_path / journal.JOURNAL_FILE))
     assert run.frame[list(COUNTS)].isna().all(axis=None)
     assert all(write(run) for write in WRITERS.values())

@@ -9,8 +9,8 @@ from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case
 from runner.errors import FileChanged, WriteFailed
 from runner.storage.attachment_files import (
-    MOST_BYTES,
-    MOST_THUMBNAILS,
+    MAX_THUMBNAIL_BYTES,
+    MAX_THUMBNAILS,
     Thumbnail,
     read_thumbnails,
     read_unchanged,
@@ -31,7 +31,7 @@ def add_thumbnails(folder: Path, cases: Iterable[Case]) -> None:
     thumbnails = read_thumbnails(folder)
     known = len(thumbnails)
     for image in _images(cases):
-        if len(thumbnails) == MOST_THUMBNAILS:
+        if len(thumbnails) == MAX_THUMBNAILS:
             break
         if (image.digest or "") not in thumbnails and (made := _thumbnail(image)) is not None:
             thumbnails[image.digest or ""] = made
@@ -50,12 +50,12 @@ def _thumbnail(image: Attachment) -> Thumbnail | None:
         content = read_unchanged(image)
     except FileChanged:
         return None
-    if len(content) <= MOST_BYTES:
+    if len(content) <= MAX_THUMBNAIL_BYTES:
         return Thumbnail(image.media_type or "", content)
     if (image.width or 0) * (image.height or 0) > MOST_PIXELS:
         return None
     small = _shrunk(content)
-    return None if small is None or len(small) > MOST_BYTES else Thumbnail("image/jpeg", small)
+    return None if small is None or len(small) > MAX_THUMBNAIL_BYTES else Thumbnail("image/jpeg", small)
 
 
 def _shrunk(content: bytes) -> bytes | None:

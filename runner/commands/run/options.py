@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.cluster import NEAREST, ClusterOptions
+from runner.core.cluster import ANY_CLUSTER, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile, RampSetting, WrongLoad
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
@@ -236,7 +236,7 @@ class RunOptions:
         """Cluster whose workers send the requests; None if this machine sends them."""
         if self.engine == "local":
             return None
-        return ClusterOptions(self.address or NEAREST, self.workers, vantage=self.vantage)
+        return ClusterOptions(self.address or ANY_CLUSTER, self.workers, vantage=self.vantage)
 
 
 def check_options(options: RunOptions) -> RunOptions:

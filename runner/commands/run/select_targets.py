@@ -23,7 +23,7 @@ from runner.providers.registry import Registry
 from runner.simulator.http_request import RequestError
 from runner.simulator.model_names import parse_model
 
-PERSONAS = ("quick", "steady", "thinker")
+DEFAULT_PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
 
@@ -109,7 +109,7 @@ def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str], 
 
 
 def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
-    names = [TargetName(SIMULATOR, persona) for persona in PERSONAS]
+    names = [TargetName(SIMULATOR, persona) for persona in DEFAULT_PERSONAS]
     targets = tuple(replace(target, simulated=True) for name in names for target in unlisted_targets(name, suite))
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))

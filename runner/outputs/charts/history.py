@@ -24,6 +24,7 @@ from runner.outputs.charts.axis import (
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences
 from runner.outputs.charts.svg import (
+    DOT,
     SMALL,
     Point,
     dots,
@@ -44,7 +45,6 @@ HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 """The height of the drawing area, and the room above it for the axis' title and changes, and below it for ticks."""
 
 OVERHANG = 12.0
-DOT = 4.6
 DAY_S = 86_400.0
 STEPS_S = (
     3600.0,

@@ -20,6 +20,9 @@ WIDE = 600
 
 FONT = "system-ui, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
 
+DOT = 4.6
+"""Diameter of a dot that stands for one value."""
+
 FAINT, SOFT = "0.14", "0.7"
 """Opacities of the ink: of rules and the background, and of text that is not data."""
 

@@ -27,7 +27,7 @@ from runner.outputs.charts.chart_data import (
     timed_samples,
 )
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
-from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
+from runner.outputs.charts.svg import DOT, Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
 from runner.outputs.text.translation import _, clauses, labelled, translate
@@ -39,10 +39,10 @@ MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
 MEDIAN_STROKE = 9.0
 """The height of the stroke at the median."""
 
-LARGEST_DOT, SMALLEST_DOT = 4.6, 2.2
-"""Diameters of a dot."""
+SMALLEST_DOT = 2.2
+"""Diameter of a dot among very many."""
 
-_DOT_SIZES = ((40, LARGEST_DOT), (120, 3.4))
+_DOT_SIZES = ((40, DOT), (120, 3.4))
 """Diameters of the dots of rows with up to this many; dots of fuller rows have the smallest."""
 
 _GOLDEN_RATIO = 0.618034
@@ -78,7 +78,7 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     canvas = canvas or Canvas()
     layout = _layout(shown, canvas)
     every = [value for each in shown for value in each.values]
-    ends = layout.left + LARGEST_DOT, layout.right - LARGEST_DOT
+    ends = layout.left + DOT, layout.right - DOT
     scale = canvas.fit("x", every, *ends, ticks=canvas.ticks)
     axis = Axis(scale, time_quantity(over.name, scale.high))
     title = f"{over.title} of every request, by target".capitalize()

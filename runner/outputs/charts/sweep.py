@@ -23,14 +23,13 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, line
+from runner.outputs.charts.svg import DOT, LineStyle, Point, dots, draw_key, element, figure, line
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}
 DASHED: LineStyle = {"stroke_width": "1.2", "stroke_dasharray": "4 3"}
-DOT = 4.6
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,11 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import dots, element, figure, line
+from runner.outputs.charts.svg import DOT, dots, element, figure, line
 from runner.outputs.text.number_format import seconds
 from runner.outputs.text.translation import _, labelled
 
 TITLE = "TTFT over the day, by target"
-DOT = 4.6
 EPOCH = datetime.fromtimestamp(0, UTC)
 STEPS_H = (1 / 60, 2 / 60, 5 / 60, 10 / 60, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
 

@@ -14,7 +14,7 @@ from runner.outputs.text.number_format import MISSING, interval_ends
 from runner.outputs.text.translation import _, labelled, plural
 from runner.storage.stored_summary import StoredRun
 
-MOST_LISTED = 500
+MAX_LISTED_RUNS = 500
 """Runs in the list of a suite, the newest; the charts have all."""
 
 
@@ -104,7 +104,7 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
             * bool(has_no_hours)
         ),
     ]
-    more = len(runs) - MOST_LISTED
+    more = len(runs) - MAX_LISTED_RUNS
     return SuiteHistory(
         suite=series[0].suite,
         digest=series[0].digest[:12],
@@ -117,7 +117,7 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
         notes=tuple(notes),
         charts=tuple(drawn[0] for drawn in charts),
         hours=tuple(drawn[1] for drawn in charts if len(drawn) > 1),
-        runs=tuple(_listed(run, hrefs) for run in runs[:MOST_LISTED]),
+        runs=tuple(_listed(run, hrefs) for run in runs[:MAX_LISTED_RUNS]),
         more=plural(more, "{n} earlier run is not listed.", "{n} earlier runs are not listed.") if more > 0 else None,
     )
 

@@ -34,11 +34,11 @@ tolerated, reported, and cut off before anything is appended after it.
 from runner.storage.journal.header import FORMAT, Header, changes_between
 from runner.storage.journal.line import decode_record, encode_record
 from runner.storage.journal.reader import Journal, read
-from runner.storage.journal.writer import FILE_NAME, JournalWriter
+from runner.storage.journal.writer import JOURNAL_FILE, JournalWriter
 
 __all__ = [
-    "FILE_NAME",
     "FORMAT",
+    "JOURNAL_FILE",
     "Header",
     "Journal",
     "JournalWriter",

@@ -1,6 +1,6 @@
 """A journal's first line: how the run was made, and the changes of it by a resume."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
 from typing import Any, get_type_hints
@@ -131,6 +131,14 @@ _REQUIRED = frozenset(
 )
 
 
+_PARSERS: Mapping[str, Callable[[Any], object]] = {
+    "load": LoadProfile.from_plain,
+    "slo": Slo.from_plain,
+    "started_at": datetime.fromisoformat,
+}
+"""Stored name -> parser of its member, for members whose type says too little."""
+
+
 def header_faults(line: Mapping[str, Any]) -> dict[str, str]:
     """Return member -> what is wrong with it, for each member of a header's line that cannot be used."""
     return dict.fromkeys(sorted({*_REQUIRED, "format"} - line.keys()), "it is missing") | _faults_of(line)
@@ -141,12 +149,8 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
     for name in sorted(members.keys() & _LINE.keys()):
         try:
             msgspec.convert(members[name], _LINE[name])
-            if name == "load":
-                LoadProfile.from_plain(members[name])
-            if name == "slo":
-                Slo.from_plain(members[name])
-            if name == "started_at":
-                datetime.fromisoformat(members[name])
+            if name in _PARSERS:
+                _PARSERS[name](members[name])
         except (CompareError, AttributeError, TypeError, ValueError) as error:
             faults[name] = f"{str(error)[:1].lower()}{str(error)[1:]}"
     return faults

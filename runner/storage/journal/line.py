@@ -37,7 +37,7 @@ _identity_in = itemgetter(*IDENTITY.names)
 _NUMBERS = frozenset({"marks", "heard", "origin_us"})
 """Long members of a record's line that contain no text from outside, so no key can be in them."""
 
-MAX_DEPTH = 32
+MAX_USAGE_DEPTH = 32
 """Levels of nesting of a provider's usage that are stored."""
 
 _KIND = re.compile(rb'\{\s*"kind"\s*:\s*"(\w+)"')
@@ -114,7 +114,7 @@ def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:
     )
 
 
-def _storable(value: object, depth: int = MAX_DEPTH) -> object:
+def _storable(value: object, depth: int = MAX_USAGE_DEPTH) -> object:
     """Return a value with text in place of what some JSON readers refuse: 1e400, large integers, deep nesting."""
     if isinstance(value, dict | list) and not depth:
         return "(nested too deeply)"

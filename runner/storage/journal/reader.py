@@ -20,7 +20,7 @@ from runner.errors import MOST_LISTED, JournalError, counted
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
 from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
-from runner.storage.journal.writer import FILE_NAME
+from runner.storage.journal.writer import JOURNAL_FILE
 
 
 @dataclass(slots=True)
@@ -174,11 +174,6 @@ class Journal:
             last = line if line["kind"] == "end" else None
         return last
 
-    @property
-    def ended(self) -> bool:
-        """Whether the run ended by itself."""
-        return self.end is not None
-
     def count_missing(self, end: Mapping[str, Any] | None, records: int) -> int:
         """Return how many planned requests have no record, though the run came to the end of its plan.
 
@@ -207,12 +202,12 @@ def read(path: Path) -> Journal:
         JournalError: there is no journal, nothing of it can be read, or its format is newer than this version.
 
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / JOURNAL_FILE if path.is_dir() else path
     try:
         return _read_journal(file)
     except OSError as error:
         raise JournalError(
-            f"{file} cannot be read: {error.strerror}; name a run's folder or its {FILE_NAME}"
+            f"{file} cannot be read: {error.strerror}; name a run's folder or its {JOURNAL_FILE}"
         ) from error
 
 

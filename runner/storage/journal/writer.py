@@ -12,7 +12,7 @@ from runner.storage.append_only import AppendOnlyFile
 from runner.storage.journal.header import Header, encode_header
 from runner.storage.journal.line import encode_record, to_bytes
 
-FILE_NAME = "journal.jsonl"
+JOURNAL_FILE = "journal.jsonl"
 
 
 class JournalWriter(AppendOnlyFile):
@@ -30,7 +30,7 @@ class JournalWriter(AppendOnlyFile):
 
     def __init__(self, folder: Path, redact: Callable[[str], str] = str) -> None:
         self._redact = redact
-        super().__init__(folder / FILE_NAME)
+        super().__init__(folder / JOURNAL_FILE)
 
     def _find_end(self) -> int:
         lock(self._file, self.path)

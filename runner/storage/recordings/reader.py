@@ -15,7 +15,7 @@ from runner.storage.recordings.recording_format import (
     unpack_reads,
 )
 
-FILE_NAME = "recordings.bin"
+RECORDINGS_FILE = "recordings.bin"
 MAGIC = b"compare recordings 1\n"
 
 _HOW_TO_RECORD = "by `compare run SUITE --record` or, in Python, record=True"
@@ -84,13 +84,13 @@ def scan_recordings(folder: Path) -> Recordings:
         JournalError: the file is missing, cannot be read, is damaged, or has a format that this version does not know.
 
     """
-    path = folder / FILE_NAME
+    path = folder / RECORDINGS_FILE
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             entries = tuple(_read_entries(file, path, size))
     except FileNotFoundError as error:
-        raise JournalError(f"{folder} holds no {FILE_NAME}; record a run first, {_HOW_TO_RECORD}") from error
+        raise JournalError(f"{folder} holds no {RECORDINGS_FILE}; record a run first, {_HOW_TO_RECORD}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
     return Recordings(path, entries, is_torn=size > (entries[-1].end if entries else len(MAGIC)))
@@ -103,7 +103,7 @@ def find_sound_end(folder: Path) -> tuple[int, str | None]:
         JournalError: the file cannot be read.
 
     """
-    path, end, kept = folder / FILE_NAME, 0, 0
+    path, end, kept = folder / RECORDINGS_FILE, 0, 0
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

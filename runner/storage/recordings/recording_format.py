@@ -1,7 +1,6 @@
 """One recorded attempt: its label, its reads, and the frame that stores both. Performs no I/O."""
 
 import json
-import re
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,15 +11,12 @@ from itertools import accumulate, pairwise
 import msgspec
 
 from runner.core.events import Failed, Outcome
-from runner.core.suite import DEFAULT_API, LARGEST_REPLY_LIMIT, Api
+from runner.core.suite import DEFAULT_API, MAX_REPLY_LIMIT, NONCE, Api
 from runner.core.target_name import TargetName
 from runner.storage.stored_field_names import StoredNames
 
 Reads = Sequence[tuple[int, bytes]]
 """Pairs of a timestamp in nanoseconds and the bytes of the body that a read returned."""
-
-NONCE = re.compile(r"\[[0-9a-f]{12}\] ")
-"""The prefix that `cache: bust` puts before a conversation; it differs from run to run."""
 
 UNKEPT_HEADERS = frozenset({"set-cookie", "openai-organization", "openai-project"})
 """Headers of a response that are secret, or name the account."""
@@ -76,7 +72,7 @@ def conversation_digest(model: str, messages: Iterable[tuple[str, str]]) -> str:
     texts = list(messages)
     if texts:
         role, text = texts[0]
-        texts[0] = (role, text[nonce.end() :] if (nonce := NONCE.match(text)) else text)
+        texts[0] = (role, NONCE.sub("", text))
     # A lone surrogate becomes a question mark, as it does in a request's UTF-8.
     return sha256(json.dumps([model, texts], ensure_ascii=False).encode(errors="replace")).hexdigest()[:16]
 
@@ -121,13 +117,13 @@ COMPRESSION_LEVEL = 1
 """zlib's fastest level: it reduces a stream to a tenth or less, and the next level takes twice the time."""
 
 
-MOST_SEPARATE_READS = 1_000_000
+MAX_SEPARATE_READS = 1_000_000
 """Number of reads of an attempt that are stored one by one; later ones are joined, one piece per time slice."""
 
-LONGEST_LABEL = 1024 * 1024
+MAX_LABEL_BYTES = 1024 * 1024
 """Limit on the bytes of a label, which contains a response's headers."""
 
-MOST_READS = 2 * MOST_SEPARATE_READS
+MAX_READS = 2 * MAX_SEPARATE_READS
 """Limit on the reads of a recording; even a reply of single bytes has fewer."""
 
 
@@ -153,7 +149,7 @@ class ReadsPacker:
 
     def add(self, reads: Reads) -> bytes:
         """Add reads in the order in which they arrived; return their bytes, joined."""
-        if self._count >= MOST_SEPARATE_READS and reads:
+        if self._count >= MAX_SEPARATE_READS and reads:
             reads = [(reads[-1][0], b"".join([data for _, data in reads]))]
         self._count += len(reads)
         times_ns = [at_ns for at_ns, _ in reads]
@@ -197,7 +193,7 @@ def unpack_reads(packed: PackedReads) -> list[tuple[int, bytes]]:
     """
     try:
         steps, sizes = _unpack_numbers(packed.steps), _unpack_numbers(packed.sizes)
-        body = _unpack(packed.body, LARGEST_REPLY_LIMIT)
+        body = _unpack(packed.body, MAX_REPLY_LIMIT)
     except (zlib.error, struct.error) as error:
         raise DamagedRecording("its reads cannot be decompressed") from error
     if len(sizes) != len(steps) or min(sizes, default=0) < 0 or sum(sizes) != len(body):
@@ -222,7 +218,7 @@ def _unpack(packed: bytes, limit: int) -> bytes:
 
 
 def _unpack_numbers(packed: bytes) -> tuple[int, ...]:
-    raw = _unpack(packed, MOST_READS * 8)
+    raw = _unpack(packed, MAX_READS * 8)
     return struct.unpack(f"<{len(raw) // 8}q", raw)
 
 
@@ -241,7 +237,7 @@ def read_label(packed: bytes) -> Label:
 
     """
     try:
-        return decode_label(_unpack(packed, LONGEST_LABEL))
+        return decode_label(_unpack(packed, MAX_LABEL_BYTES))
     except DamagedRecording:
         raise
     except zlib.error as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.errors import WriteFailed
 from runner.storage.append_only import AppendOnlyFile
-from runner.storage.recordings.reader import FILE_NAME, MAGIC, find_sound_end, scan_recordings
+from runner.storage.recordings.reader import MAGIC, RECORDINGS_FILE, find_sound_end, scan_recordings
 
 
 class RecordingWriter(AppendOnlyFile):
@@ -19,7 +19,7 @@ class RecordingWriter(AppendOnlyFile):
     KEPT = "what was recorded is safe"
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder / FILE_NAME)
+        super().__init__(folder / RECORDINGS_FILE)
         if self._end == 0:
             self.append_bytes(MAGIC)
 
@@ -38,13 +38,13 @@ def copy_recordings(run: Path, folder: Path) -> str | None:
         WriteFailed: they cannot be written.
 
     """
-    if not (run / FILE_NAME).exists():
+    if not (run / RECORDINGS_FILE).exists():
         return None
     end, left_out = find_sound_end(run)
     try:
-        shutil.copyfile(run / FILE_NAME, folder / FILE_NAME)
-        with (folder / FILE_NAME).open("r+b") as copy:
+        shutil.copyfile(run / RECORDINGS_FILE, folder / RECORDINGS_FILE)
+        with (folder / RECORDINGS_FILE).open("r+b") as copy:
             copy.truncate(end)
     except OSError as error:
-        raise WriteFailed(f"{folder / FILE_NAME} cannot be written: {error.strerror}") from error
+        raise WriteFailed(f"{folder / RECORDINGS_FILE} cannot be written: {error.strerror}") from error
     return left_out

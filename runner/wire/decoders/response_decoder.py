@@ -10,7 +10,7 @@ from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.failure_kinds import failure
-from runner.core.suite import LARGEST_REPLY_LIMIT
+from runner.core.suite import MAX_REPLY_LIMIT
 from runner.wire.decoders.answered_by_fields import (
     answered_by,
     has_own_id,
@@ -49,7 +49,7 @@ class ResponseDecoder:
         *,
         dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
         now: datetime | None = None,
-        limit: int = LARGEST_REPLY_LIMIT,
+        limit: int = MAX_REPLY_LIMIT,
     ) -> None:
         self._status = status
         self._headers = headers

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runner.core.suite import LARGEST_REPLY_LIMIT
+from runner.core.suite import MAX_REPLY_LIMIT
 from runner.wire.decoders.lenient_json import read_json
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 class FrameReader:
     """Parses reads of any size into frames."""
 
-    def __init__(self, limit: int = LARGEST_REPLY_LIMIT) -> None:
+    def __init__(self, limit: int = MAX_REPLY_LIMIT) -> None:
         self.overflowed = False
         """Whether a frame exceeded the limit: the frame is dropped, and nothing more is read."""
         self._limit = limit

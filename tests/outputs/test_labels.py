@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "runner"
 
 
 MAY_RAISE = re.compile(
-    r"Flagged\(|\b_?(flags|notes|derived|FILLING|REPEATED|NO_TOOL_RESULT|MAX_STEPS|FLAGS|BODY_FLAGS)\b"
+    r"Flagged\(|\b_?(flags|notes|derived|FILLING|REPEATED|NO_TOOL_RESULT|MAX_STEPS_REACHED|FLAGS|BODY_FLAGS)\b"
 )
 """What stands in each module that one of the patterns below matches."""
 
@@ -32,7 +32,7 @@ def raised_flags() -> Iterator[str]:
                 ):
                     yield flag
                 case ast.Assign(
-                    targets=[ast.Name(id="FILLING" | "DRAINING" | "REPEATED" | "NO_TOOL_RESULT" | "MAX_STEPS")],
+                    targets=[ast.Name(id="FILLING" | "DRAINING" | "REPEATED" | "NO_TOOL_RESULT" | "MAX_STEPS_REACHED")],
                     value=ast.Constant(str(flag)),
                 ):
                     yield flag

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -178,6 +179,15 @@ def _one_of(*known: str) -> Callable[[object], str]:
     return read
 
 
+def _pair(*such: str) -> Callable[[object], tuple[str, str]]:
+    def read(value: object) -> tuple[str, str]:
+        if not isinstance(value, list | tuple) or len(value) != 2 or not all(isinstance(name, str) for name in value):
+            raise _WrongValue(f"two names, such as {such!r}")
+        return value[0], value[1]
+
+    return read
+
+
 def _vary(value: object) -> dict[str, tuple[object, ...]]:
     wanted = 'parameters with lists of values, such as {"thinking": ["off", "high"]}'
     if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
@@ -230,12 +240,8 @@ def _size(value: object) -> int:
         raise _WrongValue("a size up to 64 MiB: bytes, or a text such as '32MiB'") from None
 
 
-def _share(value: object) -> float:
-    if isinstance(value, str):
-        return parse_share(value)
-    if _positive(value) > 1:
-        raise _WrongValue("a share such as 0.05 or '5%'")
-    return _positive(value)
+def _share(value: object, most: float = 1.0) -> float:
+    return parse_share(str(value), most)
 
 
 def _until_ci(value: object) -> UntilCi:
@@ -306,6 +312,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "pairs": _whole(*RANGES["pairs"]),
     "max_tokens": _whole(*RANGES["max_tokens"]),
     "temperature": _temperature,
+    "load": _one_of("concurrency", "rate"),
     "every": _seconds,
     "suite": _path,
     "folder": _path,
@@ -315,6 +322,10 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "metric": _metrics,
     "metrics": _metrics,
     "alpha": _positive,
+    "min_effect": partial(_share, most=10.0),
+    "min_pass_change": _share,
+    "between": _pair("sim/quick", "sim/steady"),
+    "between_regions": _pair("north", "south"),
     "until": _seconds,
 }
 

@@ -125,7 +125,7 @@ async def ask_judge(
     paid: PreparedRun,
     earlier: Iterable[Record] = (),
 ) -> bool:
-    """Send a judge's requests and write the records; return False if it was interrupted.
+    """Write the missing links of answered questions, send the open requests; return False if it was interrupted.
 
     Args:
         judging: the run of the judge's requests.
@@ -136,6 +136,10 @@ async def ask_judge(
         earlier: records that the budgets have paid for already.
 
     """
+    for link in open_questions.answered:
+        writer.append(link)
+    if not open_questions.requests:
+        return True
     log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
@@ -177,12 +181,9 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
     if not left.requests and not left.answered:
         return True
     with journal.JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
-        for link in left.answered:
-            writer.append(link)
-        if not left.requests:
-            return True
         started = datetime.now().astimezone()
-        writer.append(judge_line(judge, started))
+        if left.requests:
+            writer.append(judge_line(judge, started))
         earlier = chain(log.records, log.judge_records.values())
         judging = judging_run(
             prepared.suite, prepared.folder, judge, left.requests, options=prepared.options, started=started

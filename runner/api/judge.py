@@ -75,8 +75,7 @@ class JudgedRun:
     def __repr__(self) -> str:
         return write_markdown([self.pairs], self.run_id)
 
-    def _repr_markdown_(self) -> str:
-        return write_markdown([self.pairs], self.run_id)
+    _repr_markdown_ = __repr__
 
 
 @refuse_unknown_keywords

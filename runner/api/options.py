@@ -91,16 +91,16 @@ def _items(value: object, wanted: str) -> tuple[object, ...]:
     return tuple(value)
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise _WrongValue("a mapping, such as {'max_tokens': 200}")
-    return value
+def _instance_of(*types: type, wanted: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if not isinstance(value, types):
+            raise _WrongValue(wanted)
+        return value
+
+    return read
 
 
-def _judge(value: object) -> str | Mapping[str, object]:
-    if not isinstance(value, str | Mapping):
-        raise _WrongValue("a judge as 'provider/model', or a mapping with `target` and parameters")
-    return value
+_flag = _instance_of(bool, wanted="True or False")
 
 
 def _path(value: object) -> Path:
@@ -117,12 +117,6 @@ def _paths(value: object) -> tuple[Path, ...]:
 def _outputs(value: object) -> tuple[Path, ...]:
     paths = (value,) if isinstance(value, str | PathLike) else _items(value, "a path, or several in a list")
     return tuple(parse_output(path) if isinstance(path, str) and path else _path(path) for path in paths)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongValue("True or False")
-    return value
 
 
 def _whole(lowest: int | None, highest: int | None = None) -> Callable[[object], int]:
@@ -149,18 +143,15 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _positive(value: object) -> float:
+def _positive(value: object, wanted: str = "a number above 0") -> float:
     number = _number(value)
     if number is None or not 0 < number < inf:
-        raise _WrongValue("a number above 0")
+        raise _WrongValue(wanted)
     return number
 
 
 def _seconds(value: object) -> float:
-    try:
-        return _positive(value)
-    except _WrongValue:
-        raise _WrongValue("seconds, a number above 0") from None
+    return _positive(value, "seconds, a number above 0")
 
 
 def _temperature(value: object) -> float:
@@ -252,13 +243,7 @@ def _until_ci(value: object) -> UntilCi:
     return UntilCi(ttft=_share(value))
 
 
-def read_slo(value: object) -> Slo:
-    """Return the SLO that a text or a mapping sets.
-
-    Raises:
-        CompareError: the value is not an SLO.
-
-    """
+def _slo(value: object) -> Slo:
     if isinstance(value, str):
         return parse_slo(value)
     if not isinstance(value, Mapping) or not value:
@@ -296,7 +281,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "budget": _budgets,
     "until_ci": _until_ci,
     "late_bound": _seconds,
-    "slo": read_slo,
+    "slo": _slo,
     "estimate_tokens": _flag,
     "percentiles": _percentiles,
     "by": _one_of(*get_args(AnsweredByColumn)),
@@ -317,8 +302,10 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "suite": _path,
     "folder": _path,
     "files": _paths,
-    "defaults": _mapping,
-    "judge": _judge,
+    "defaults": _instance_of(Mapping, wanted="a mapping, such as {'max_tokens': 200}"),
+    "judge": _instance_of(
+        str, Mapping, wanted="a judge as 'provider/model', or a mapping with `target` and parameters"
+    ),
     "metric": _metrics,
     "metrics": _metrics,
     "alpha": _positive,

@@ -81,14 +81,14 @@ def find_open(journal: Journal, judge: Target, questions: Iterable[JudgeQuestion
 
 def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) -> dict[str, Any]:
     """Return the journal line of a judge. Equal target, parameters, criteria and prompts give an equal id."""
-    settings, plain = settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
+    settings, plain = _settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
     content = {**plain, "settings": settings, "prompt_version": PROMPT_VERSION}
     digest = sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
     price = None if judge.price is None else judge.price.to_plain()
     return {"kind": "judge", "id": digest, **content, "price": price, "at": at.isoformat(timespec="milliseconds")}
 
 
-def settings_of(parameters: Parameters) -> dict[str, Any]:
+def _settings_of(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from their defaults, as plain data."""
     changed = non_default_fields(parameters).items()
     return {name: asdict(value) if name == "timeouts" else value for name, value in changed}

@@ -22,9 +22,6 @@ from runner.errors import CompareError, Spelling
 from runner.planning.plan import Plan
 from runner.storage.journal import Header
 
-FEWEST_ROUNDS = FEWEST_UNITS
-"""Complete rounds before the first interval of the median TTFT; fewer have no interval."""
-
 
 @dataclass(frozen=True, slots=True)
 class RelativeHalfWidth:
@@ -96,7 +93,7 @@ class Precision(StopRule):
 
     def __call__(self) -> str | None:
         """Return why to stop, once every interval is narrow enough."""
-        if self._measuring is None and self._rounds >= FEWEST_ROUNDS and self._rounds > self._measured_rounds:
+        if self._measuring is None and self._rounds >= FEWEST_UNITS and self._rounds > self._measured_rounds:
             self._measured_rounds = self._rounds
             samples = {target: (values[:], rounds[:]) for target, (values, rounds) in self._samples.items()}
             self._measuring = self._executor.submit(relative_half_widths, samples)

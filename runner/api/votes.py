@@ -64,9 +64,7 @@ def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLik
         CompareError: there is no file, or a file has entries that are not votes on these runs; all are named.
 
     """
-    named: list[RunName | pd.DataFrame] = (
-        [run] if isinstance(run, (str, PathLike, pd.DataFrame)) or not isinstance(run, Sequence) else list(run)
-    )
+    named = [run] if isinstance(run, str) or not isinstance(run, Sequence) else list(run)
     runs = [run_of(each) for each in named]
     found = read_value("files", files) or find_votes([folder for each in named for folder in _folder(each)])
     return CountedVotes(load_votes(runs, found))

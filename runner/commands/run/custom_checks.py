@@ -108,11 +108,7 @@ def _load_plugin(name: str, wanted: object) -> CheckFunction | str:
         return str(error)
     except LookupError:
         return "no plug-in brings it any more"
-    return partial(_call_plugin, function, wanted)
-
-
-def _call_plugin(function: Callable[..., object], wanted: object, record: Record) -> object:
-    return function(answer_of(record) or "", wanted)
+    return lambda record: function(answer_of(record) or "", wanted)
 
 
 @dataclass(slots=True)

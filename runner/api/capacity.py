@@ -12,7 +12,6 @@ from runner.api.options import read_options, read_value, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
-from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
 
 ARGUMENTS = ("suite", "slo", "share", "load", "first", "most", "loads", "requests", "seed")
@@ -61,10 +60,8 @@ def capacity(
 
     """
     refuse_unknown(options, (*ARGUMENTS, *TARGET_OPTIONS), "capacity")
-    if load not in {"concurrency", "rate"}:
-        raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
     bounds = read_values({"share": share, "first": first, "most": most, "loads": loads})
-    search = CapacitySearch(**bounds, by_rate=load == "rate")
+    search = CapacitySearch(**bounds, by_rate=read_value("load", load) == "rate")
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
     steps = search_capacities(prepare_search(read_value("suite", suite), each, search), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])

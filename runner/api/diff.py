@@ -11,12 +11,10 @@ from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.run_results import Run
 from runner.api.keywords import refuse_unknown_keywords
-from runner.api.options import read_options, read_value
+from runner.api.options import read_options, read_value, read_values
 from runner.api.run_table import RunName, interval_columns, read_run_name, run_of
 from runner.commands.diff import DiffSides, compare
 from runner.commands.run.options import spell_keyword
-from runner.core.quantities import parse_share
-from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.undecided_reasons import describe_doubt
@@ -94,33 +92,20 @@ def diff(
         CompareError: there is no such run, or the two sides have nothing in common.
 
     """
-    effect = parse_share(str(min_effect), most=10.0)
-    change = parse_share(min_pass_change) if isinstance(min_pass_change, str) else min_pass_change
     rule = Rule(
         alpha=read_value("alpha", alpha),
-        min_effect=effect,
-        min_pass_change=change,
+        min_effect=read_value("min_effect", min_effect),
+        min_pass_change=read_value("min_pass_change", min_pass_change),
         measures=read_value("metric", metric),
     )
-    limits = None if slo is None else read_options({"slo": slo}).slo
-    sides = DiffSides(
-        _as_side(base),
-        None if new is None else _as_side(new),
-        None if between is None else _read_pair(between, "between", "sim/quick", "sim/steady"),
-        None if between_regions is None else _read_pair(between_regions, "between_regions", "north", "south"),
-    )
+    pairs = read_values({"between": between, "between_regions": between_regions})
+    sides = DiffSides(_as_side(base), None if new is None else _as_side(new), **pairs)
     sides.refuse_ambiguous(spell_keyword)
-    return TwoRuns(compare(sides, rule, limits))
+    return TwoRuns(compare(sides, rule, read_options({"slo": slo}).slo))
 
 
 def _as_side(run: RunName | pd.DataFrame) -> Run | Path:
     return run_of(run) if isinstance(run, pd.DataFrame) else read_run_name(run)
-
-
-def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
-    if not isinstance(names, list | tuple) or len(names) != 2 or not all(isinstance(name, str) for name in names):
-        raise CompareError(f"{option}={names!r}: give two names, such as {such!r}")
-    return names[0], names[1]
 
 
 def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:

@@ -75,8 +75,7 @@ class JudgedRun:
     def __repr__(self) -> str:
         return write_markdown([self.pairs], self.run_id)
 
-    def _repr_markdown_(self) -> str:
-        return write_markdown([self.pairs], self.run_id)
+    _repr_markdown_ = __repr__
 
 
 @refuse_unknown_keywords
@@ -123,22 +122,24 @@ def judge(
         return _last_judged(place)
     if not isinstance(by, str):
         raise CompareError(f"by={by!r}: give one judge as 'provider/model'")
-    text = CRITERIA if criteria is None else _read_criteria(criteria)
-    run_options = read_options(
-        {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
+    sending = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
+    options = JudgeOptions(
+        by,
+        _read_criteria(criteria),
+        **read_values({"pairs": pairs, "seed": seed}),
+        parameters=Parameters(**read_values({"max_tokens": max_tokens, "temperature": temperature})),
+        run=read_options(sending),
     )
-    parameters = Parameters(**read_values({"max_tokens": max_tokens, "temperature": temperature}))
-    choice = read_values({"pairs": pairs, "seed": seed})
-    options = JudgeOptions(by, text, **choice, parameters=parameters, run=run_options)
     prepared = prepare_judging(place, options)
     with start_in_thread(partial(perform_judging, prepared)) as task:
-        task.has_ended(within_s=None)
         task.result()
-    return _last_judged(place, by=prepared.judge, criteria=text)
+    return _last_judged(place, by=prepared.judge, criteria=options.criteria)
 
 
 def _read_criteria(criteria: object) -> str:
     """Return criteria: a text as it is, unless it is empty or looks like the path of a file, which is read."""
+    if criteria is None:
+        return CRITERIA
     if not isinstance(criteria, str | PathLike) or not str(criteria).strip():
         raise CompareError(f"criteria={criteria!r}: give a text, or the path of a text file")
     if isinstance(criteria, str) and ("\n" in criteria or Path(criteria).suffix.lower() not in {".md", ".txt"}):

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from math import inf
 from os import PathLike
 from pathlib import Path
@@ -90,16 +91,16 @@ def _items(value: object, wanted: str) -> tuple[object, ...]:
     return tuple(value)
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
-        raise _WrongValue("a mapping, such as {'max_tokens': 200}")
-    return value
+def _instance_of(*types: type, wanted: str) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        if not isinstance(value, types):
+            raise _WrongValue(wanted)
+        return value
+
+    return read
 
 
-def _judge(value: object) -> str | Mapping[str, object]:
-    if not isinstance(value, str | Mapping):
-        raise _WrongValue("a judge as 'provider/model', or a mapping with `target` and parameters")
-    return value
+_flag = _instance_of(bool, wanted="True or False")
 
 
 def _path(value: object) -> Path:
@@ -116,12 +117,6 @@ def _paths(value: object) -> tuple[Path, ...]:
 def _outputs(value: object) -> tuple[Path, ...]:
     paths = (value,) if isinstance(value, str | PathLike) else _items(value, "a path, or several in a list")
     return tuple(parse_output(path) if isinstance(path, str) and path else _path(path) for path in paths)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _WrongValue("True or False")
-    return value
 
 
 def _whole(lowest: int | None, highest: int | None = None) -> Callable[[object], int]:
@@ -148,18 +143,15 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _positive(value: object) -> float:
+def _positive(value: object, wanted: str = "a number above 0") -> float:
     number = _number(value)
     if number is None or not 0 < number < inf:
-        raise _WrongValue("a number above 0")
+        raise _WrongValue(wanted)
     return number
 
 
 def _seconds(value: object) -> float:
-    try:
-        return _positive(value)
-    except _WrongValue:
-        raise _WrongValue("seconds, a number above 0") from None
+    return _positive(value, "seconds, a number above 0")
 
 
 def _temperature(value: object) -> float:
@@ -174,6 +166,15 @@ def _one_of(*known: str) -> Callable[[object], str]:
         if not isinstance(value, str) or value not in known:
             raise _WrongValue(f"one of {', '.join(known)}. {did_you_mean(str(value), known)}".removesuffix(". "))
         return value
+
+    return read
+
+
+def _pair(*such: str) -> Callable[[object], tuple[str, str]]:
+    def read(value: object) -> tuple[str, str]:
+        if not isinstance(value, list | tuple) or len(value) != 2 or not all(isinstance(name, str) for name in value):
+            raise _WrongValue(f"two names, such as {such!r}")
+        return value[0], value[1]
 
     return read
 
@@ -230,12 +231,8 @@ def _size(value: object) -> int:
         raise _WrongValue("a size up to 64 MiB: bytes, or a text such as '32MiB'") from None
 
 
-def _share(value: object) -> float:
-    if isinstance(value, str):
-        return parse_share(value)
-    if _positive(value) > 1:
-        raise _WrongValue("a share such as 0.05 or '5%'")
-    return _positive(value)
+def _share(value: object, most: float = 1.0) -> float:
+    return parse_share(str(value), most)
 
 
 def _until_ci(value: object) -> UntilCi:
@@ -246,13 +243,7 @@ def _until_ci(value: object) -> UntilCi:
     return UntilCi(ttft=_share(value))
 
 
-def read_slo(value: object) -> Slo:
-    """Return the SLO that a text or a mapping sets.
-
-    Raises:
-        CompareError: the value is not an SLO.
-
-    """
+def _slo(value: object) -> Slo:
     if isinstance(value, str):
         return parse_slo(value)
     if not isinstance(value, Mapping) or not value:
@@ -290,7 +281,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "budget": _budgets,
     "until_ci": _until_ci,
     "late_bound": _seconds,
-    "slo": read_slo,
+    "slo": _slo,
     "estimate_tokens": _flag,
     "percentiles": _percentiles,
     "by": _one_of(*get_args(AnsweredByColumn)),
@@ -306,15 +297,22 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "pairs": _whole(*RANGES["pairs"]),
     "max_tokens": _whole(*RANGES["max_tokens"]),
     "temperature": _temperature,
+    "load": _one_of("concurrency", "rate"),
     "every": _seconds,
     "suite": _path,
     "folder": _path,
     "files": _paths,
-    "defaults": _mapping,
-    "judge": _judge,
+    "defaults": _instance_of(Mapping, wanted="a mapping, such as {'max_tokens': 200}"),
+    "judge": _instance_of(
+        str, Mapping, wanted="a judge as 'provider/model', or a mapping with `target` and parameters"
+    ),
     "metric": _metrics,
     "metrics": _metrics,
     "alpha": _positive,
+    "min_effect": partial(_share, most=10.0),
+    "min_pass_change": _share,
+    "between": _pair("sim/quick", "sim/steady"),
+    "between_regions": _pair("north", "south"),
     "until": _seconds,
 }
 

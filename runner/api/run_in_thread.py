@@ -177,7 +177,7 @@ class ThreadedTask(Generic[Result]):
         self._portal.call(self._scope.cancel)
 
     def result(self) -> Result | None:
-        """Return the result of an ended task, None if it was stopped; raise the task's exception if it has one."""
+        """Wait for the task's end; return its result, None if it was stopped, or raise its exception."""
         return self._future.result()
 
 

@@ -52,8 +52,8 @@ def side_by_side(table: pd.DataFrame | RunName) -> SideBySide:
     refuse_missing(SHOWN, table)
     targets, cases = table.attrs.get("targets", ()), table.attrs.get("cases", ())
     checked, why_none = _checked_in(table)
-    named = {"checks": table.attrs.get("checks"), "idles": table.attrs.get("cache_probe", ())}
-    page = compose_side_by_side(table, targets, cases, checked, **named)
+    checks, idles = table.attrs.get("checks"), table.attrs.get("cache_probe", ())
+    page = compose_side_by_side(table, targets, cases, checked, checks=checks, idles=idles)
     return SideBySide(page if why_none is None else replace(page, remarks=(*page.remarks, why_none)))
 
 

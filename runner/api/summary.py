@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import get_args
 
 import pandas as pd
 
@@ -14,7 +13,6 @@ from runner.api.options import read_options
 from runner.api.run_table import RunName, interval_columns, run_of
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
-from runner.errors import CompareError
 
 
 @refuse_unknown_keywords
@@ -49,11 +47,9 @@ def summary(
         CompareError: there is no such run, the table does not say which run it is of, or `by` is no such column.
 
     """
-    columns = get_args(AnsweredByColumn)
-    if by is not None and by not in columns:
-        raise CompareError(f"by={by!r} tells nothing about who answered; it may be {', '.join(columns)}")
-    judged = run_of(run).with_slo(None if slo is None else read_options({"slo": slo}).slo)
-    found = judged if by is None else replace(judged, by=by).split_by_place
+    chosen = read_options({"by": by, "slo": slo})
+    judged = run_of(run).with_slo(chosen.slo)
+    found = judged if by is None else replace(judged, by=chosen.by).split_by_place
     rows = [_row(each) for each in target_figures(found)]
     table = pd.DataFrame(rows).set_index("target")
     return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")

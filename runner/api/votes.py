@@ -12,7 +12,6 @@ from runner.api.keywords import refuse_unknown_keywords
 from runner.api.options import read_value
 from runner.api.run_table import RunName, pair_rate_table, run_of, target_rate_rows
 from runner.commands.votes import find_votes, load_votes
-from runner.errors import CompareError
 from runner.outputs.votes import write_markdown
 
 
@@ -47,8 +46,7 @@ class CountedVotes:
     def __repr__(self) -> str:
         return write_markdown(self.votes)
 
-    def _repr_markdown_(self) -> str:
-        return write_markdown(self.votes)
+    _repr_markdown_ = __repr__
 
 
 @refuse_unknown_keywords
@@ -66,15 +64,9 @@ def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLik
         CompareError: there is no file, or a file has entries that are not votes on these runs; all are named.
 
     """
-    named: list[RunName | pd.DataFrame] = (
-        [run] if isinstance(run, (str, PathLike, pd.DataFrame)) or not isinstance(run, Sequence) else list(run)
-    )
+    named = [run] if isinstance(run, str) or not isinstance(run, Sequence) else list(run)
     runs = [run_of(each) for each in named]
     found = read_value("files", files) or find_votes([folder for each in named for folder in _folder(each)])
-    if not found:
-        raise CompareError(
-            "there is no votes*.json in the run's folder: export one from the report's blind vote, and name it"
-        )
     return CountedVotes(load_votes(runs, found))
 
 

@@ -1,5 +1,7 @@
 """Measure the error of this machine's timestamps against the simulator."""
 
+from functools import partial
+
 from runner.calibration.measure import Calibration, CalibrationLoad, CalibrationObserver
 from runner.calibration.measure import calibrate as measure
 from runner.commands.event_loop import run_async
@@ -37,8 +39,4 @@ def calibrate(
         gap_ms=1000 / tokens_per_s,
         tokens=max(2, round(tokens_per_s * REPLY_S)),
     ).overlapping()
-
-    async def measure_load() -> Calibration:
-        return await measure(load, search=search, observer=observer)
-
-    return run_async(measure_load)
+    return run_async(partial(measure, load, search=search, observer=observer))

@@ -55,14 +55,10 @@ class PreparedSearch:
     """Names of the targets, which are searched one after the other."""
     ask: AskUser | None = None
     """Asks the user about hosts, as for `prepare`."""
-    """Returns an option as the user writes it."""
 
 
 def prepare_search(
-    path: Path,
-    options: RunOptions,
-    bounds: CapacitySearch,
-    ask: AskUser | None = None,
+    path: Path, options: RunOptions, bounds: CapacitySearch, ask: AskUser | None = None
 ) -> PreparedSearch:
     """Return a search over a suite file. Nothing is sent.
 
@@ -132,8 +128,7 @@ def search_capacities(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[S
     found: dict[str, FoundCapacity] = {}
     for target in prepared.targets:
         place = prepared.folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
-        options = replace(prepared.options, models=(target,), providers=())
-        for step in search_capacity(replace(prepared, options=options, folder=place, targets=(target,)), run_once):
+        for step in search_capacity(replace(prepared, folder=place, targets=(target,)), run_once):
             found[target] = step.capacity
             write_atomically(prepared.folder / RESULT, write_json([*found.values()]))
             yield step
@@ -142,19 +137,18 @@ def search_capacities(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[S
 
 
 def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[SearchStep]:
-    """Try one load after the other, each in its own run below the folder; yield each step, and write its result.
+    """Try one load of the only target after the other, each in a run of its own; yield each step, and write its result.
 
     Loads that have a complete run in the folder are not tried again, so an interrupted search can be continued.
 
     Raises:
-        CompareError: the options do not fit a search, or the folder holds a search of another suite or SLO.
+        CompareError: the options do not fit a search, or the folder holds a search of another suite, target or SLO.
 
     """
-    suite, folder = prepared.suite, prepared.folder
-    options = replace(prepared.options, slo=prepared.options.slo or suite.slo)
+    suite, folder, (target,) = prepared.suite, prepared.folder, prepared.targets
+    options = replace(prepared.options, models=(target,), providers=(), slo=prepared.options.slo or suite.slo)
     bounds = _within_requests(prepared.bounds, options)
     tried: list[TriedLoad] = []
-    targets: tuple[str, ...] = ()
     simulated = False
     while (load := bounds.next_load(tried)) is not None:
         own = _at_load(options, load, bounds)
@@ -162,14 +156,14 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
         run, interrupted = _earlier_run(place, suite, own), False
         was_there = run is not None
         if run is None:
-            own = replace(own, outputs=(NamedFolder(_unused(place)),))
+            unused = next(each for each in _folders_of_load(place) if not (each / JOURNAL_FILE).exists())
+            own = replace(own, outputs=(NamedFolder(unused),))
             finished = run_once(prepare(suite, prepared.registry, own, ask=prepared.ask))
             run, interrupted = finished.run, finished.interrupted
-        targets = _one_target(targets, run, options.spell)
         found, simulated = _read_load(run, load, bounds), simulated or run.simulated
         if not interrupted:
             tried.append(found)
-        capacity = FoundCapacity(targets[0], bounds, str(options.slo), tuple(tried), simulated)
+        capacity = FoundCapacity(target, bounds, str(options.slo), tuple(tried), simulated)
         write_atomically(folder / RESULT, write_json(capacity))
         yield SearchStep(found, capacity, was_there, interrupted)
         if interrupted:
@@ -211,43 +205,29 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
     """Return the complete run of a load in the folder; None if there is none.
 
     Raises:
-        CompareError: the run is of another suite, SLO or load.
+        CompareError: the run is of another suite, target, SLO or load.
 
     """
-    for folder in sorted(place.parent.glob(f"{place.name}*")):
-        if folder.name not in {place.name, *(f"{place.name}.{number}" for number in range(2, 100))}:
-            continue
+    for folder in _folders_of_load(place):
         if not (folder / JOURNAL_FILE).is_file() or not (run := load_run(folder)).ended:
             continue
-        header, slo = run.header, options.slo
+        header = run.header
         # The ramp may differ: requests sent during it are excluded anyway.
         load = replace(LoadProfile.from_plain(header.load), ramp=options.load.ramp)
-        if (header.digest, load, run.slo) != (suite.digest, options.load, slo):
+        kept = (header.digest, header.targets, load, run.slo)
+        if kept != (suite.digest, options.models, options.load, options.slo):
             raise CompareError(
-                f"{folder} is of another search: its suite, SLO or number of requests differ. Name another folder with "
-                f"{options.spell('outputs')}"
+                f"{folder} is of another search: its suite, target, SLO or number of requests differ. Name another "
+                f"folder with {options.spell('outputs')}"
             )
         return run
     return None
 
 
-def _unused(place: Path) -> Path:
-    """Return the load's folder, with a number appended if an interrupted run is in it."""
-    names = (place, *(place.with_name(f"{place.name}.{number}") for number in range(2, 100)))
-    return next(name for name in names if not (name / JOURNAL_FILE).exists())
-
-
-def _one_target(before: tuple[str, ...], run: Run, spell: Spelling) -> tuple[str, ...]:
-    targets = run.header.targets
-    if len(targets) != 1:
-        raise CompareError(
-            f"a capacity is that of one target, and this sends to {', '.join(targets)}: name one with {spell('models')}"
-        )
-    if before and targets != before:
-        raise CompareError(
-            f"the folder has loads of {before[0]} and of {targets[0]}; name another folder with {spell('outputs')}"
-        )
-    return targets
+def _folders_of_load(place: Path) -> Iterator[Path]:
+    """Yield a load's folder, then its name with a number appended, for when an interrupted run is in it."""
+    yield place
+    yield from (place.with_name(f"{place.name}.{number}") for number in range(2, 100))
 
 
 def _read_load(run: Run, load: float, search: CapacitySearch) -> TriedLoad:

@@ -14,14 +14,13 @@ from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.make_thumbnails import add_thumbnails
-from runner.commands.run.open_run import open_run
+from runner.commands.run.open_run import open_run, plain_attachments
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, write_outputs
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.refuse_secrets_and_attachments import (
     known_secrets,
-    plain_attachments,
     refuse_secret_files,
     refuse_unsendable,
 )

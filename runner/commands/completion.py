@@ -8,6 +8,8 @@ from runner.errors import CompareError
 if TYPE_CHECKING:  # it brings urllib, and `compare --help` needs this module
     from pathlib import Path
 
+    from runner.storage.stored_summary import StoredRun
+
 
 def target_words() -> list[str]:
     """Return the default targets of every known provider, those with a key first."""
@@ -64,19 +66,19 @@ def fault_words() -> list[str]:
 
 def suite_words(folder: "Path | None") -> list[str]:
     """Return the suites of the runs in a folder, by default that of results."""
-    from runner.commands.runs import list_stored_runs
-    from runner.storage.run_folder import RESULTS
-
-    return list(dict.fromkeys(run.summary.suite for run in list_stored_runs(folder or RESULTS).runs))
+    return list(dict.fromkeys(run.summary.suite for run in _stored_runs(folder)))
 
 
 def stored_target_words(folder: "Path | None") -> list[str]:
     """Return the targets of the runs in a folder, by default that of results."""
+    return list(dict.fromkeys(each.target for run in _stored_runs(folder) for each in run.summary.targets))
+
+
+def _stored_runs(folder: "Path | None") -> "tuple[StoredRun, ...]":
     from runner.commands.runs import list_stored_runs
     from runner.storage.run_folder import RESULTS
 
-    runs = list_stored_runs(folder or RESULTS).runs
-    return list(dict.fromkeys(each.target for run in runs for each in run.summary.targets))
+    return list_stored_runs(folder or RESULTS).runs
 
 
 def run_words() -> list[str]:

@@ -136,12 +136,7 @@ def _check_extras() -> DoctorFinding:
     absent = [extra for extra, package in EXTRAS.items() if _version_of(package) is None]
     if not absent:
         return DoctorFinding("extras", Health.GOOD, f"all installed: {', '.join(EXTRAS)}")
-    return DoctorFinding(
-        "extras",
-        Health.NOTE,
-        f"not installed: {', '.join(absent)}",
-        install_command(absent),
-    )
+    return DoctorFinding("extras", Health.NOTE, f"not installed: {', '.join(absent)}", install_command(absent))
 
 
 def _check_command() -> DoctorFinding:
@@ -153,12 +148,8 @@ def _check_command() -> DoctorFinding:
         )
     if Path(found).parent.resolve() == Path(sys.executable).parent.resolve():
         return DoctorFinding("command", Health.GOOD, f"`compare` is {found}")
-    return DoctorFinding(
-        "command",
-        Health.NOTE,
-        f"`compare` is {found}, another program",
-        "use compare-llm, or python -m runner",
-    )
+    text = f"`compare` is {found}, another program"
+    return DoctorFinding("command", Health.NOTE, text, "use compare-llm, or python -m runner")
 
 
 def _check_files() -> Iterator[DoctorFinding]:

@@ -27,7 +27,7 @@ from runner.commands.run.judge_requests import (
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import PrepareContext, prepare_judge
-from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.core.conversation_state import Conversation, conversation_of
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
@@ -138,17 +138,8 @@ def prepare_judging(
     sent = (*suite.cases, Case("criteria", (options.criteria,)))  # like a prompt, the criteria must not hold a secret
     alone = replace(suite, cases=sent, judge=target)
     started = datetime.now().astimezone()
-    context_of_judge = PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask)
-    missing_key: str | None = None
-    try:
-        judge = prepare_judge(alone, context_of_judge, started)
-    except MissingKey as error:
-        if sends:
-            raise
-        missing_key = str(error)
-        registry = as_if_keys_set(context_of_judge.registry, [target.provider])
-        judge = prepare_judge(alone, replace(context_of_judge, registry=registry), started)
-    assert judge is not None, "a missing key was not to be skipped"
+    preparing = PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask)
+    judge, missing_key = _prepare_judge(alone, preparing, started)
     line = judge_line(judge, started, options.criteria)
     questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))
     left = find_open(log, judge.target, questions)
@@ -166,6 +157,22 @@ def prepare_judging(
         context=context,
         missing_key=missing_key,
     )
+
+
+def _prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> tuple[PreparedJudge, str | None]:
+    """Return a suite's judge, and why it could not be asked if this is only a plan and it has no key."""
+    missing_key: str | None = None
+    try:
+        judge = prepare_judge(suite, context, started)
+    except MissingKey as error:
+        if context.sends:
+            raise
+        assert suite.judge is not None
+        missing_key = str(error)
+        registry = as_if_keys_set(context.registry, [suite.judge.provider])
+        judge = prepare_judge(suite, replace(context, registry=registry), started)
+    assert judge is not None, "a missing key was not to be skipped"
+    return judge, missing_key
 
 
 def _parse_judge(options: JudgeOptions) -> SuiteTarget:
@@ -273,11 +280,8 @@ async def _ask(prepared: PreparedJudging, claim: FolderClaim, observer: Observer
     if not (left.requests or left.answered or prepared.equal):
         return True
     with claim.open(prepared.run.redactor.by_value) as writer:
-        writer.append(prepared.line)
-        for link in (*prepared.equal, *left.answered):
-            writer.append(link)
-        if not left.requests:
-            return True
+        for line in (prepared.line, *prepared.equal):
+            writer.append(line)
         return await ask_judge(prepared.run, writer, left, observer, paid=prepared.run, earlier=prepared.earlier)
 
 

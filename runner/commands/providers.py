@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,8 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], ask: 
     redactor = Redactor(secrets_of([endpoint], os.environ))
 
     async def request_models() -> list[str]:
-        client = Client(endpoint)
-        try:
+        async with aclosing(Client(endpoint)) as client:
             return await client.list_models()
-        finally:
-            await client.aclose()
 
     try:
         return [redactor.in_header_text(model) for model in run_async(request_models)]

@@ -8,7 +8,7 @@ REDRAWS_PER_S = 4
 
 
 class RedrawTimer:
-    """Says when a live view is due to be drawn again.
+    """Decides when a live view is drawn again.
 
     Args:
         wait_s: seconds before it is drawn for the first time.

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.analysis.match_votes import judge_outcomes, match_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
-from runner.commands.load_stored_run import find_folder, load_run
+from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_by_suffix
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
@@ -15,24 +15,16 @@ SUFFIX = ".json"
 
 
 def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Split names into runs and files of votes; without such files, return those in the runs' folders.
+    """Split names into runs and files of votes; without such files, return those in the runs' folders, if any.
 
     Raises:
-        CompareError: no run is named, or there is no file of votes.
+        CompareError: no run is named.
 
     """
     runs = tuple(name for name in names if name.suffix != SUFFIX)
     if not runs:
         raise CompareError("name the run that was voted on in front of the files of votes, such as latest")
-    files = tuple(name for name in names if name.suffix == SUFFIX) or find_votes(runs)
-    if not files:
-        for name in runs:
-            load_run(name)  # a file that is no journal is the cause, and has its own message
-        raise CompareError(
-            f"there is no {PATTERN} in the folder of {' or '.join(map(str, runs))}: open the report, press b, vote, "
-            "export as JSON, and name the file"
-        )
-    return runs, files
+    return runs, tuple(name for name in names if name.suffix == SUFFIX) or find_votes(runs)
 
 
 def find_votes(runs: Sequence[Path]) -> tuple[Path, ...]:
@@ -44,9 +36,15 @@ def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
     """Return the figures of the votes on these runs in these files.
 
     Raises:
-        CompareError: a file has entries that are not votes, or not on these runs; the message lists all problems.
+        CompareError: there is no file, or a file has entries that are not votes, or not on these runs; the message
+            lists all problems.
 
     """
+    if not files:
+        raise CompareError(
+            f"there is no {PATTERN} in the folder of {' or '.join(run.header.run_id for run in runs)}: open the "
+            "report, press b, vote, export as JSON, and name the file"
+        )
     read, problems = read_vote_files(files)
     votes, more = match_votes(runs, read)
     if problems or more:

@@ -302,7 +302,7 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
         ({"bom": "yes"}, "bom='yes': give True or False"),
         ({"targets": 5}, "targets=5: give a text, or several in a list"),
         ({"env_file": [3]}, "env_file=[3]: give a path"),
-        ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
+        ({"until_ci": 5}, "until_ci=5: '5' is not a share above 0 and up to 100%; write 5% or 0.05"),
         ({"budget": "5"}, "budget='5': '5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
         ({"arrivals": "poisson"}, "arrivals sets the intervals between the requests of rate; add rate"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
@@ -689,7 +689,7 @@ def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame, tmp_path: Path
 
 def test_a_minimum_effect_above_1_needs_a_percent_sign(two_targets: pd.DataFrame) -> None:
     """A number above 1 could be a share or a percentage."""
-    with pytest.raises(CompareError, match=r"write 5% or 0\.05"):
+    with pytest.raises(CompareError, match=r"^min_effect=5: .*write 5% or 0\.05"):
         diff(two_targets, two_targets, min_effect=5)
     assert diff(two_targets, two_targets, min_effect="500%").verdict
 

@@ -104,6 +104,16 @@ def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_p
 FAST, SLOWER = (f"sim/exact?ttft_ms={ms}&gap_ms=1&tokens=3" for ms in (5, 8))
 
 
+def test_loads_of_another_target_are_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    """The folder of a search of one target does not answer for another one, although the suite is the same."""
+    targets = [FAST, SLOWER]
+    suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
+    options = ("-o", folder, "--slo", "total=60s", "--requests", "80", "--most", "1")
+    assert run_cli("capacity", suite, "-m", FAST, *options).returncode == 0
+    other = run_cli("capacity", suite, "-m", SLOWER, *options)
+    assert (other.returncode, "is of another search: its suite, target, SLO" in other.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("options", "targets", "names"),
     [

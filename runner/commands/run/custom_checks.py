@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import Thread
@@ -44,11 +44,11 @@ def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
     ]
     suite_folder = Path.cwd() if log.header.path is None else Path(log.header.path).parent
     with _importing_from(suite_folder), journal.JournalWriter(folder, redact) as writer:
-        loaded: dict[str, CheckFunction | str] = {}
+        load_once = cache(partial(_load_function, suite_folder))
         caller = _Caller()
         for record in unchecked:
             checks = log.header.checks[record.identity.case]["checks"]
-            functions = {name: _load_once(loaded, name, suite_folder) for name in as_tuple(checks.get("python", ()))}
+            functions = {name: load_once(name) for name in as_tuple(checks.get("python", ()))}
             functions |= {name: _load_plugin(name, wanted) for name, wanted in checks.get("plugin", {}).items()}
             failures = {name: caller.call(name, function, record) for name, function in functions.items()}
             writer.append({"kind": "check", "key": record.identity.key, "said": failures})
@@ -79,14 +79,7 @@ def _importing_from(folder: Path) -> Iterator[None]:
         sys.path.remove(place)
 
 
-def _load_once(loaded: dict[str, CheckFunction | str], name: str, suite_folder: Path) -> CheckFunction | str:
-    """Return a function, from `loaded` if it was loaded before."""
-    if name not in loaded:
-        loaded[name] = _load_function(name, suite_folder)
-    return loaded[name]
-
-
-def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
+def _load_function(suite_folder: Path, name: str) -> CheckFunction | str:
     """Return the function that `module:function` names, or the reason why it cannot be loaded."""
     module, _, function = name.partition(":")
     try:
@@ -115,11 +108,7 @@ def _load_plugin(name: str, wanted: object) -> CheckFunction | str:
         return str(error)
     except LookupError:
         return "no plug-in brings it any more"
-    return partial(_call_plugin, function, wanted)
-
-
-def _call_plugin(function: Callable[..., object], wanted: object, record: Record) -> object:
-    return function(answer_of(record) or "", wanted)
+    return lambda record: function(answer_of(record) or "", wanted)
 
 
 @dataclass(slots=True)

@@ -81,14 +81,14 @@ def find_open(journal: Journal, judge: Target, questions: Iterable[JudgeQuestion
 
 def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) -> dict[str, Any]:
     """Return the journal line of a judge. Equal target, parameters, criteria and prompts give an equal id."""
-    settings, plain = settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
+    settings, plain = _settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
     content = {**plain, "settings": settings, "prompt_version": PROMPT_VERSION}
     digest = sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
     price = None if judge.price is None else judge.price.to_plain()
     return {"kind": "judge", "id": digest, **content, "price": price, "at": at.isoformat(timespec="milliseconds")}
 
 
-def settings_of(parameters: Parameters) -> dict[str, Any]:
+def _settings_of(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from their defaults, as plain data."""
     changed = non_default_fields(parameters).items()
     return {name: asdict(value) if name == "timeouts" else value for name, value in changed}
@@ -125,7 +125,7 @@ async def ask_judge(
     paid: PreparedRun,
     earlier: Iterable[Record] = (),
 ) -> bool:
-    """Send a judge's requests and write the records; return False if it was interrupted.
+    """Write the missing links of answered questions, send the open requests; return False if it was interrupted.
 
     Args:
         judging: the run of the judge's requests.
@@ -136,6 +136,10 @@ async def ask_judge(
         earlier: records that the budgets have paid for already.
 
     """
+    for link in open_questions.answered:
+        writer.append(link)
+    if not open_questions.requests:
+        return True
     log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
@@ -177,12 +181,9 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
     if not left.requests and not left.answered:
         return True
     with journal.JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
-        for link in left.answered:
-            writer.append(link)
-        if not left.requests:
-            return True
         started = datetime.now().astimezone()
-        writer.append(judge_line(judge, started))
+        if left.requests:
+            writer.append(judge_line(judge, started))
         earlier = chain(log.records, log.judge_records.values())
         judging = judging_run(
             prepared.suite, prepared.folder, judge, left.requests, options=prepared.options, started=started

@@ -1,6 +1,6 @@
 """Make thumbnails of a run's images for its page, after the run, so that the measurement is not disturbed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -30,18 +30,16 @@ def add_thumbnails(folder: Path, cases: Iterable[Case]) -> None:
     """Add thumbnails of the images in these cases to those in a run's folder."""
     thumbnails = read_thumbnails(folder)
     known = len(thumbnails)
-    for image in _images(cases):
+    for image in (each for case in cases for each in case.attachments if each.kind == "image"):
+        if image.digest is None or image.digest in thumbnails:
+            continue
         if len(thumbnails) == MAX_THUMBNAILS:
             break
-        if (image.digest or "") not in thumbnails and (made := _thumbnail(image)) is not None:
-            thumbnails[image.digest or ""] = made
+        if (made := _thumbnail(image)) is not None:
+            thumbnails[image.digest] = made
     if len(thumbnails) > known:
         with suppress(WriteFailed):  # a full disk: writing the tables, which comes next, reports it
             write_thumbnails(folder, thumbnails)
-
-
-def _images(cases: Iterable[Case]) -> Iterator[Attachment]:
-    yield from (each for case in cases for each in case.attachments if each.kind == "image" and each.digest is not None)
 
 
 def _thumbnail(image: Attachment) -> Thumbnail | None:

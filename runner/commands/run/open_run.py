@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from runner.calibration.stored_calibration import find_clock_error
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.refuse_secrets_and_attachments import plain_attachments
+from runner.core.attachment_parts import Attachment, attachments_of
+from runner.core.suite import Case
 from runner.core.target_name import SIMULATOR
 from runner.engine.run_observers import Observer
 from runner.providers.endpoint import Endpoint
@@ -159,6 +160,17 @@ def header_of(prepared: PreparedRun) -> Header:
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
         attachments={case.id: plain_attachments(case) for case in suite.cases if case.parts},
     )
+
+
+def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
+    """Return the attachments of each turn as plain data for a run's header: digests and sizes, no content."""
+    return [[_plain(each) for each in attachments_of(parts)] for parts in case.parts]
+
+
+def _plain(attachment: Attachment) -> dict[str, object]:
+    names = ("digest", "media_type", "size", "width", "height", "pages", "seconds", "detail")
+    facts = {name: value for name in names if (value := getattr(attachment, name)) is not None}
+    return {"kind": attachment.kind, "name": attachment.name, **facts}
 
 
 def _versions() -> dict[str, str]:

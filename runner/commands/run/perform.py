@@ -76,7 +76,9 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
     if prepared.resumed is not None:
         observer.resumed(prepared.resumed.state.completed)
     if prepared.resumed is not None and prepared.remaining_requests == 0:
-        finished = _append_end(prepared)
+        with open_journal(prepared) as writer:
+            writer.append({"kind": "end"})
+        finished = True
     else:
         try:
             finished = await _send_remaining(prepared, observer)
@@ -92,13 +94,6 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
             raise
         # Requests were sent, so the exit code must not be that of a run that could not start.
         raise WriteFailed(f"{error}. The journal in {prepared.folder} has all that was recorded") from error
-
-
-def _append_end(prepared: PreparedRun) -> bool:
-    """Complete the journal of a resumed run that has no remaining requests."""
-    with open_journal(prepared) as writer:
-        writer.append({"kind": "end"})
-    return True
 
 
 async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 
-from runner.core.attachment_parts import Attachment, attachments_of
 from runner.core.media_types import TEXT
 from runner.core.suite import Case, Suite, ToolDefinition
 from runner.errors import InvalidFile, Problem
@@ -21,17 +20,6 @@ from runner.providers.provider_row import ProviderRow
 from runner.providers.redaction import SHORTEST, secrets_of
 from runner.providers.request_body import api_of
 from runner.storage.attachment_files import AttachmentFiles
-
-
-def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
-    """Return the attachments of each turn as plain data for a run's header: digests and sizes, no content."""
-    return [[_plain(each) for each in attachments_of(parts)] for parts in case.parts]
-
-
-def _plain(attachment: Attachment) -> dict[str, object]:
-    names = ("digest", "media_type", "size", "width", "height", "pages", "seconds", "detail")
-    facts = {name: value for name in names if (value := getattr(attachment, name)) is not None}
-    return {"kind": attachment.kind, "name": attachment.name, **facts}
 
 
 def refuse_unsendable(suite: Suite, targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
@@ -86,55 +74,56 @@ def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[ProviderRow], en
     return [key for key in keys if len(key.reveal()) >= SHORTEST]
 
 
-def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
+def refuse_secrets(suite: Suite, secrets: Sequence[Key]) -> None:
     """Raise InvalidFile, which lists every case, if a prompt or a parameter holds the value of a secret."""
-    listed = list(secrets)
-    problems = [problem for case in suite.cases for problem in _secrets_in_prompts(case, suite, listed)]
-    problems += dict.fromkeys(_secrets_in_parameters(suite, listed))
-    if problems:
-        raise InvalidFile(problems)
+    _refuse_secrets_in(suite, chain(map(_prompt_of, suite.cases), _parameters_of(suite)), secrets)
 
 
-def _secrets_in_prompts(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+def refuse_secret_files(suite: Suite, secrets: Sequence[Key]) -> None:
+    """Raise InvalidFile, which lists every case, if an attached text file holds the value of a secret."""
+    _refuse_secrets_in(suite, _attached_texts_of(suite), secrets)
+
+
+_Content = tuple[int, str, Sequence[str]]
+"""A line of the suite's file, what the content is, and its texts."""
+
+
+def _refuse_secrets_in(suite: Suite, contents: Iterable[_Content], secrets: Sequence[Key]) -> None:
+    found = dict.fromkeys(
+        (line, f"{what} holds the value of {key.variable}")
+        for line, what, texts in contents
+        for key in secrets
+        if any(key.reveal() in text for text in texts)
+    )
+    if found:
+        hint = "Take it out: a provider would see it"
+        raise InvalidFile([Problem(suite.path or suite.name, line, 1, fault, hint) for line, fault in found])
+
+
+def _prompt_of(case: Case) -> _Content:
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
     texts += [case.input.whole_text] if case.input else []
     texts += [call.arguments for message in case.history for call in message.calls]
     texts += [*case.tool_results.values(), *_texts_in(case.overrides), *case.rubrics]
     texts += [each.url or "" for each in case.attachments]
-    held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
-    for variable in dict.fromkeys(held):
-        what = f"the prompt of `{case.id}` holds the value of {variable}"
-        yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+    return case.line or 1, f"the prompt of `{case.id}`", texts
 
 
-def _secrets_in_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
-    """Yield a problem for each parameter of a target or variant that holds a secret at any depth."""
+def _parameters_of(suite: Suite) -> Iterator[_Content]:
+    """Yield each parameter of a target or variant, with its texts at any depth."""
     variants = chain(suite.variants, *(row.variants for row in suite.targets))
     rows = (row.parameters for row in suite.targets)
     for parameters in (suite.parameters, *rows, *(variant.parameters for variant in variants)):
         for name in (field.name for field in fields(parameters)):
-            texts = list(_texts_in(getattr(parameters, name)))
-            for key in secrets:
-                if any(key.reveal() in text for text in texts):
-                    what = f"a `{name}` holds the value of {key.variable}"
-                    yield Problem(suite.path or suite.name, 1, 1, what, "Take it out: a provider would see it")
+            yield 1, f"a `{name}`", list(_texts_in(getattr(parameters, name)))
 
 
-def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
-    """Raise InvalidFile, which lists every case, if an attached text file holds the value of a secret."""
-    listed, files = list(secrets), AttachmentFiles()
-    problems = [problem for case in suite.cases for problem in _secrets_in_files(case, suite, files, listed)]
-    if problems:
-        raise InvalidFile(problems)
-
-
-def _secrets_in_files(case: Case, suite: Suite, files: AttachmentFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
-    for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
-        text = files.read(each)
-        for key in secrets:
-            if key.reveal() in text:
-                what = f"the file {each.name} of `{case.id}` holds the value of {key.variable}"
-                yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+def _attached_texts_of(suite: Suite) -> Iterator[_Content]:
+    files = AttachmentFiles()
+    for case in suite.cases:
+        for each in dict.fromkeys(case.attachments):
+            if each.media_type == TEXT:
+                yield case.line or 1, f"the file {each.name} of `{case.id}`", [files.read(each)]
 
 
 def _texts_in(value: object) -> Iterator[str]:

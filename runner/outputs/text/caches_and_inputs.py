@@ -7,7 +7,7 @@ from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.core.turns_and_steps import name_repeat
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
+from runner.outputs.text.number_format import MISSING, percent, seconds, times, with_interval
 from runner.outputs.text.table import CaptionedTable, TextTable
 from runner.outputs.text.translation import BilingualText, _, name_some, translate
 
@@ -53,7 +53,7 @@ def describe_stage(stage: CacheStage) -> BilingualText:
 def _format_ratio(stage: CacheStage) -> str:
     if stage.ratio is None:
         return MISSING
-    figure = with_ends(times(stage.ratio), interval_ends(stage.interval, times))
+    figure = with_interval(times(stage.ratio), stage.interval, times)
     return _("{figure} (n {n})", figure=figure, n=f"{stage.pairs:,}")
 
 

@@ -3,7 +3,7 @@
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason, Verdict
-from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds
+from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds, with_interval
 from runner.outputs.text.translation import _
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
@@ -76,8 +76,7 @@ def format_change(finding: DiffFinding) -> str:
     if finding.change is None:
         return MISSING
     as_text = format_points if finding.measure.unit is Unit.SHARE else format_ratio
-    interval, change = finding.interval, as_text(finding.change)
-    return change if interval is None else f"{change} [{as_text(interval.low)}, {as_text(interval.high)}]"
+    return with_interval(as_text(finding.change), finding.interval, as_text)
 
 
 def format_ratio(value: float) -> str:

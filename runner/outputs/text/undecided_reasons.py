@@ -1,12 +1,14 @@
 """Sentences on why rows of a comparison are undecided, and on what would decide them."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason
 from runner.outputs.text.diff_cells import format_level, format_p, format_ratio
+from runner.outputs.text.number_format import interval_ends, with_interval
 from runner.outputs.text.translation import BilingualText, _, comma_list, plural
 
 
@@ -97,10 +99,9 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
     )
     return plural(
         finding.units,
-        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        low=format_level(measure, usual.low),
-        high=format_level(measure, usual.high),
+        "no change that {n} run could tell: usual {usual}; {found} is found in 9 of 10 runs",
+        "no change that {n} runs could tell: usual {usual}; {found} is found in 9 of 10 runs",
+        usual=interval_ends(usual, partial(format_level, measure)),
         found=found,
     )
 
@@ -161,8 +162,7 @@ def describe_this_run(finding: DiffFinding) -> str | None:
     claim = finding.this_run
     if claim is None:
         return None
-    figure = _("{n}x", n=format_ratio(claim.change))
-    ends = f" [{format_ratio(claim.interval.low)}, {format_ratio(claim.interval.high)}]" if claim.interval else ""
+    figure = with_interval(_format_factor(claim.change), claim.interval, _format_factor)
     return _(
         "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
         "whether that holds at another time is not known",
@@ -170,9 +170,13 @@ def describe_this_run(finding: DiffFinding) -> str | None:
         target=finding.target,
         change=_describe_direction(finding.measure, is_more=claim.change > 1),
         pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
-        figure=_name_figure(finding.measure, figure + ends),
+        figure=_name_figure(finding.measure, figure),
         p=format_p(claim.p),
     )
+
+
+def _format_factor(ratio: float) -> BilingualText:
+    return _("{n}x", n=format_ratio(ratio))
 
 
 def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
@@ -186,7 +190,7 @@ def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
     return _("had less {measure}", measure=label)
 
 
-def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
+def _name_figure(measure: Measure, figure: str) -> str:
     """Return a ratio, preceded by the name of its measure if the sentence does not name it elsewhere."""
     if measure.unit is not Unit.SECONDS:
         return figure

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runner.analysis.bradley_terry import Separation, Strength
-from runner.analysis.intervals import FEWEST_UNITS, Interval
+from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
@@ -48,16 +48,8 @@ def _share(rate: WinRate) -> str:
 def _strength(strength: Strength) -> str:
     if strength.value is None:
         return MISSING
-    figure = signed_interval(strength.value, strength.interval, "+.2f")
+    figure = with_interval(f"{strength.value:+.2f}", strength.interval, "{:+.2f}".format)
     return _("{figure} (n {n})", figure=figure, n=f"{strength.n:,}")
-
-
-def signed_interval(value: float, interval: Interval | None, form: str) -> str:
-    """Format a figure that may be negative, with its interval: `+0.13 [-0.44 to +0.71]`."""
-    if interval is None:
-        return f"{value:{form}}"
-    ends = {"low": f"{interval.low:{form}}", "high": f"{interval.high:{form}}"}
-    return _("{figure} [{low} to {high}]", figure=f"{value:{form}}", **ends)
 
 
 def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:

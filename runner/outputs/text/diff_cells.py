@@ -50,6 +50,12 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     )
 
 
+def describe_finding(finding: DiffFinding, *, paired: bool) -> str:
+    """Return a finding's cells with their headings on one line: `measure TTFT, base 88 ms, ...`."""
+    cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=paired), strict=True)
+    return ", ".join(f"{heading} {cell}" for heading, cell in cells)
+
+
 def _measure_label(finding: DiffFinding) -> str:
     """Return a measure's name, with the currency if it is a cost: `cost, CNY`."""
     label = _(finding.measure.label)

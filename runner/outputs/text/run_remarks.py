@@ -10,7 +10,7 @@ from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.connections_and_clocks import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.costs import describe_costs, describe_prices
-from runner.outputs.text.labels import FLAGS, FLAGS_OF_REPLAY, describe_outcome, name_in_words
+from runner.outputs.text.labels import FLAGS, FLAGS_OF_REPLAY, describe_outcome, describe_partial, name_in_words
 from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.translation import _, comma_list, labelled, name_some, plural, translate
 
@@ -28,6 +28,12 @@ def describe_simulated(run: Run) -> str | None:
             targets=comma_list(real),
         )
     return _("every target is the built-in simulator; its figures say nothing about any provider.")
+
+
+def describe_notices(run: Run) -> dict[str, str]:
+    """Return the notices to show before a run's figures: "partial" or "simulated" -> sentence."""
+    notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
+    return {word: sentence for word, sentence in notices.items() if sentence is not None}
 
 
 def remarks(run: Run) -> list[str]:

@@ -48,9 +48,7 @@ def _describe_other_changes(series: RunSeries, change: ChangePoint) -> Bilingual
 
 def format_size(change: ChangePoint) -> BilingualText:
     """Format the size of a change: `+25.0 %`, or `-12.5 points` for a share."""
-    if change.ratio is not None:
-        return _format_end(change, change.ratio)
-    return _format_end(change, change.difference or 0.0)
+    return _format_end(change, (change.difference or 0.0) if change.ratio is None else change.ratio)
 
 
 def _format_end(change: ChangePoint, value: float) -> BilingualText:

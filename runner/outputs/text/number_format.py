@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from runner.outputs.text.translation import BilingualText, _, other_of
 from runner.pricing.money import format_amount
 
-if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
+if TYPE_CHECKING:  # it imports numpy; the progress display of a run uses this module without them
     from runner.analysis.intervals import Interval
-    from runner.analysis.summary import Statistic
 
 MISSING = "–"
 
@@ -79,11 +78,14 @@ def whole_percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:
-    """Append the sample size to a figure if it differs from the expected one: `350 ms (n 7)`."""
-    if statistic is None or statistic.n == expected:
-        return figure
-    return _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
+def with_n(figure: str, n: int, expected: int | None = None) -> str:
+    """Append the sample size to a figure unless it is the expected one: `350 ms (n 7)`."""
+    return figure if n == expected else _("{figure} (n {n})", figure=figure, n=f"{n:,}")
+
+
+def low_to_high(low: str, high: str) -> str:
+    """Return the range of some figures, or the figure if they are the same: `12 ms to 20 ms`."""
+    return low if low == high else _("{low} to {high}", low=low, high=high)
 
 
 def with_interval(figure: str, interval: "Interval | None", write: Callable[[float], str]) -> str:

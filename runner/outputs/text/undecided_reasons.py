@@ -39,7 +39,8 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
 def _describe_small_sample(finding: DiffFinding, difference: Difference) -> BilingualText:
     """Return the reason of a finding with too small a sample, with the size that should be enough if known."""
     decision = finding.decision
-    present, needed = _count_units(finding, difference), _count_needed(finding, difference)
+    present = _count_units(finding.units, finding, difference, is_alike=finding.n[0] == finding.n[1])
+    needed = _count_units(decision.needed, finding, difference) if decision.needed else None
     option = "" if finding.measure in WITHOUT_FIGURES else _(" (--repeat)")
     match decision.reason:
         case UndecidedReason.TOO_FEW if not needed:
@@ -106,38 +107,20 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
     )
 
 
-def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
-    """Return the sample size of a finding: rounds, requests or cases; with the side, unless they are of one run."""
+def _count_units(number: int, finding: DiffFinding, difference: Difference, *, is_alike: bool = True) -> BilingualText:
+    """Return a sample size of a finding: rounds, requests or cases; with the side, unless they are of one run.
+
+    With `is_alike`, it is that of both sides, else that of the smaller one.
+    """
     if finding.measure is PASSES:
-        return _count_cases(finding.units)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(finding.units)
-    counted = _count_rounds_or_requests(finding.units, finding)
-    if finding.n[0] == finding.n[1]:
-        return _("{units} on each side", units=counted)
-    return _("{units} on the smaller side", units=counted)
-
-
-def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
-    """Return the sample size that should decide a finding: rounds, requests or cases; None if unknown."""
-    needed = finding.decision.needed
-    if not needed:
-        return None
-    if finding.measure is PASSES:
-        return _count_cases(needed)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(needed)
-    return _("{units} on each side", units=_count_rounds_or_requests(needed, finding))
-
-
-def _count_rounds_or_requests(number: int, finding: DiffFinding) -> BilingualText:
+        return plural(number, "{n} case", "{n} cases")
     if finding.measure in OF_ALL_REQUESTS:
-        return plural(number, "{n} request", "{n} requests")
-    return _count_rounds(number)
-
-
-def _count_cases(number: int) -> BilingualText:
-    return plural(number, "{n} case", "{n} cases")
+        units = plural(number, "{n} request", "{n} requests")
+    elif difference.paired:
+        return _count_rounds(number)
+    else:
+        units = _count_rounds(number)
+    return _("{units} on each side", units=units) if is_alike else _("{units} on the smaller side", units=units)
 
 
 def _count_rounds(number: int) -> BilingualText:

@@ -31,57 +31,42 @@ class Export:
     notes: tuple[str, ...] = ()
 
 
-def _writer(module: str, function: str = "write") -> Callable[[Any], str]:
-    def write(shown: object) -> str:
-        text: str = getattr(import_module(f"runner.outputs.{module}"), function)(shown)
-        return text
+def _writer(module: str, function: str = "write") -> Callable[[Any], Any]:
+    """Return a function that imports a module of this package and calls its writer."""
+
+    def write(shown: object) -> Any:
+        return getattr(import_module(f"runner.outputs.{module}"), function)(shown)
 
     return write
-
-
-def _stream_writer(module: str, function: str = "stream") -> StreamWriter:
-    def stream(run: "Run") -> Iterator[str]:
-        pieces: Iterator[str] = getattr(import_module(f"runner.outputs.{module}"), function)(run)
-        return pieces
-
-    return stream
 
 
 def _join_pieces(suffix: str) -> Callable[["Run"], str]:
     return lambda run: "".join(STREAM_WRITERS[suffix](run))
 
 
-def _write_html(run: "Run") -> str:
-    from runner.outputs.report.render_html import write_report  # noqa: PLC0415
-
-    return write_report([run])
-
-
-def _write_parquet(run: "Run") -> bytes:
-    from runner.outputs.parquet import write  # noqa: PLC0415 -- needs pyarrow, an optional dependency
-
-    return write(run)
-
-
-STREAM_WRITERS = MappingProxyType(
-    {".csv": _stream_writer("csv"), ".json": _stream_writer("json"), ".jsonl": _stream_writer("json", "stream_lines")}
+STREAM_WRITERS: Mapping[str, StreamWriter] = MappingProxyType(
+    {
+        ".csv": _writer("csv", "stream"),
+        ".json": _writer("json", "stream"),
+        ".jsonl": _writer("json", "stream_lines"),
+    }
 )
 """Writers of the formats whose size grows with the run; they yield text in pieces to bound the memory used."""
 
-WRITERS = MappingProxyType(
+WRITERS: Mapping[str, Callable[["Run"], str]] = MappingProxyType(
     {
         ".csv": _join_pieces(".csv"),
         ".md": _writer("markdown"),
         ".json": _join_pieces(".json"),
         ".jsonl": _join_pieces(".jsonl"),
-        ".html": _write_html,
+        ".html": lambda run: _writer("report.render_html", "write_report")([run]),
         ".prom": _writer("prometheus"),
         ".xml": _writer("junit"),
     }
 )
 """Suffix -> writer of text. All text can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
 
-BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
+BINARY_WRITERS: Mapping[str, Callable[["Run"], bytes]] = MappingProxyType({".parquet": _writer("parquet")})
 
 DIFFERENCE_WRITERS: Mapping[str, DifferenceWriter] = MappingProxyType(
     {
@@ -133,12 +118,11 @@ def _plugin_writer(name: str) -> Writer:
         try:
             content = function(run)
         except Exception as error:
-            raise WriteFailed(
-                f"{broken_plugin('compare.outputs', name, f'fails: {describe_exception(error)}')}"
-            ) from error
+            fault = f"fails: {describe_exception(error)}"
+            raise WriteFailed(str(broken_plugin("compare.outputs", name, fault))) from error
         if not isinstance(content, str | bytes):
             fault = f"returns {type(content).__name__}, neither text nor bytes"
-            raise WriteFailed(f"{broken_plugin('compare.outputs', name, fault)}")
+            raise WriteFailed(str(broken_plugin("compare.outputs", name, fault)))
         return content
 
     return write

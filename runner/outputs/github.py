@@ -13,10 +13,10 @@ from runner.checks.check_finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, markdown
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
-from runner.outputs.snapshot import describe_counts
+from runner.outputs.snapshot import describe_counts, to_show
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
-from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name_verdict
-from runner.outputs.text.markdown_syntax import inline, table
+from runner.outputs.text.diff_cells import describe_finding, name_verdict
+from runner.outputs.text.markdown_syntax import fold, inline, table
 from runner.outputs.text.run_remarks import describe_failure
 
 ACTIONS, SUMMARY, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
@@ -28,17 +28,27 @@ MAX_ANNOTATIONS = 10
 """Maximum number of errors that GitHub shows for one step."""
 
 
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A message for a line of a file, or for the whole file if it has no line."""
+
+    level: Literal["error", "warning"]
+    title: str
+    message: str
+    line: int | None = None
+
+
 def report_run(environ: Mapping[str, str], run: Run, difference: Difference | None) -> list[str]:
     """Append a run to the step's summary, and return the workflow commands to print; none outside GitHub Actions.
+
+    The summary has the comparison, if there is one, and the run without its replies in full. Paths in the commands are
+    relative to the repository, as GitHub requires.
 
     Raises:
         CompareError: the summary's file cannot be written.
 
     """
-    if environ.get(ACTIONS) != "true":
-        return []
-    append_summary(environ, run, difference)
-    return workflow_commands(environ, run, difference)
+    return _report(environ, run.header.path, lambda: _run_sections(run, difference), lambda: annotate(run, difference))
 
 
 def report_comparison(
@@ -56,59 +66,54 @@ def report_comparison(
         lines: case -> line in that file.
 
     """
+    return _report(
+        environ, path, lambda: _snapshot_sections(comparisons), lambda: _annotate_questions(comparisons, lines)
+    )
+
+
+def _report(
+    environ: Mapping[str, str],
+    path: str | None,
+    sections: Callable[[], Iterable[str]],
+    annotations: Callable[[], Iterable[Annotation]],
+) -> list[str]:
     if environ.get(ACTIONS) != "true":
         return []
-    _append(environ, lambda: write_snapshot_summary(comparisons))
+    if environ.get(SUMMARY):
+        _append(Path(environ[SUMMARY]), join_sections(sections(), MAX_SUMMARY_BYTES))
     file = _path_in_repository(path, environ.get(WORKSPACE))
-    found = _limit_annotations([*_annotate_questions(comparisons, lines)])
-    return [write_command(annotation, file) for annotation in found]
+    return [write_command(annotation, file) for annotation in limit_annotations(annotations())]
 
 
 # The summary
 
 
-def append_summary(environ: Mapping[str, str], run: Run, difference: Difference | None) -> None:
-    """Append a run and its comparison to the step's summary, if the environment names one.
-
-    Raises:
-        CompareError: the summary's file cannot be written.
-
-    """
-    _append(environ, lambda: write_summary(run, difference))
-
-
-def _append(environ: Mapping[str, str], write: Callable[[], str]) -> None:
-    if not environ.get(SUMMARY):
-        return
-    path = Path(environ[SUMMARY])
+def _append(path: Path, text: str) -> None:
     try:
         with path.open("a", encoding="utf-8", newline="") as file:
-            file.write(write())
+            file.write(text)
     except OSError as error:
         raise CompareError(f"{path}, named by {SUMMARY}, cannot be written: {error.strerror}") from error
 
 
-def write_summary(run: Run, difference: Difference | None) -> str:
-    """Return the Markdown of the comparison, if there is one, and of the run without its replies in full."""
+def _run_sections(run: Run, difference: Difference | None) -> list[str]:
     comparison = [DIFFERENCE_WRITERS[".md"](difference).rstrip("\n")] if difference else []
-    return join_sections([*comparison, *markdown.sections(run)], MAX_SUMMARY_BYTES)
+    return [*comparison, *markdown.sections(run)]
 
 
-def write_snapshot_summary(comparisons: Sequence[SnapshotComparison]) -> str:
-    """Return the Markdown of a snapshot: counts, a table of questions that differ or were not compared, and diffs."""
-    shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
-    rows = [[inline(str(each.question)), each.state.value, inline(each.why or "", LINE_COLUMNS)] for each in shown]
-    sections = [f"## {inline(describe_counts(comparisons))}"]
-    sections += [table(("question", "result", "why"), rows, {0, 1, 2})] if rows else []
-    sections += [_changed_reply(each) for each in shown if each.state is SnapshotState.CHANGED]
-    return join_sections(sections, MAX_SUMMARY_BYTES)
+def _snapshot_sections(comparisons: Sequence[SnapshotComparison]) -> Iterator[str]:
+    """Yield counts, a table of questions that differ or were not compared, and diffs."""
+    yield f"## {inline(describe_counts(comparisons))}"
+    shown = to_show(comparisons)
+    if shown:
+        rows = [[inline(str(each.question)), each.state.value, inline(each.why or "", LINE_COLUMNS)] for each in shown]
+        yield table(("question", "result", "why"), rows, {0, 1, 2})
+    yield from (_changed_reply(each) for each in shown if each.state is SnapshotState.CHANGED)
 
 
 def _changed_reply(comparison: SnapshotComparison) -> str:
     kept, now = (reply.shown if reply else None for reply in (comparison.kept, comparison.now))
-    words = mark_words(kept, now)
-    summary = f"<details><summary>{inline(str(comparison.question))}</summary>"
-    return f"{summary}\n\n{words}\n\n</details>"
+    return fold(inline(str(comparison.question)), mark_words(kept, now))
 
 
 def join_sections(sections: Iterable[str], max_bytes: int) -> str:
@@ -126,33 +131,15 @@ def join_sections(sections: Iterable[str], max_bytes: int) -> str:
 # Annotations
 
 
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """A message for a line of a file, or for the whole file if it has no line."""
-
-    level: Literal["error", "warning"]
-    title: str
-    message: str
-    line: int | None = None
-
-
-def workflow_commands(environ: Mapping[str, str], run: Run, difference: Difference | None) -> list[str]:
-    """Return a workflow command for each annotation; paths are relative to the repository, as GitHub requires."""
-    file = _path_in_repository(run.header.path, environ.get(WORKSPACE))
-    return [write_command(annotation, file) for annotation in annotate(run, difference)]
-
-
 def annotate(run: Run, difference: Difference | None) -> list[Annotation]:
-    """Return an annotation for each fault of a run, errors first; if they are too many, the last counts the rest."""
-    found = sorted(
-        [*_annotate_checks(run), *_annotate_failures(run), *_annotate_regressions(difference)],
-        key=lambda each: each.level,
-    )
-    return _limit_annotations(found)
+    """Return an annotation for each fault of a run, errors first."""
+    found = [*_annotate_checks(run), *_annotate_failures(run), *_annotate_regressions(difference)]
+    return sorted(found, key=lambda each: each.level)
 
 
-def _limit_annotations(found: list[Annotation]) -> list[Annotation]:
+def limit_annotations(annotations: Iterable[Annotation]) -> list[Annotation]:
     """Return as many annotations as GitHub shows; if there are more, the last one counts the rest."""
+    found = [*annotations]
     if len(found) <= MAX_ANNOTATIONS:
         return found
     more = Annotation("warning", "compare", f"{len(found) - MAX_ANNOTATIONS + 1} more, in the step's summary")
@@ -174,13 +161,9 @@ def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]
     if difference is None:
         return
     for finding in difference.having(Verdict.REGRESSED):
-        cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=difference.paired), strict=True)
-        message = ", ".join(f"{heading} {cell}" for heading, cell in cells)
-        yield Annotation(
-            "error",
-            f"{finding.target}: {finding.measure.label} {name_verdict(finding, paired=difference.paired)}",
-            message,
-        )
+        verdict = name_verdict(finding, paired=difference.paired)
+        title = f"{finding.target}: {finding.measure.label} {verdict}"
+        yield Annotation("error", title, describe_finding(finding, paired=difference.paired))
 
 
 def _annotate_questions(

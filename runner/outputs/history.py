@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from rich.console import Group
@@ -61,8 +62,7 @@ def _row(series: RunSeries) -> tuple[str, ...]:
         series.measure.label,
         f"{len(series.points):,}",
         format_level(series.measure, series.last.level),
-        interval_ends(usual, lambda value: MISSING if value is None else format_level(series.measure, value))
-        or MISSING,
+        interval_ends(usual, partial(format_level, series.measure)) or MISSING,
         describe_place(series.last.level, usual),
         sparkline([point.level for point in series.points], is_linear=series.is_share),
     )

@@ -6,6 +6,7 @@ Absent values are null.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 from runner.analysis.cache_probe import CacheStage, measure_caches
 from runner.analysis.check_results import CheckedCell
@@ -30,10 +31,10 @@ def stream(run: Run) -> Iterator[str]:
         "ended": run.ended,
         "left_out": run.left_out,
         "run": asdict(run.header),
-        "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
-        "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
+        "summary": [_with_target(each) for each in split.summary],
+        "failures": [_with_target(each) for each in split.failures],
         "caches": [_stage(each) for each in measure_caches(split)],
-        "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(split)],
+        "inputs": [_with_target(each) for each in measure_inputs(split)],
         "judges": [plain_cost(each) for each in run.judge_costs],
         "judged": [judged_as_data(each) for each in run.judged],
         "checks": [_checked(each) for each in split.checked],
@@ -57,20 +58,24 @@ def with_calls(row: Row) -> dict[str, Cell | list[object]]:
     return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
+def _with_target(figures: Any) -> dict[str, Any]:
+    """Return figures as plain data that name their target."""
+    return {**asdict(figures), "target": str(figures.target)}
+
+
 def _stage(stage: CacheStage) -> dict[str, object]:
     """Return a stage of a cache probe whose saving is an amount of money as text."""
-    plain = {**asdict(stage), "target": str(stage.target)}
+    plain = _with_target(stage)
     if stage.saving is not None:
-        money = stage.saving.of_1000
-        plain["saving"]["of_1000"] = {"amount": str(money.amount), "currency": money.currency}
+        plain["saving"]["of_1000"] = stage.saving.of_1000.to_plain()
     return plain
 
 
 def _checked(cell: CheckedCell) -> dict[str, object]:
     """Return the result of a cell without its repeats, whose findings are in the rows."""
-    counts = asdict(replace(cell, repeats=()))
+    counts = _with_target(replace(cell, repeats=()))
     del counts["repeats"]
-    return {**counts, "target": str(cell.target), "verdict": cell.verdict}
+    return {**counts, "verdict": cell.verdict}
 
 
 def stream_lines(run: Run) -> Iterator[str]:

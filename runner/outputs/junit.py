@@ -7,7 +7,7 @@ measured. The elements and attributes are those that Jenkins' xUnit plugin accep
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree as ET
 
 from runner.analysis.check_results import CheckedCell
@@ -17,8 +17,7 @@ from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
-from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.run_remarks import describe_failure, describe_simulated
+from runner.outputs.text.run_remarks import describe_failure, describe_notices
 
 _TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 
@@ -41,6 +40,8 @@ def write_document(name: str, suites: Iterable[ET.Element]) -> str:
     """Return an XML document with these suites and the sums of their counts and times."""
     root = ET.Element("testsuites", name=xml_text(name))
     root.extend(suites)
+    for suite in root:
+        suite.attrib |= _counts(suite)
     for total in ("tests", "failures", "errors"):
         root.set(total, str(sum(int(suite.get(total, "0")) for suite in root)))
     times_s = [float(time) for suite in root if (time := suite.get("time"))]
@@ -50,24 +51,30 @@ def write_document(name: str, suites: Iterable[ET.Element]) -> str:
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
+def _counts(suite: ET.Element) -> dict[str, str]:
+    tests = suite.findall("testcase")
+    results = Counter(result.tag for test in tests for result in test)
+    counts = {"failures": results["failure"], "errors": results["error"], "skipped": results["skipped"]}
+    return {name: str(count) for name, count in {**counts, "tests": len(tests)}.items()}
+
+
+def add_properties(suite: ET.Element, notes: Mapping[str, str]) -> None:
+    """Add notes on a suite, name -> text; an element without any would be invalid."""
+    if notes:
+        properties = ET.SubElement(suite, "properties")
+        for name, note in notes.items():
+            ET.SubElement(properties, "property", name=name, value=xml_text(note))
+
+
 def _suite(run: Run, target: MeasuredTarget) -> ET.Element:
     suite = ET.Element("testsuite", name=xml_text(str(target)), timestamp=run.header.started_at[:19])
-    notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
-    if any(notices.values()):
-        properties = ET.SubElement(suite, "properties")
-        for word, sentence in notices.items():
-            if sentence:
-                ET.SubElement(properties, "property", name=word, value=xml_text(sentence))
+    add_properties(suite, describe_notices(run))
     cells = [cell for cell in run.checked if cell.target == target]
     suite.extend(_test(cell, run.header.path) for cell in cells)
     times_s = [cell.seconds for cell in cells if cell.seconds is not None]
     if times_s:
         suite.set("time", f"{math.fsum(times_s):.3f}")
     suite.extend(_error(failure) for failure in run.failures if failure.target == target)
-    counts = Counter(result.tag for test in suite.iter("testcase") for result in test)
-    tags = {"failures": "failure", "errors": "error", "skipped": "skipped"}
-    suite.attrib |= {total: str(counts[tag]) for total, tag in tags.items()}
-    suite.set("tests", str(len(suite.findall("testcase"))))
     return suite
 
 

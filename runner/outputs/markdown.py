@@ -15,14 +15,14 @@ from runner.core.tool_call import calls_in, indented_arguments, list_calls
 from runner.errors import counted
 from runner.outputs.judge import judged_section
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.labels import describe_partial, describe_row
-from runner.outputs.text.markdown_syntax import fence, inline, table, write_table
+from runner.outputs.text.labels import describe_row
+from runner.outputs.text.markdown_syntax import fence, fold, inline, table, write_table
 from runner.outputs.text.number_format import MISSING, rate, seconds
 from runner.outputs.text.ranking import in_suite_order
 from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
-    describe_simulated,
+    describe_notices,
     remarks,
 )
 from runner.outputs.text.speed_under_load import tables_beside_summary
@@ -64,7 +64,6 @@ def sections(run: Run) -> list[str]:
 
 def _heading(run: Run) -> list[str]:
     header = run.header
-    notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
     versions = ", ".join(f"{name} {version}" for name, version in header.versions.items())
     facts = {
         "suite": f"{header.suite} (digest {header.digest})",
@@ -76,7 +75,7 @@ def _heading(run: Run) -> list[str]:
     }
     return [
         f"# {inline(header.suite)}, run {inline(header.run_id)}",
-        *(f"> **{word}**: {inline(sentence)}" for word, sentence in notices.items() if sentence),
+        *(f"> **{word}**: {inline(sentence)}" for word, sentence in describe_notices(run).items()),
         "\n".join(f"- {name}: {inline(fact)}" for name, fact in facts.items()),
     ]
 
@@ -192,8 +191,7 @@ def _reply(target: str, row: Row) -> list[str]:
     parts = [f"#### {inline(target)}", inline(_facts(row))]
     reasoning, reply, error = row["reasoning"], row["reply"], row["error"]
     if isinstance(reasoning, str):
-        summary = f"<summary>reasoning, {counted(len(reasoning), 'character')}</summary>"
-        parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
+        parts.append(fold(f"reasoning, {counted(len(reasoning), 'character')}", _fenced(reasoning)))
     calls = calls_in(row["tool_calls"])
     if isinstance(reply, str) and (reply or not calls):
         parts.append(_fenced(reply))

@@ -1,6 +1,6 @@
 """Upper bounds of a plan as a table, sentences and plain data: requests, tokens, cost and time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -31,22 +31,18 @@ def tabulate_plan(forecast: Forecast) -> TextTable:
     rows = [_row(each, uploads=uploads) for each in forecast.targets]
     if forecast.judge is not None:
         rows.append(_row(forecast.judge, " (judge)", uploads=uploads))
-    return TextTable(headings, tuple(rows), frozenset({0}))
+    return TextTable(headings, tuple(rows))
 
 
 def _row(each: TargetForecast, role: str = "", *, uploads: bool) -> tuple[str, ...]:
-    upload = [_format_upload(each.upload_bytes)] if uploads else []
+    upload = [_format_bound(each.upload_bytes, format_bytes)] if uploads else []
     tokens = (_format_bound(each.input_tokens), _format_bound(each.output_tokens))
     name = each.target + role + (" (simulated)" if each.simulated else "")
     return (name, _format_bound(each.requests), *upload, *tokens, _format_cost(each))
 
 
-def _format_upload(size: int | None) -> str:
-    return NO_LIMIT if size is None else format_bytes(size)
-
-
-def _format_bound(figure: int | None) -> str:
-    return NO_LIMIT if figure is None else f"{figure:,}"
+def _format_bound(figure: int | None, write: Callable[[int], str] = "{:,}".format) -> str:
+    return NO_LIMIT if figure is None else write(figure)
 
 
 def _format_cost(each: TargetForecast) -> str:
@@ -216,7 +212,7 @@ def _target_document(each: TargetForecast, unknown: Mapping[str, str]) -> dict[s
 
 
 def _money_document(money: Money | None) -> dict[str, str] | None:
-    return None if money is None else {"amount": str(money.amount), "currency": money.currency}
+    return None if money is None else money.to_plain()
 
 
 def _lane_document(lane: LaneForecast) -> dict[str, Any]:

@@ -4,12 +4,12 @@ Every metric is a gauge of the newest run, since the next run replaces the whole
 Prometheus recommends. A figure that no request has is left out.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from runner.analysis.intervals import Interval, Statistic
 from runner.analysis.run_results import Run
+from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 
 DURATIONS = {
@@ -20,28 +20,60 @@ DURATIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
-    """A metric with its samples, each a pair of labels and value."""
+def _describe_duration(name: str, what: str) -> dict[str, str]:
+    return {
+        f"{name}_seconds": f"The median {what}.",
+        f"{name}_interval_seconds": "The ends of the median's 95 % interval.",
+        f"{name}_requests": "Requests behind the median.",
+        f"{name}_p95_seconds": f"The 95th percentile of the {what}.",
+    }
 
-    name: str
-    description: str
-    samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
 
-    def add_ends(self, labels: Mapping[str, str], interval: Interval | None) -> None:
-        """Add a sample for each end of an interval; none if the interval is None."""
-        if interval is not None:
-            ends = {"low": interval.low, "high": interval.high}
-            self.samples.extend(({**labels, "bound": bound}, value) for bound, value in ends.items())
+GAUGES = {
+    "run_started_seconds": "When the run began, in seconds since 1970.",
+    "run_simulated": "1 if the simulator answered.",
+    "run_complete": "1 if the run came to the end of its plan.",
+    "requests": "Requests of the run by outcome.",
+    "failed_requests": "Requests that the target failed.",
+    **{name: text for each in DURATIONS.items() for name, text in _describe_duration(*each).items()},
+    "slo_met_ratio": "The share of requests that met the SLO.",
+    "slo_met_interval_ratio": "The ends of the 95 % interval of that share.",
+    "slo_requests": "Requests behind that share.",
+    "goodput_requests_per_second": "Requests per second that met the SLO.",
+    "goodput_output_tokens_per_second": "Output tokens per second of those requests.",
+    "output_tokens_per_second": "The median of output tokens per second.",
+    "cost": "The known cost of the run's requests.",
+    "cost_requests": "Requests whose cost is known.",
+    "checks_passed": "Repeats of cases whose checks passed.",
+    "checks": "Repeats of cases with checks that were decided.",
+    "checks_undecided": "Repeats of which the checks decide nothing.",
+    "pass_ratio": "The share of the decided repeats that passed.",
+    "pass_interval_ratio": "The ends of the 95 % interval of that share, cases as clusters.",
+    "pass_cases": "Cases behind that share.",
+}
+"""Metric, without `compare_` -> its description; in the order of the file."""
 
-    def lines(self) -> Iterator[str]:
-        """Yield the metric's lines; none if it has no sample."""
-        if self.samples:
-            yield f"# HELP {self.name} {self.description}"
-            yield f"# TYPE {self.name} gauge"
-        for labels, value in self.samples:
-            label_text = ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items())
-            yield f"{self.name}{{{label_text}}} {value!r}"
+Sample = tuple[str, Mapping[str, str], float | None]
+"""Metric, labels and value; a sample without a value is left out."""
+
+
+def write(run: Run) -> str:
+    """Return the metrics of a run as text."""
+    run = run.split_by_place
+    samples: dict[str, list[str]] = {name: [] for name in GAUGES}
+    for name, labels, value in _samples(run):
+        if value is not None:
+            samples[name].append(_line(name, {"suite": run.header.suite, **labels}, float(value)))
+    return "".join(
+        f"# HELP compare_{name} {GAUGES[name]}\n# TYPE compare_{name} gauge\n{''.join(lines)}"
+        for name, lines in samples.items()
+        if lines
+    )
+
+
+def _line(name: str, labels: Mapping[str, str], value: float) -> str:
+    label_text = ",".join(f'{label}="{_escape(text)}"' for label, text in labels.items())
+    return f"compare_{name}{{{label_text}}} {value!r}\n"
 
 
 def _escape(text: str) -> str:
@@ -49,102 +81,54 @@ def _escape(text: str) -> str:
     return shown.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def write(run: Run) -> str:
-    """Return the metrics of a run as text."""
-    run = run.split_by_place
-    header, figures = run.header, target_figures(run)
-    started = datetime.fromisoformat(header.started_at).timestamp()
-    common = {"suite": header.suite}
-    gauges = (
-        Gauge("compare_run_started_seconds", "When the run began, in seconds since 1970.", [(common, started)]),
-        Gauge("compare_run_simulated", "1 if the simulator answered.", [(common, float(run.simulated))]),
-        Gauge("compare_run_complete", "1 if the run came to the end of its plan.", [(common, float(_is_whole(run)))]),
-        *_request_gauges(common, figures),
-        *(gauge for name in DURATIONS for gauge in _duration_gauges(name, common, figures)),
-        *_goodput_gauges(common, figures),
-        *_cost_and_check_gauges(common, figures),
-    )
-    return "".join(f"{line}\n" for gauge in gauges for line in gauge.lines())
+def _samples(run: Run) -> Iterator[Sample]:
+    yield "run_started_seconds", {}, datetime.fromisoformat(run.header.started_at).timestamp()
+    yield "run_simulated", {}, run.simulated
+    yield "run_complete", {}, run.ended and run.stop_reason is None
+    for figures in target_figures(run):
+        for name, labels, value in _target_samples(figures):
+            yield name, {"target": str(figures.target), **labels}, value
 
 
-def _is_whole(run: Run) -> bool:
-    return run.ended and run.stop_reason is None
+def _target_samples(figures: TargetFigures) -> Iterator[Sample]:
+    summary = figures.summary
+    for outcome, count in summary.outcomes.items():
+        yield "requests", {"outcome": str(outcome)}, count
+    yield "failed_requests", {}, summary.failed
+    for name in DURATIONS:
+        yield from _duration_samples(name, summary)
+    if (goodput := summary.goodput) is not None:
+        yield "slo_met_ratio", {}, goodput.share
+        yield from _ends("slo_met_interval_ratio", goodput.interval)
+        yield "slo_requests", {}, goodput.n
+        yield "goodput_requests_per_second", {}, goodput.requests_per_s
+        yield "goodput_output_tokens_per_second", {}, goodput.output_tps
+    if summary.output_tps_p50 is not None:
+        yield "output_tokens_per_second", {}, summary.output_tps_p50.value
+    for cost in figures.costs:
+        yield "cost", {"currency": cost.spent.currency}, float(cost.spent.amount)
+        yield "cost_requests", {"currency": cost.spent.currency}, cost.n
+    if (passed := figures.passed) is not None:
+        yield "checks_passed", {}, passed.passed
+        yield "checks", {}, passed.n
+        yield "checks_undecided", {}, passed.undecided
+        yield "pass_ratio", {}, passed.share
+        yield from _ends("pass_interval_ratio", passed.interval)
+        yield "pass_cases", {}, passed.cases
 
 
-def _request_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    requests = Gauge("compare_requests", "Requests of the run by outcome.")
-    failed = Gauge("compare_failed_requests", "Requests that the target failed.")
-    for each in figures:
-        labels = {**common, "target": str(each.target)}
-        requests.samples.extend(
-            ({**labels, "outcome": str(outcome)}, float(count)) for outcome, count in each.summary.outcomes.items()
-        )
-        failed.samples.append((labels, float(each.summary.failed)))
-    yield from (requests, failed)
+def _duration_samples(name: str, summary: TargetSummary) -> Iterator[Sample]:
+    """Yield the median of a duration, its interval and sample size, and p95 if the sample is large enough."""
+    median: Statistic | None = getattr(summary, f"{name}_p50")
+    if median is not None:
+        yield f"{name}_seconds", {}, median.value
+        yield from _ends(f"{name}_interval_seconds", median.interval)
+        yield f"{name}_requests", {}, median.n
+        percentiles: Sequence[Statistic] = getattr(summary, f"{name}_percentiles", ())
+        yield from ((f"{name}_p95_seconds", {}, each.value) for each in percentiles if each.name == "p95")
 
 
-def _duration_gauges(name: str, common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield gauges of a duration: median, its interval and sample size, and p95 if the sample is large enough."""
-    median = Gauge(f"compare_{name}_seconds", f"The median {DURATIONS[name]}.")
-    bounds = Gauge(f"compare_{name}_interval_seconds", "The ends of the median's 95 % interval.")
-    counts = Gauge(f"compare_{name}_requests", "Requests behind the median.")
-    p95 = Gauge(f"compare_{name}_p95_seconds", f"The 95th percentile of the {DURATIONS[name]}.")
-    for each in figures:
-        labels = {**common, "target": str(each.target)}
-        found: Statistic | None = getattr(each.summary, f"{name}_p50")
-        if found is None:
-            continue
-        median.samples.append((labels, found.value))
-        counts.samples.append((labels, float(found.n)))
-        bounds.add_ends(labels, found.interval)
-        percentiles: tuple[Statistic, ...] = getattr(each.summary, f"{name}_percentiles", ())
-        p95.samples.extend((labels, one.value) for one in percentiles if one.name == "p95")
-    yield from (median, bounds, counts, p95)
-
-
-def _goodput_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield gauges of the share of requests that met the SLO, its interval and sample size, and of goodput."""
-    share = Gauge("compare_slo_met_ratio", "The share of requests that met the SLO.")
-    bounds = Gauge("compare_slo_met_interval_ratio", "The ends of the 95 % interval of that share.")
-    counts = Gauge("compare_slo_requests", "Requests behind that share.")
-    requests = Gauge("compare_goodput_requests_per_second", "Requests per second that met the SLO.")
-    tokens = Gauge("compare_goodput_output_tokens_per_second", "Output tokens per second of those requests.")
-    for each in figures:
-        labels, goodput = {**common, "target": str(each.target)}, each.summary.goodput
-        if goodput is None:
-            continue
-        share.samples.append((labels, goodput.share))
-        counts.samples.append((labels, float(goodput.n)))
-        bounds.add_ends(labels, goodput.interval)
-        for gauge, value in ((requests, goodput.requests_per_s), (tokens, goodput.output_tps)):
-            gauge.samples.extend([] if value is None else [(labels, value)])
-    yield from (share, bounds, counts, requests, tokens)
-
-
-def _cost_and_check_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield gauges of tokens per second, costs and checks."""
-    rate = Gauge("compare_output_tokens_per_second", "The median of output tokens per second.")
-    cost = Gauge("compare_cost", "The known cost of the run's requests.")
-    known = Gauge("compare_cost_requests", "Requests whose cost is known.")
-    passed = Gauge("compare_checks_passed", "Repeats of cases whose checks passed.")
-    checked = Gauge("compare_checks", "Repeats of cases with checks that were decided.")
-    undecided = Gauge("compare_checks_undecided", "Repeats of which the checks decide nothing.")
-    share = Gauge("compare_pass_ratio", "The share of the decided repeats that passed.")
-    bounds = Gauge("compare_pass_interval_ratio", "The ends of the 95 % interval of that share, cases as clusters.")
-    cases = Gauge("compare_pass_cases", "Cases behind that share.")
-    for each in figures:
-        labels = {**common, "target": str(each.target)}
-        if each.summary.output_tps_p50 is not None:
-            rate.samples.append((labels, each.summary.output_tps_p50.value))
-        for one in each.costs:
-            in_currency = {**labels, "currency": one.spent.currency}
-            cost.samples.append((in_currency, float(one.spent.amount)))
-            known.samples.append((in_currency, float(one.n)))
-        if each.passed is not None:
-            passed.samples.append((labels, float(each.passed.passed)))
-            checked.samples.append((labels, float(each.passed.n)))
-            undecided.samples.append((labels, float(each.passed.undecided)))
-            share.samples.append((labels, each.passed.share))
-            bounds.add_ends(labels, each.passed.interval)
-            cases.samples.append((labels, float(each.passed.cases)))
-    yield from (rate, cost, known, passed, checked, undecided, share, bounds, cases)
+def _ends(name: str, interval: Interval | None) -> Iterator[Sample]:
+    if interval is not None:
+        yield name, {"bound": "low"}, interval.low
+        yield name, {"bound": "high"}, interval.high

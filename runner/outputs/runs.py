@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from rich.cells import cell_len
@@ -13,7 +14,7 @@ from rich.text import Text
 from runner.errors import counted
 from runner.outputs.narrow_terminal_tables import READABLE, SplitTable
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import MISSING, seconds
+from runner.outputs.text.number_format import MISSING, seconds, with_n
 from runner.outputs.text.table import TextTable
 from runner.pricing.money import Money, add_up
 from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain
@@ -108,12 +109,9 @@ class RunTable:
             [_pad(line, width, is_words=at in WORDY) for line in self._wrap_cell(at, row[at], width, console)]
             for at, width in self._widths.items()
         ]
-        blanks = [" " * width for width in self._widths.values()]
-        for number in range(max(map(len, cells))):
-            line = "  ".join(
-                lines[number] if number < len(lines) else blank for lines, blank in zip(cells, blanks, strict=True)
-            )
-            yield Segment(line.rstrip(), style)
+        for line in zip_longest(*cells):
+            padded = (text or " " * width for text, width in zip(line, self._widths.values(), strict=True))
+            yield Segment("  ".join(padded).rstrip(), style)
             yield Segment.line()
 
     def _wrap_cell(self, at: int, text: str, width: int, console: Console) -> list[str]:
@@ -141,7 +139,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
         f"{found.n:,}",
         str(found.failed),
         MISSING if fastest is None else fastest.target,
-        MISSING if ttft is None else f"{seconds(ttft.value)} (n {ttft.n})",
+        MISSING if ttft is None else with_n(seconds(ttft.value), ttft.n),
         _cost(found),
     )
 
@@ -173,7 +171,7 @@ def _cost(found: StoredSummary) -> str:
     if not sums:
         return MISSING
     known, sent = sum(each.cost_n for each in paid), sum(each.sent for each in paid)
-    return " + ".join(map(str, sums)) + (f" (n {known})" if known < sent else "")
+    return with_n(" + ".join(map(str, sums)), known, sent)
 
 
 def runs_as_data(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:

@@ -28,10 +28,15 @@ STYLES = {
 
 def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
     """Return the comparison for a rich console: counts, then questions that differ or were not compared."""
-    shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
+    shown = to_show(comparisons)
     more = len(shown) - MAX_SHOWN
     rest = [Text(f"and {counted(more, 'more question')}")] if more > 0 else []
     return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, shown[:MAX_SHOWN]), *rest)
+
+
+def to_show(comparisons: Sequence[SnapshotComparison]) -> list[SnapshotComparison]:
+    """Return the questions that differ or were not compared."""
+    return [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
 
 
 def render_comparison(comparison: SnapshotComparison) -> Text:

@@ -15,13 +15,12 @@ from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.ranking import describe_first, fastest_first
 from runner.outputs.text.run_remarks import (
     advise_on,
     brief_remarks,
     describe_failure,
-    describe_simulated,
+    describe_notices,
     describe_slow,
     how_it_was_made,
 )
@@ -107,9 +106,8 @@ def _side_by_side(left: TextTable, right: TextTable) -> TextTable:
 
 
 def _notices(run: Run) -> Iterator[Text]:
-    for word, sentence in (("partial", describe_partial(run)), ("simulated", describe_simulated(run))):
-        if sentence is not None:
-            yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
+    for word, sentence in describe_notices(run).items():
+        yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
 
 
 def _percentiles(run: Run) -> Iterator[Text | SplitTable]:

@@ -19,7 +19,6 @@ from runner.outputs.text.table import TextTable, TitledTable
 from runner.outputs.text.translation import BilingualText, _, plural
 from runner.outputs.text.win_rates import (
     describe_rates,
-    signed_interval,
     tabulate_rates,
     tabulate_win_rates,
 )
@@ -85,7 +84,7 @@ def _describe_agreement(found: Agreement) -> BilingualText:
 
 
 def _alpha(found: Agreement) -> str:
-    return MISSING if found.alpha is None else signed_interval(found.alpha, found.interval, ".2f")
+    return MISSING if found.alpha is None else with_interval(f"{found.alpha:.2f}", found.interval, "{:.2f}".format)
 
 
 def _describe_judge(found: JudgeAgreement) -> BilingualText:

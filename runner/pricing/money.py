@@ -23,6 +23,10 @@ class Money:
     def __str__(self) -> str:
         return f"{format_amount(self.amount)} {self.currency}"
 
+    def to_plain(self) -> dict[str, str]:
+        """Return the amount, unrounded, and the currency as text, as JSON has them."""
+        return {"amount": str(self.amount), "currency": self.currency}
+
 
 def parse_money(text: str) -> Money:
     """Parse `5USD` or `0.5 cny`.

@@ -75,12 +75,16 @@ def test_drift_within_a_run_is_no_change() -> None:
 
 def test_the_page_gives_a_change_and_its_interval_in_one_unit() -> None:
     """Both are in percent, or both are factors if one is about 11 or more."""
-    for slower, form in ((1.9, r"[+-]\d+ %"), (40.0, r"\d+\.\dx")):
+    percent, factor = r"[+-]\d+", r"\d+\.\dx"
+    for slower, change, interval in (
+        (1.9, f"{percent} %", rf"\[{percent}, {percent}\] %"),
+        (40.0, factor, rf"\[{factor}, {factor}\]"),
+    ):
         run = run_of([*jittered(BASE, 30), *jittered(NEW, 30, slower=slower)])
         (compared,) = compose_diff(diff_within(run, BASE, NEW)).targets
         line = next(each for each in compared.lines if each.measure == "TTFT")
-        assert re.fullmatch(rf"↑ {form}", line.delta.text), line
-        assert re.fullmatch(rf"\[{form}, {form}\]", line.interval or ""), line
+        assert re.fullmatch(f"↑ {change}", line.delta.text), line
+        assert re.fullmatch(interval, line.interval or ""), line
 
 
 def test_estimate_is_the_mean_log_ratio_of_pairs() -> None:

@@ -32,9 +32,9 @@ from runner.outputs.github import (
     MAX_SUMMARY_BYTES,
     Annotation,
     annotate,
-    append_summary,
     join_sections,
-    workflow_commands,
+    limit_annotations,
+    report_run,
     write_command,
 )
 from runner.storage.journal import Header
@@ -277,7 +277,7 @@ def test_annotations_point_at_the_case() -> None:
     assert (checks.level, checks.line, checks.message) == ("error", 12, "contains: “yes” is not in it (20 ×)")
     assert (regression.level, regression.line, regression.title) == ("error", None, "sim/a: TTFT regressed")
     many = replace(HEADER, targets=tuple(f"sim/{at}" for at in range(30)))
-    found = annotate(Run.of(many, [asked(str(at), 1, 10, "no") for at in range(30)]), None)
+    found = limit_annotations(annotate(Run.of(many, [asked(str(at), 1, 10, "no") for at in range(30)]), None))
     assert (len(found), found[-1].message) == (MAX_ANNOTATIONS, "21 more, in the step's summary")
 
 
@@ -297,7 +297,7 @@ def test_annotations_have_paths_relative_to_the_repository(tmp_path: Path, monke
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     run = Run.of(replace(HEADER, path="s.yaml"), [asked("a", 1, 10, "no")])
-    (command,) = workflow_commands({"GITHUB_WORKSPACE": str(tmp_path)}, run, None)
+    (command,) = report_run({"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(tmp_path)}, run, None)
     assert command.startswith("::error file=below/s.yaml,line=12,title=one · sim/a")
 
 
@@ -314,8 +314,8 @@ def test_the_step_summary_is_appended(tmp_path: Path) -> None:
     page = tmp_path / "summary.md"
     page.write_text("before\n", encoding="utf-8")
     run = run_of(a=100)
-    append_summary({"GITHUB_STEP_SUMMARY": str(page)}, run, judge(run, run)[0])
-    append_summary({}, run, None)
+    report_run({"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(page)}, run, judge(run, run)[0])
+    report_run({"GITHUB_ACTIONS": "true"}, run, None)
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n## unchanged")
     assert "# s, run r" in text

@@ -34,7 +34,7 @@ from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_
 from runner.outputs.charts.text_over_time import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
 from runner.outputs.charts.time_of_day import RoundPoint, draw_rounds_by_time
 from runner.outputs.charts.waterfall import RequestSpan, draw_waterfall, in_flight_since_ns, pack, read_span
-from runner.outputs.text.number_format import seconds
+from runner.outputs.text.number_format import interval_ends, seconds
 from runner.storage import journal
 from runner.storage.journal import Header
 from tests.support.command import compare
@@ -260,7 +260,7 @@ def test_swarm_shows_every_value_and_the_median() -> None:
     assert sum(data.count("h0") for data in dots) == len(values)
     interval = median_interval(values, range(1, 8))
     assert interval is not None
-    description = f"a/x: median 360 ms, 95 % interval {seconds(interval.low)} to {seconds(interval.high)}, n 7"
+    description = f"a/x: median 360 ms, 95 % interval {interval_ends(interval, seconds)}, n 7"
     assert description in describe(chart)
     assert {"360 ms", "7"} <= set(texts(chart))
 

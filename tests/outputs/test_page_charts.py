@@ -141,8 +141,8 @@ def test_the_tradeoff_has_every_target_and_names_those_that_fit() -> None:
     chart = draw_tradeoff(run)
     assert chart is not None
     assert chart.title == "Cost, quality and time"
-    assert chart.readings["0"] == ("whole reply 1.00 s, pass rate 50.0 % [23.7–76.3 %], 1.00 CNY per 1,000, n 10",)
-    assert chart.readings["1"] == ("whole reply 2.00 s, pass rate 100.0 % [72.2–100.0 %], 3.00 CNY per 1,000, n 10",)
+    assert chart.readings["0"] == ("whole reply 1.00 s, pass rate 50.0 % [23.7, 76.3], 1.00 CNY per 1,000, n 10",)
+    assert chart.readings["1"] == ("whole reply 2.00 s, pass rate 100.0 % [72.2, 100.0], 3.00 CNY per 1,000, n 10",)
     assert "1.00 CNY per 1,000" in [text.text for text in parse(chart).iter(f"{NAMESPACE}text")]
 
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from statistics import fmean
 
@@ -39,6 +39,7 @@ from runner.outputs.charts.svg import (
 )
 from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import format_size
+from runner.outputs.text.number_format import with_interval
 from runner.outputs.text.translation import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
@@ -124,10 +125,10 @@ class DrawnSeries:
                 started, point.level, None, _read_out(started, format_level(measure, point.level), point.target.n)
             )
         median, interval = self.medians[at], None
-        figure = format_level(measure, median.value)
+        write = partial(format_level, measure)
         if median.low is not None and median.high is not None:
             interval = Interval(median.low, median.high)
-            figure += f" [{format_level(measure, median.low)}, {format_level(measure, median.high)}]"
+        figure = with_interval(write(median.value), interval, write)
         return _DrawnRun(started, median.value, interval, _read_out(started, figure, median.n))
 
 

@@ -29,7 +29,7 @@ from runner.outputs.charts.chart_data import (
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import DOT, Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
-from runner.outputs.text.number_format import seconds
+from runner.outputs.text.number_format import interval_ends, seconds
 from runner.outputs.text.translation import _, clauses, labelled, translate
 
 TOP = 22.0
@@ -66,8 +66,8 @@ class TargetValues:
         values = {"target": translate(self.target), "median": seconds(self.median.value), "n": f"{len(self.values):,}"}
         if interval is None:
             return _("{target}: median {median}, n {n}", **values)
-        low, high = seconds(interval.low), seconds(interval.high)
-        return _("{target}: median {median}, 95 % interval {low} to {high}, n {n}", low=low, high=high, **values)
+        ends = interval_ends(interval, seconds)
+        return _("{target}: median {median}, 95 % interval {interval}, n {n}", interval=ends, **values)
 
 
 def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Canvas | None = None) -> Chart | None:

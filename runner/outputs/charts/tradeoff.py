@@ -22,7 +22,7 @@ from runner.outputs.charts.axis import (
 )
 from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
 from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
-from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
+from runner.outputs.text.number_format import amount, percent, seconds, with_interval
 from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
@@ -71,10 +71,10 @@ class TradeoffPoint:
     @property
     def figures(self) -> str:
         """The target's figures in words."""
-        time = _("whole reply {time}", time=seconds(self.total_s))
-        parts = [with_ends(time, interval_ends(self.total_interval, seconds))]
+        time = with_interval(seconds(self.total_s), self.total_interval, seconds)
+        parts: list[str] = [_("whole reply {time}", time=time)]
         if self.passed is not None:
-            share = with_ends(percent(self.passed), interval_ends(self.passed_interval, percent))
+            share = with_interval(percent(self.passed), self.passed_interval, percent)
             parts.append(_("pass rate {share}", share=share))
         if self.cost is not None:
             parts.append(self.price)

@@ -35,7 +35,7 @@ from runner.outputs.charts.svg import (
     series_colour,
     widest,
 )
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
+from runner.outputs.text.number_format import MISSING, percent, seconds, with_interval
 from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, translate
 
 TITLE = "Variants of each model"
@@ -68,12 +68,12 @@ class SweptFigure:
         return Quantity(self.name, "%", 100.0) if self.write is percent else Quantity(self.name)
 
     def describe(self, figures: TargetFigures) -> str:
-        """Return the figure with its interval, if it has one: `TTFT 120 ms [110 to 140 ms]`."""
+        """Return the figure with its interval, if it has one: `TTFT 120 ms [110, 140]`."""
         found = self.read(figures)
         if found is None:
             return _("{name} {figures}", name=_(self.name), figures=MISSING)
-        figure_and_ends = with_ends(self.write(found.value), interval_ends(found.interval, self.write))
-        return _("{name} {figures}", name=_(self.name), figures=figure_and_ends)
+        figure = with_interval(self.write(found.value), found.interval, self.write)
+        return _("{name} {figures}", name=_(self.name), figures=figure)
 
 
 def _median(statistic: Statistic | None) -> MeasuredValue | None:

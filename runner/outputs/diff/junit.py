@@ -3,15 +3,14 @@
 A regression is a failure. An undecided row is skipped, so that it does not count as passed.
 """
 
-from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Verdict
-from runner.outputs.junit import write_document
+from runner.outputs.junit import add_properties, write_document
 from runner.outputs.text import diff_sentences
-from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells
+from runner.outputs.text.diff_cells import describe_finding
 from runner.outputs.text.escape import xml_text
 from runner.outputs.text.undecided_reasons import describe_doubt
 
@@ -27,34 +26,21 @@ def write(difference: Difference) -> str:
 
 
 def _suite(target: str, findings: list[DiffFinding], difference: Difference) -> ET.Element:
-    suite = ET.Element("testsuite", {"name": xml_text(target), **_totals(findings)})
-    properties = ET.SubElement(suite, "properties")
+    suite = ET.Element("testsuite", name=xml_text(target))
     notes = (
         *diff_sentences.describe_sides(difference),
         diff_sentences.describe_pairing(difference),
         diff_sentences.describe_rule(difference),
         *difference.warnings,
     )
-    for at, note in enumerate(notes, start=1):
-        ET.SubElement(properties, "property", name=f"note {at}", value=xml_text(note))
+    add_properties(suite, {f"note {at}": note for at, note in enumerate(notes, start=1)})
     suite.extend(_test(finding, difference) for finding in findings)
     return suite
 
 
-def _totals(findings: Sequence[DiffFinding]) -> dict[str, str]:
-    verdicts = [finding.verdict for finding in findings]
-    return {
-        "tests": str(len(verdicts)),
-        "failures": str(verdicts.count(Verdict.REGRESSED)),
-        "errors": "0",
-        "skipped": str(verdicts.count(Verdict.UNDECIDED)),
-    }
-
-
 def _test(finding: DiffFinding, difference: Difference) -> ET.Element:
     test = ET.Element("testcase", classname=xml_text(finding.target), name=finding.measure.name)
-    cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=difference.paired), strict=True)
-    figures = xml_text(", ".join(f"{heading} {cell}" for heading, cell in cells))
+    figures = xml_text(describe_finding(finding, paired=difference.paired))
     if finding.verdict is Verdict.REGRESSED:
         ET.SubElement(test, "failure", type=finding.verdict.value, message=figures).text = figures
     if finding.verdict is Verdict.UNDECIDED:

@@ -8,7 +8,7 @@ from runner.analysis.word_diff import WordChange, marked_words, whole_texts
 from runner.errors import counted
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.text.markdown_syntax import inline, table
+from runner.outputs.text.markdown_syntax import fold, inline, table
 from runner.outputs.text.translation import capitalized
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
@@ -107,10 +107,8 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
 
 def _reply(change: ReplyChange) -> str:
     heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(diff_sentences.question_label(change), NAME_COLUMNS)}"
-    summary = (
-        f"<details><summary>{heading}: {inline(diff_sentences.describe_reply_change(change), LINE_COLUMNS)}</summary>"
-    )
-    return "\n\n".join([summary, mark_words(change.base.shown, change.new.shown), "</details>"])
+    summary = f"{heading}: {inline(diff_sentences.describe_reply_change(change), LINE_COLUMNS)}"
+    return fold(summary, mark_words(change.base.shown, change.new.shown))
 
 
 def mark_words(base: str | None, new: str | None) -> str:

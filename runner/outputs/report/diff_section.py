@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
@@ -12,8 +13,8 @@ from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells, format_points
-from runner.outputs.text.number_format import MISSING
-from runner.outputs.text.translation import BilingualText, _, other_of, plural, translate
+from runner.outputs.text.number_format import MISSING, interval_ends
+from runner.outputs.text.translation import _, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_REPLIES = 200
@@ -151,13 +152,8 @@ def _delta(finding: DiffFinding) -> FigureDelta:
 
 def _format_interval(finding: DiffFinding) -> str | None:
     """Return a change's interval in the unit of the change; None if there is none."""
-    interval = finding.interval
-    if interval is None:
-        return None
-    if finding.measure.unit is Unit.SHARE:
-        return f"[{format_points(interval.low)}, {format_points(interval.high)}]"
-    low, high = _format_ratio(interval.low, finding), _format_ratio(interval.high, finding)
-    return BilingualText(f"[{low}, {high}]", f"[{other_of(low)}, {other_of(high)}]")
+    is_share = finding.measure.unit is Unit.SHARE
+    return interval_ends(finding.interval, format_points if is_share else partial(_format_ratio, finding=finding))
 
 
 def _format_ratio(ratio: float, finding: DiffFinding) -> str:

@@ -144,7 +144,7 @@ def _line(series: RunSeries) -> SeriesLine:
         measure=_(series.measure.label),
         runs=f"{len(series.points):,}",
         last=as_text(series.last.level),
-        usual=interval_ends(usual, lambda value: MISSING if value is None else as_text(value)) or MISSING,
+        usual=interval_ends(usual, as_text) or MISSING,
         place=describe_place(series.last.level, usual),
     )
 

@@ -88,7 +88,7 @@ class PassRanking:
             "share": first.share,
             "other": other.label,
             "its_share": other.share,
-            "change": f"{other.comparison.points} [{other.comparison.interval}]",
+            "change": " ".join(filter(None, (other.comparison.points, other.comparison.interval))),
             "cases": plural(other.comparison.cases, "{n} case", "{n} cases"),
         }
         if worse and len(worse) == len(others):
@@ -141,9 +141,7 @@ def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
         points=format_points(found.change or 0.0),
-        interval=f"{format_points(found.interval.low)}, {format_points(found.interval.high)}"
-        if found.interval
-        else None,
+        interval=interval_ends(found.interval, format_points),
         p=format_p(found.p),
         cases=found.units,
         why=describe_doubt(found, difference),

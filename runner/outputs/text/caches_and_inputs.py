@@ -7,7 +7,7 @@ from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.intervals import Statistic
 from runner.analysis.run_results import Run
 from runner.core.turns_and_steps import name_repeat
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
+from runner.outputs.text.number_format import MISSING, low_to_high, percent, seconds, times, with_interval, with_n
 from runner.outputs.text.table import CaptionedTable, TextTable
 from runner.outputs.text.translation import BilingualText, _, name_some, translate
 
@@ -53,22 +53,19 @@ def describe_stage(stage: CacheStage) -> BilingualText:
 def _format_ratio(stage: CacheStage) -> str:
     if stage.ratio is None:
         return MISSING
-    figure = with_ends(times(stage.ratio), interval_ends(stage.interval, times))
-    return _("{figure} (n {n})", figure=figure, n=f"{stage.pairs:,}")
+    return with_n(with_interval(times(stage.ratio), stage.interval, times), stage.pairs)
 
 
 def _format_tokens(statistic: Statistic | None, expected: int) -> str:
     if statistic is None:
         return MISSING
-    figure = f"{statistic.value:,.0f}"
-    return figure if statistic.n == expected else _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
+    return with_n(f"{statistic.value:,.0f}", statistic.n, expected)
 
 
 def _format_saving(saving: Saving | None, expected: int) -> str:
     if saving is None:
         return MISSING
-    figure = _("{sum}, {share}", sum=saving.of_1000, share=percent(saving.share))
-    return figure if saving.n == expected else _("{figure} (n {n})", figure=figure, n=f"{saving.n:,}")
+    return with_n(_("{sum}, {share}", sum=saving.of_1000, share=percent(saving.share)), saving.n, expected)
 
 
 def _caches_caption() -> BilingualText:
@@ -88,9 +85,7 @@ def describe_caches(run: Run) -> list[str]:
     """Return remarks on caches that may affect a run's figures; empty if there are none."""
     if run.header.cache_probe:
         return _describe_unreported(measure_caches(run))
-    unreported = [
-        _("{target} (n {n})", target=target, n=f"{repeats:,}") for target, repeats in unreported_repeats(run).items()
-    ]
+    unreported = [with_n(str(target), repeats) for target, repeats in unreported_repeats(run).items()]
     if not unreported:
         return []
     return [
@@ -133,9 +128,7 @@ def describe_inputs(run: Run) -> list[str]:
     ]
 
 
-def _describe_reached(reached: ReachedSize) -> BilingualText:
+def _describe_reached(reached: ReachedSize) -> str:
     if reached.lowest is None or reached.highest is None:
         return _("{target} not reported (n {n})", target=reached.target, n=f"{reached.n:,}")
-    low, high = f"{reached.lowest:,}", f"{reached.highest:,}"
-    figure = low if low == high else _("{low} to {high}", low=low, high=high)
-    return _("{target} {figures} (n {n})", target=reached.target, figures=figure, n=f"{reached.n:,}")
+    return with_n(f"{reached.target} " + low_to_high(f"{reached.lowest:,}", f"{reached.highest:,}"), reached.n)

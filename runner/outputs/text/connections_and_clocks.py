@@ -6,7 +6,7 @@ from runner.analysis.cluster_workers import ClusterSummary, LostWorker, WorkerSu
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary
 from runner.analysis.timestamp_errors import ClockError
-from runner.outputs.text.number_format import milliseconds
+from runner.outputs.text.number_format import low_to_high, milliseconds
 from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, plural
 
 MAX_WORKERS_LISTED = 8
@@ -58,7 +58,8 @@ def describe_workers(cluster: ClusterSummary) -> list[str]:
     if not cluster.workers:
         return []
     nodes = comma_list(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
-    workers = _("{workers} on {nodes}", workers=_count_workers(len(cluster.workers)), nodes=_count_nodes(cluster))
+    on_nodes = plural(len(cluster.nodes), "{n} node", "{n} nodes")
+    workers = _("{workers} on {nodes}", workers=_count_workers(len(cluster.workers)), nodes=on_nodes)
     sentences: list[str] = [_("measured by {workers}: {nodes}", workers=workers, nodes=nodes)]
     sentences += describe_worker_clocks(cluster)
     sentences += [_describe_late_worker(worker) for worker in cluster.workers if not worker.within_bound]
@@ -73,10 +74,6 @@ def describe_workers(cluster: ClusterSummary) -> list[str]:
 
 def _count_workers(number: int) -> BilingualText:
     return plural(number, "{n} worker", "{n} workers")
-
-
-def _count_nodes(cluster: ClusterSummary) -> BilingualText:
-    return plural(len(cluster.nodes), "{n} node", "{n} nodes")
 
 
 def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
@@ -118,21 +115,17 @@ def _list_errors(workers: Sequence[WorkerSummary]) -> str:
 
 
 def _error_range(errors: Sequence[ClockError]) -> str:
-    p50 = _range(error.ttft_p50_s for error in errors)
-    p99 = _range(error.ttft_p99_s for error in errors)
-    smallest_n = min(error.n for error in errors)
     return _(
         "{p50} (p50), {p99} (p99), from the best worker to the worst, n at least {n} each",
-        p50=p50,
-        p99=p99,
-        n=smallest_n,
+        p50=_range(error.ttft_p50_s for error in errors),
+        p99=_range(error.ttft_p99_s for error in errors),
+        n=min(error.n for error in errors),
     )
 
 
 def _range(values: Iterable[float]) -> str:
     ascending = sorted(values)
-    low, high = milliseconds(ascending[0]), milliseconds(ascending[-1])
-    return low if low == high else _("{low} to {high}", low=low, high=high)
+    return low_to_high(milliseconds(ascending[0]), milliseconds(ascending[-1]))
 
 
 def _describe_late_worker(worker: WorkerSummary) -> str:

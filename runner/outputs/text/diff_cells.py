@@ -3,7 +3,7 @@
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason, Verdict
-from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds
+from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds, with_interval
 from runner.outputs.text.translation import _
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
@@ -50,6 +50,12 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     )
 
 
+def describe_finding(finding: DiffFinding, *, paired: bool) -> str:
+    """Return a finding's cells with their headings on one line: `measure TTFT, base 88 ms, ...`."""
+    cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=paired), strict=True)
+    return ", ".join(f"{heading} {cell}" for heading, cell in cells)
+
+
 def _measure_label(finding: DiffFinding) -> str:
     """Return a measure's name, with the currency if it is a cost: `cost, CNY`."""
     label = _(finding.measure.label)
@@ -76,8 +82,7 @@ def format_change(finding: DiffFinding) -> str:
     if finding.change is None:
         return MISSING
     as_text = format_points if finding.measure.unit is Unit.SHARE else format_ratio
-    interval, change = finding.interval, as_text(finding.change)
-    return change if interval is None else f"{change} [{as_text(interval.low)}, {as_text(interval.high)}]"
+    return with_interval(as_text(finding.change), finding.interval, as_text)
 
 
 def format_ratio(value: float) -> str:

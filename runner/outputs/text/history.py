@@ -1,9 +1,12 @@
 """Sentences on the history of a target, shared by the terminal and the page."""
 
+from functools import partial
+
 from runner.analysis.change_points import ChangePoint
 from runner.analysis.diff_measures import Better, Measure
 from runner.analysis.history import RunSeries
 from runner.analysis.intervals import Interval
+from runner.outputs.text.number_format import with_interval
 from runner.outputs.text.translation import BilingualText, _, clauses, plural
 
 
@@ -15,19 +18,17 @@ def describe_place(level: float, usual: Interval | None) -> str:
 
 
 def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
-    """Return a sentence on a change of level: time, size, interval, p-value, and what else changed with it."""
+    """Return a sentence on a change of level: size, interval, time, p-value, and what else changed with it."""
     first = series.points[change.at].run
     return _(
-        "{target}, {measure}: {size}{word} since {started} ({run}) [{low} to {high}], p {p}, {before} before and "
-        "{after} after; {company}",
+        "{target}, {measure}: {size}{word} since {started} ({run}), p {p}, {before} before and {after} after; "
+        "{company}",
         target=series.target,
         measure=_(series.measure.label),
-        size=format_size(change),
+        size=with_interval(format_size(change), change.interval, partial(_format_end, change)),
         word=_word(series.measure, is_rise=change.is_rise),
         started=f"{first.started_at:%Y-%m-%d %H:%M}",
         run=first.folder.name,
-        low=_format_end(change, change.interval.low),
-        high=_format_end(change, change.interval.high),
         p=f"{change.p:.2g}",
         before=plural(change.before, "{n} run", "{n} runs"),
         after=f"{change.after:,}",
@@ -47,9 +48,7 @@ def _describe_other_changes(series: RunSeries, change: ChangePoint) -> Bilingual
 
 def format_size(change: ChangePoint) -> BilingualText:
     """Format the size of a change: `+25.0 %`, or `-12.5 points` for a share."""
-    if change.ratio is not None:
-        return _format_end(change, change.ratio)
-    return _format_end(change, change.difference or 0.0)
+    return _format_end(change, (change.difference or 0.0) if change.ratio is None else change.ratio)
 
 
 def _format_end(change: ChangePoint, value: float) -> BilingualText:

@@ -43,6 +43,11 @@ def fence(text: str) -> str:
     return f"{ticks}text\n{shown}\n{ticks}"
 
 
+def fold(summary: str, content: str) -> str:
+    """Return escaped content that is folded under a summary, also escaped."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
 def write_table(content: TextTable) -> str:
     """Return a Markdown table of unescaped text."""
     rows = [[inline(cell) for cell in row] for row in content.rows]

@@ -1,5 +1,6 @@
 """Formatting of numbers for people: suitable units, few digits, and a dash for an absent value."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -8,9 +9,11 @@ from runner.outputs.text.translation import BilingualText, _, other_of
 from runner.pricing.money import format_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
-    from runner.analysis.intervals import Interval, Statistic
+    from runner.analysis.intervals import Interval
 
 MISSING = "–"
+
+_UNIT = re.compile(r"\D*$")
 
 
 def seconds(value: float | None) -> str:
@@ -65,24 +68,6 @@ def times(factor: float | None) -> str:
     return _("{n}x", n=number)
 
 
-def interval_ends(interval: "Interval | None", write: Callable[[float | None], str]) -> str | None:
-    """Format an interval: `310–402 ms`. The low end has a unit only if it differs from that of the high end."""
-    if interval is None:
-        return None
-    low, high = write(interval.low), write(interval.high)
-    return BilingualText(_join_ends(low, high), _join_ends(other_of(low), other_of(high)))
-
-
-def _join_ends(low: str, high: str) -> str:
-    unit = high.partition(" ")[2]
-    return f"{low.removesuffix(f' {unit}') if unit else low}–{high}"
-
-
-def with_ends(figure: str, ends: str | None) -> str:
-    """Append the ends of an interval to a figure, if there are any: `350 ms [310–402 ms]`."""
-    return figure if ends is None else _("{figure} [{ends}]", figure=figure, ends=ends)
-
-
 def percent(share: float | None) -> str:
     """Format a share: `4.0 %`."""
     return MISSING if share is None else _("{n} %", n=f"{100 * share:.1f}")
@@ -93,23 +78,50 @@ def whole_percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:
-    """Append the sample size to a figure if it differs from the expected one: `350 ms (n 7)`."""
-    if statistic is None or statistic.n == expected:
-        return figure
-    return _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
+def with_n(figure: str, n: int, expected: int | None = None) -> str:
+    """Append the sample size to a figure unless it is the expected one: `350 ms (n 7)`."""
+    return figure if n == expected else _("{figure} (n {n})", figure=figure, n=f"{n:,}")
 
 
-def with_interval(figure: str, interval: "Interval | None", write: Callable[[float | None], str]) -> str:
-    """Append an interval to a figure: `350 ms [310–402]`. The ends have units only if one differs from the figure's."""
+def low_to_high(low: str, high: str) -> str:
+    """Return the range of some figures, or the figure if they are the same: `12 ms to 20 ms`."""
+    return low if low == high else _("{low} to {high}", low=low, high=high)
+
+
+def with_interval(figure: str, interval: "Interval | None", write: Callable[[float], str]) -> str:
+    """Append an interval to a figure: `350 ms [310, 402]`, or `1.00 s [984 ms, 1.02 s]` if the units differ."""
     if interval is None:
         return figure
     low, high = write(interval.low), write(interval.high)
-    return BilingualText(_bracket(figure, low, high), _bracket(*map(other_of, (figure, low, high))))
+    return BilingualText(_append_ends(figure, low, high), _append_ends(*map(other_of, (figure, low, high))))
 
 
-def _bracket(figure: str, low: str, high: str) -> str:
-    unit = figure.partition(" ")[2]
-    if unit and low.endswith(f" {unit}") and high.endswith(f" {unit}"):
-        low, high = low.removesuffix(f" {unit}"), high.removesuffix(f" {unit}")
-    return f"{figure} [{low}–{high}]"
+def _append_ends(figure: str, low: str, high: str) -> str:
+    return f"{figure} {_in_brackets(low, high, _unit_of(figure))}"
+
+
+def interval_ends(interval: "Interval | None", write: Callable[[float], str]) -> str | None:
+    """Format an interval without its figure: `[310, 402] ms`, or `[984 ms, 1.02 s]` if the units differ."""
+    if interval is None:
+        return None
+    low, high = write(interval.low), write(interval.high)
+    return BilingualText(_join_ends(low, high), _join_ends(other_of(low), other_of(high)))
+
+
+def _join_ends(low: str, high: str) -> str:
+    unit = _unit_of(high)
+    is_shared = unit.startswith(" ") and _unit_of(low) == unit
+    return _in_brackets(low, high, unit) + unit if is_shared else f"[{low}, {high}]"
+
+
+def _in_brackets(low: str, high: str, unit: str) -> str:
+    """Return the ends of an interval in brackets, without their units if both have this one."""
+    if _unit_of(low) == _unit_of(high) == unit:
+        low, high = low.removesuffix(unit), high.removesuffix(unit)
+    return f"[{low}, {high}]"
+
+
+def _unit_of(figure: str) -> str:
+    """Return what follows a figure's digits: ` ms`, ` %`, `x`, or nothing."""
+    unit: str = _UNIT.findall(figure)[0]
+    return unit

@@ -10,8 +10,8 @@ from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.connections_and_clocks import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.costs import describe_costs, describe_prices
-from runner.outputs.text.labels import FLAGS, FLAGS_OF_REPLAY, describe_outcome, name_in_words
-from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.labels import FLAGS, FLAGS_OF_REPLAY, describe_outcome, describe_partial, name_in_words
+from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_n
 from runner.outputs.text.translation import _, comma_list, labelled, name_some, plural, translate
 
 
@@ -28,6 +28,12 @@ def describe_simulated(run: Run) -> str | None:
             targets=comma_list(real),
         )
     return _("every target is the built-in simulator; its figures say nothing about any provider.")
+
+
+def describe_notices(run: Run) -> dict[str, str]:
+    """Return the notices to show before a run's figures: "partial" or "simulated" -> sentence."""
+    notices = {"partial": describe_partial(run), "simulated": describe_simulated(run)}
+    return {word: sentence for word, sentence in notices.items() if sentence is not None}
 
 
 def remarks(run: Run) -> list[str]:
@@ -82,7 +88,7 @@ def describe_unsteady(run: Run) -> list[str]:
     else:
         left = [(str(each.target), each.timed, each.left_out) for each in run.summary]
         empty = [(target, left_out) for target, timed, left_out in left if timed == left_out]
-    targets = name_some([_("{target} (n {n})", target=target, n=n) for target, n in empty if n])
+    targets = name_some([with_n(target, n) for target, n in empty if n])
     if not any(n for _, n in empty):
         return []
     return [
@@ -110,9 +116,7 @@ def describe_estimates(run: Run) -> list[str]:
 def describe_slow(run: Run) -> str | None:
     """Return a sentence on the share of slow requests of each target that has any; None if no target has."""
     shares = [
-        with_sample(
-            f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow, 0
-        )
+        with_n(f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow.n)
         for each in run.summary
         if each.slow and each.slow.value
     ]
@@ -154,7 +158,7 @@ def _describe_adjusted(summary: TargetSummary) -> str:
         _("{name} never", name=each.name) if each.value is None else f"{each.name} {seconds(each.value)}"
         for each in ranks
     ]
-    return _("{target} {figures} (n {n})", target=summary.target, figures=comma_list(figures), n=ranks[0].n)
+    return with_n(f"{summary.target} " + comma_list(figures), ranks[0].n)
 
 
 def describe_spread(run: Run) -> list[str]:

@@ -14,7 +14,7 @@ from runner.analysis.summary import TargetSummary
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.errors import counted
-from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval, with_n
 from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.table import TextTable, tabulate_items
 from runner.outputs.text.translation import _
@@ -38,21 +38,33 @@ CHECKS_CAPTION = (
 
 _Column = tuple[str, Callable[[TargetSummary], str]]
 
+
+def _statistic_column(
+    heading: str,
+    read: Callable[[TargetSummary], Statistic | None],
+    write: Callable[[float | None], str] = seconds,
+    *,
+    wide: bool = True,
+) -> _Column:
+    """Return a column of a statistic, with intervals if `wide`."""
+    return heading, lambda each: _figure(read(each), each, write, wide=wide)
+
+
 _TARGET: _Column = ("target", lambda each: str(each.target) + (" (simulated)" if each.simulated else ""))
 _BARE_TARGET: _Column = ("target", lambda each: str(each.target))
 _N: _Column = ("n", lambda each: str(each.n))
 _OK: _Column = ("ok", lambda each: str(each.ok))
 _FAILED: _Column = ("failed", lambda each: str(each.failed))
 _OTHER_OUTCOMES: _Column = ("other outcomes", lambda each: _list_outcomes(each.other_outcomes))
-_TTFT: _Column = ("TTFT p50", lambda each: _seconds(each.ttft_p50, each))
-_FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each))
-_FIRST_CALL: _Column = ("first tool call p50", lambda each: _seconds(each.tool_call_p50, each))
-_TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
-_TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
-_SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
-_FIRST_ANSWER_BRIEFLY: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each, wide=False))
-_TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
-_TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
+_TTFT = _statistic_column("TTFT p50", lambda each: each.ttft_p50)
+_FIRST_ANSWER = _statistic_column("first answer p50", lambda each: each.ttfa_p50)
+_FIRST_CALL = _statistic_column("first tool call p50", lambda each: each.tool_call_p50)
+_TOTAL = _statistic_column("total p50", lambda each: each.total_p50)
+_TOKENS = _statistic_column("tokens/s p50", lambda each: each.output_tps_p50, rate)
+_SLOW = _statistic_column("slow", lambda each: each.slow, percent)
+_FIRST_ANSWER_BRIEFLY = _statistic_column("first answer p50", lambda each: each.ttfa_p50, wide=False)
+_TOTAL_BRIEFLY = _statistic_column("total p50", lambda each: each.total_p50, wide=False)
+_TOKENS_BRIEFLY = _statistic_column("tok/s p50", lambda each: each.output_tps_p50, rate, wide=False)
 
 
 _Judged = TypeVar("_Judged", TargetSummary, LoadPoint, OpenLoopPoint)
@@ -73,7 +85,7 @@ def format_met(goodput: Goodput | None) -> str:
     """Format the share of requests that met the SLO, with its interval and sample size: `98.0 % (n 50)`."""
     if goodput is None:
         return MISSING
-    return f"{with_interval(percent(goodput.share), goodput.interval, percent)} (n {goodput.n:,})"
+    return with_n(with_interval(percent(goodput.share), goodput.interval, percent), goodput.n)
 
 
 class _Duration(NamedTuple):
@@ -121,7 +133,7 @@ def describe_in_a_line(run: Run) -> str:
     found = run.summary
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
     ranked = sorted(found, key=rank_of)
-    times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
+    times = [f"{_BARE_TARGET[1](each)} {_figure(each.ttft_p50, each, seconds, wide=False)}" for each in ranked]
     of_judges = [money for each in run.judge_costs for money in each.spent]
     spent = [*(cost.spent for cost in run.costs), *of_judges]
     sums = _sums(add_up(spent)) if spent else ""
@@ -228,20 +240,12 @@ def _names(percent: float, found: Sequence[Statistic]) -> list[str]:
 def _percentile(found: Sequence[Statistic], at: int, summary: TargetSummary, *, named: bool, wide: bool = False) -> str:
     if not found:
         return MISSING
-    figure = _seconds(found[at], summary, wide=wide)
+    figure = _figure(found[at], summary, seconds, wide=wide)
     return f"{found[at].name} {figure}" if named else figure
 
 
 def _list_outcomes(outcomes: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {outcome}" for outcome, n in outcomes.items()) or MISSING
-
-
-def _seconds(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
-    return _figure(statistic, summary, seconds, wide=wide)
-
-
-def _rate(statistic: Statistic | None, summary: TargetSummary, *, wide: bool = True) -> str:
-    return _figure(statistic, summary, rate, wide=wide)
 
 
 def _figure(
@@ -251,7 +255,7 @@ def _figure(
         return MISSING
     figure = write(statistic.value)
     estimate = with_interval(figure, statistic.interval, write) if wide else figure
-    return with_sample(estimate, statistic, summary.timed)
+    return with_n(estimate, statistic.n, summary.timed)
 
 
 def goodput_caption(slo: Slo) -> str:

@@ -11,7 +11,7 @@ class TextTable:
 
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    wordy: frozenset[int]
+    wordy: frozenset[int] = frozenset({0})
 
 
 class TitledTable(NamedTuple):

@@ -1,12 +1,14 @@
 """Sentences on why rows of a comparison are undecided, and on what would decide them."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason
 from runner.outputs.text.diff_cells import format_level, format_p, format_ratio
+from runner.outputs.text.number_format import interval_ends, with_interval
 from runner.outputs.text.translation import BilingualText, _, comma_list, plural
 
 
@@ -37,7 +39,8 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
 def _describe_small_sample(finding: DiffFinding, difference: Difference) -> BilingualText:
     """Return the reason of a finding with too small a sample, with the size that should be enough if known."""
     decision = finding.decision
-    present, needed = _count_units(finding, difference), _count_needed(finding, difference)
+    present = _count_units(finding.units, finding, difference, is_alike=finding.n[0] == finding.n[1])
+    needed = _count_units(decision.needed, finding, difference) if decision.needed else None
     option = "" if finding.measure in WITHOUT_FIGURES else _(" (--repeat)")
     match decision.reason:
         case UndecidedReason.TOO_FEW if not needed:
@@ -97,46 +100,27 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
     )
     return plural(
         finding.units,
-        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        low=format_level(measure, usual.low),
-        high=format_level(measure, usual.high),
+        "no change that {n} run could tell: usual {usual}; {found} is found in 9 of 10 runs",
+        "no change that {n} runs could tell: usual {usual}; {found} is found in 9 of 10 runs",
+        usual=interval_ends(usual, partial(format_level, measure)),
         found=found,
     )
 
 
-def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
-    """Return the sample size of a finding: rounds, requests or cases; with the side, unless they are of one run."""
+def _count_units(number: int, finding: DiffFinding, difference: Difference, *, is_alike: bool = True) -> BilingualText:
+    """Return a sample size of a finding: rounds, requests or cases; with the side, unless they are of one run.
+
+    With `is_alike`, it is that of both sides, else that of the smaller one.
+    """
     if finding.measure is PASSES:
-        return _count_cases(finding.units)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(finding.units)
-    counted = _count_rounds_or_requests(finding.units, finding)
-    if finding.n[0] == finding.n[1]:
-        return _("{units} on each side", units=counted)
-    return _("{units} on the smaller side", units=counted)
-
-
-def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
-    """Return the sample size that should decide a finding: rounds, requests or cases; None if unknown."""
-    needed = finding.decision.needed
-    if not needed:
-        return None
-    if finding.measure is PASSES:
-        return _count_cases(needed)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(needed)
-    return _("{units} on each side", units=_count_rounds_or_requests(needed, finding))
-
-
-def _count_rounds_or_requests(number: int, finding: DiffFinding) -> BilingualText:
+        return plural(number, "{n} case", "{n} cases")
     if finding.measure in OF_ALL_REQUESTS:
-        return plural(number, "{n} request", "{n} requests")
-    return _count_rounds(number)
-
-
-def _count_cases(number: int) -> BilingualText:
-    return plural(number, "{n} case", "{n} cases")
+        units = plural(number, "{n} request", "{n} requests")
+    elif difference.paired:
+        return _count_rounds(number)
+    else:
+        units = _count_rounds(number)
+    return _("{units} on each side", units=units) if is_alike else _("{units} on the smaller side", units=units)
 
 
 def _count_rounds(number: int) -> BilingualText:
@@ -161,8 +145,7 @@ def describe_this_run(finding: DiffFinding) -> str | None:
     claim = finding.this_run
     if claim is None:
         return None
-    figure = _("{n}x", n=format_ratio(claim.change))
-    ends = f" [{format_ratio(claim.interval.low)}, {format_ratio(claim.interval.high)}]" if claim.interval else ""
+    figure = with_interval(_format_factor(claim.change), claim.interval, _format_factor)
     return _(
         "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
         "whether that holds at another time is not known",
@@ -170,9 +153,13 @@ def describe_this_run(finding: DiffFinding) -> str | None:
         target=finding.target,
         change=_describe_direction(finding.measure, is_more=claim.change > 1),
         pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
-        figure=_name_figure(finding.measure, figure + ends),
+        figure=_name_figure(finding.measure, figure),
         p=format_p(claim.p),
     )
+
+
+def _format_factor(ratio: float) -> BilingualText:
+    return _("{n}x", n=format_ratio(ratio))
 
 
 def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
@@ -186,7 +173,7 @@ def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
     return _("had less {measure}", measure=label)
 
 
-def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
+def _name_figure(measure: Measure, figure: str) -> str:
     """Return a ratio, preceded by the name of its measure if the sentence does not name it elsewhere."""
     if measure.unit is not Unit.SECONDS:
         return figure

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from runner.analysis.bradley_terry import Separation, Strength
-from runner.analysis.intervals import FEWEST_UNITS, Interval
+from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.win_rates import WinRate, WinRates
-from runner.outputs.text.number_format import MISSING, percent, with_interval
+from runner.outputs.text.number_format import MISSING, percent, with_interval, with_n
 from runner.outputs.text.table import TextTable, TitledTable
 from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, plural
 
@@ -27,7 +27,7 @@ def tabulate_rates(rates: WinRates) -> TextTable:
         (rate.target, _share(rate), *_counts(rate), _strength(strength))
         for rate, strength in zip(rates.targets, rates.strengths, strict=True)
     )
-    return TextTable(headings, tuple(rows), frozenset({0}))
+    return TextTable(headings, tuple(rows))
 
 
 def _tabulate_pairs(rates: WinRates) -> TextTable:
@@ -42,22 +42,13 @@ def _counts(rate: WinRate) -> tuple[str, ...]:
 
 
 def _share(rate: WinRate) -> str:
-    return _("{figure} (n {n})", figure=with_interval(percent(rate.value), rate.interval, percent), n=f"{rate.n:,}")
+    return with_n(with_interval(percent(rate.value), rate.interval, percent), rate.n)
 
 
 def _strength(strength: Strength) -> str:
     if strength.value is None:
         return MISSING
-    figure = signed_interval(strength.value, strength.interval, "+.2f")
-    return _("{figure} (n {n})", figure=figure, n=f"{strength.n:,}")
-
-
-def signed_interval(value: float, interval: Interval | None, form: str) -> str:
-    """Format a figure that may be negative, with its interval: `+0.13 [-0.44 to +0.71]`."""
-    if interval is None:
-        return f"{value:{form}}"
-    ends = {"low": f"{interval.low:{form}}", "high": f"{interval.high:{form}}"}
-    return _("{figure} [{low} to {high}]", figure=f"{value:{form}}", **ends)
+    return with_n(with_interval(f"{strength.value:+.2f}", strength.interval, "{:+.2f}".format), strength.n)
 
 
 def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:

@@ -43,6 +43,7 @@ from tests.support.scripted_server import (
     ReceivedRequest,
     ScriptedReply,
     delta_event,
+    event_stream,
     http_chunk,
     http_head,
     json_reply,
@@ -255,12 +256,10 @@ def without_usage(asked: ReceivedRequest) -> ScriptedReply:
     return streamed_reply("uncounted")
 
 
-ROUTED = http_head(
-    content_type="text/event-stream", x_litellm_model_api_base="me:ROUTER-KEY@api.example/v1?api_key=ROUTER-KEY"
-)
+ROUTED = {"x_litellm_model_api_base": "me:ROUTER-KEY@api.example/v1?api_key=ROUTER-KEY"}
 
 KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
-    "routed": ScriptedReply([(0, ROUTED + delta_event("Hi") + FINISH_EVENT + DONE_EVENT)], "close"),
+    "routed": event_stream(delta_event("Hi"), **ROUTED),
     "good": streamed_reply("Hel", "lo ", "你好", pause_s=0.02, first_s=0.03),
     "thinking": streamed_reply("<thi", "nk>hm</think>", "well"),
     "whole": json_reply("200 OK", {**ANSWER, "usage": COUNTED}),
@@ -273,16 +272,7 @@ KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
     ),
     "zipped": ScriptedReply([(0, http_head(content_encoding="gzip", content_length=str(len(ZIPPED))) + ZIPPED)]),
     "misnamed": json_reply("200 OK", ANSWER, content_encoding="gzip"),
-    "garbled": ScriptedReply(
-        [
-            (
-                0,
-                STREAM_HEAD
-                + http_chunk(delta_event("x").replace(b"x", b"\xff") + FINISH_EVENT + DONE_EVENT)
-                + b"0\r\n\r\n",
-            )
-        ]
-    ),
+    "garbled": event_stream(delta_event("x").replace(b"x", b"\xff")),
     "limited": rate_limited_once,
     "uncounting": without_usage,
     "refused": json_reply("401 No", {"error": {"message": "bad key", "code": "k"}, "request_id": "r-9"}),

@@ -246,6 +246,13 @@ def streamed_reply(*texts: str, pause_s: float = 0.0, first_s: float = 0.0) -> S
     return ScriptedReply([(0.0, STREAM_HEAD), *pieces, (0.0, end)])
 
 
+def event_stream(*events: bytes, **headers: str) -> ScriptedReply:
+    """Return a complete chat completion of these events, each an HTTP chunk, with further headers."""
+    head = http_head(content_type="text/event-stream", transfer_encoding="chunked", **headers)
+    chunks = [http_chunk(event) for event in (*events, FINISH_EVENT + DONE_EVENT)]
+    return ScriptedReply([(0.0, head), *((0.0, chunk) for chunk in chunks), (0.0, b"0\r\n\r\n")])
+
+
 def json_reply(status: str, body: object, **headers: str) -> ScriptedReply:
     """Return a JSON response with a status, such as an error or a list of models."""
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()

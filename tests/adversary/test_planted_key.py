@@ -1,15 +1,10 @@
 """Keys: servers repeat the run's secrets in every field that they control; no file and no output has them."""
 
 import base64
-import html
 import json
-import re
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import given
@@ -18,71 +13,19 @@ from hypothesis import strategies as st
 from runner.core.events import Channel
 from runner.outputs.report.markdown_to_html import safe_html
 from runner.providers.key import Key
-from runner.providers.redaction import IGNORED, MARK, Redactor, proxy_secrets, secrets_of
+from runner.providers.redaction import MARK, Redactor, proxy_secrets, secrets_of
 from runner.storage.recordings.reader import read_recordings
 from tests.support.command import compare, write_config, write_yaml
-from tests.support.echoed_keys import VARIABLE
-from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    STREAM_HEAD,
-    ReceivedRequest,
-    ScriptedReply,
-    ScriptedServer,
-    delta_event,
-    http_chunk,
-    http_head,
-    json_reply,
-    serve,
-    sse_event,
-)
-
-WRITTEN: dict[str, Callable[[str], str]] = {
-    "plain": str,
-    "lower": str.lower,
-    "upper": str.upper,
-    "url": lambda key: quote(key, safe=""),
-    "every byte in a url": lambda key: "".join(f"%{byte:02X}" for byte in key.encode()),
-    "url in a url": lambda key: quote(quote(key, safe=""), safe=""),
-    "entities": lambda key: "".join(f"&#{ord(character)};" for character in key),
-    "hexadecimal entities": lambda key: "".join(f"&#x{ord(character):X};" for character in key),
-    "named entity": lambda key: key.replace("_", "&lowbar;"),
-    "one entity": lambda key: f"&#{ord(key[0])};{key[1:]}",
-    "JSON escapes": lambda key: "".join(f"\\u{ord(character):04x}" for character in key),
-    "Markdown": lambda key: key.replace("_", "\\_"),
-    "emphasised": lambda key: f"{key[:5]}**{key[5:9]}**{key[9:]}",
-    "invisible": "\u200b".join,
-    "base64": lambda key: base64.b64encode(key.encode()).decode(),
-    "base64 of a user and it": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
-    "base64 within": lambda key: base64.b64encode(f"x{key} and more".encode()).decode(),
-    "base64 within, further": lambda key: base64.urlsafe_b64encode(f"xx{key}??".encode()).decode(),
-    "hexadecimal": lambda key: key.encode().hex(),
-}
+from tests.support.echoed_keys import ENCODINGS, VARIABLE, echoing_servers, is_in, make_key
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, delta_event, event_stream, json_reply, serve
 
 
-def new_key() -> str:
-    """Return a random key, which is in no file of this project."""
-    return f"sk_live_{secrets.token_hex(6)}_Qq{secrets.token_hex(4)}"
-
-
-def is_in(text: str, key: str) -> bool:
-    """Return whether a reader could get a key from a text by undoing Markdown, HTML, URL encoding or JSON."""
-    encoded = [base64.b64encode(b"x" * n + key.encode())[-(-n * 8 // 6) : -4].decode() for n in range(3)]
-    if any(form in text or form in text.translate(str.maketrans("-_", "+/")) for form in encoded):
-        return True
-    seen = {text, unquote(text), unquote(unquote(text)), html.unescape(text)}
-    with_escapes = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
-    bare = [each.lower().translate({ord(one): None for one in IGNORED}) for each in (*seen, with_escapes)]
-    wanted = (key.lower().translate({ord(one): None for one in IGNORED}), key.encode().hex())
-    return any(form in each for each in bare for form in wanted)
-
-
-@pytest.mark.parametrize("way", WRITTEN)
+@pytest.mark.parametrize("way", ENCODINGS)
 def test_a_key_is_hidden_in_every_encoding(way: str) -> None:
     """It is absent from texts, from bytes cut anywhere, and from rendered Markdown."""
-    key = new_key()
+    key = make_key("sk_live_", "_Qq")
     redactor = Redactor([Key(key, VARIABLE)])
-    written = WRITTEN[way](key)
+    written = ENCODINGS[way](key)
     assert is_in(f"It is {written} here.", key), "this test would not find it"
     hidden = redactor.by_value(f"It is {written} here.")
     assert MARK in hidden
@@ -95,11 +38,11 @@ def test_a_key_is_hidden_in_every_encoding(way: str) -> None:
         assert MARK.encode() in b"".join(redactor.in_pieces([data[:9], data[9:20], data[20:]]))
 
 
-@given(st.sampled_from(sorted(WRITTEN)), st.lists(st.integers(1, 9), min_size=1), st.text("ab sk_\\&%", max_size=20))
+@given(st.sampled_from(sorted(ENCODINGS)), st.lists(st.integers(1, 9), min_size=1), st.text("ab sk_\\&%", max_size=20))
 def test_pieces_of_a_text_never_join_to_a_key(way: str, sizes: list[int], around: str) -> None:
     """The pieces for a live view join to a text without the key, and no other character is lost."""
     key = "sk_live_0123456789abcdef"
-    text, stream, shown, at = around + WRITTEN[way](key) + around, Redactor([Key(key, VARIABLE)]).stream(), "", 0
+    text, stream, shown, at = around + ENCODINGS[way](key) + around, Redactor([Key(key, VARIABLE)]).stream(), "", 0
     while at < len(text):
         size = sizes[at % len(sizes)]
         shown += stream.feed(text[at : at + size])
@@ -126,8 +69,7 @@ def test_short_keys_are_hidden_in_headers_and_errors_only(tmp_path: Path) -> Non
         word = asked.headers["authorization"].removeprefix("Bearer ")
         if asked.number:
             return json_reply("401 No", {"error": {"message": f"bad {word}", "code": word}}, x_echo=word)
-        head = http_head(content_type="text/event-stream", x_request_id=word, **{f"x_{word}": "1"})
-        return ScriptedReply([(0, head + delta_event("A text.") + FINISH_EVENT + DONE_EVENT)], "close")
+        return event_stream(delta_event("A text."), x_request_id=word, **{f"x_{word}": "1"})
 
     with serve(answer) as server:
         write_config(tmp_path, acme={"base_url": server.url, "api_key_env": VARIABLE, "models": ["m"]})
@@ -157,135 +99,6 @@ def test_secrets_are_keys_secret_headers_and_passwords_of_proxies() -> None:
 # A run against servers that repeat the key
 
 
-def pieces(text: str) -> list[bytes]:
-    """Return a text as events of three characters each, as a model's tokens come."""
-    return [delta_event(text[at : at + 3]) for at in range(0, len(text), 3)]
-
-
-def streamed(*events: bytes, **headers: str) -> ScriptedReply:
-    """Return a stream of events that ends regularly."""
-    head = (
-        http_head(content_type="text/event-stream", transfer_encoding="chunked", **headers) if headers else STREAM_HEAD
-    )
-    return ScriptedReply(
-        [
-            (0, head),
-            *((0, http_chunk(event)) for event in events),
-            (0, http_chunk(FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n"),
-        ]
-    )
-
-
-def deep(key: str) -> dict[str, object]:
-    """Return an object in which a key is every name and every value."""
-    return {key: {key: [key, {key: key}]}, f"a{key}": key}
-
-
-def call_piece(place: int, text: str) -> dict[str, object]:
-    """Return a piece of a tool call's arguments."""
-    return {"index": place, "id": f"c{place}", "function": {"name": "find", "arguments": text}}
-
-
-PLANTS: dict[str, Callable[[str], ScriptedReply]] = {
-    "usage-names": lambda key: streamed(
-        delta_event("Hi"), sse_event({"choices": [], "usage": {"prompt_tokens": 1, key: 3, **deep(key)}})
-    ),
-    "header-names": lambda key: streamed(delta_event("Hi"), **{f"x-{key}": key, "x-request-id": key, "server": key}),
-    "lower-header": lambda key: streamed(delta_event("Hi"), **{"x-echo": key.lower(), "x-request-id": key.upper()}),
-    "every-form": lambda key: streamed(delta_event("\n\n".join(write(key) for write in WRITTEN.values()))),
-    "in-pieces": lambda key: streamed(*(each for write in WRITTEN.values() for each in pieces(write(key) + " "))),
-    "reasoning": lambda key: streamed(
-        sse_event({"choices": [{"index": 0, "delta": {"reasoning_content": key}}]}), delta_event("Hi")
-    ),
-    "tool-call": lambda key: streamed(
-        sse_event(
-            {
-                "choices": [
-                    {
-                        "index": 0,
-                        "delta": {
-                            "tool_calls": [
-                                {
-                                    "index": 0,
-                                    "id": key,
-                                    "type": key,
-                                    "function": {"name": key, "arguments": json.dumps({key: key})},
-                                }
-                            ]
-                        },
-                    }
-                ]
-            }
-        )
-    ),
-    "tool-calls-in-turn": lambda key: streamed(
-        *(
-            sse_event({"choices": [{"index": 0, "delta": {"tool_calls": [call_piece(place, key[at : at + 3])]}}]})
-            for at in range(0, len(key), 3)
-            for place in (0, 1)
-        )
-    ),
-    "names": lambda key: streamed(
-        sse_event(
-            {
-                "id": key,
-                "model": key,
-                "object": key,
-                "system_fingerprint": key,
-                "service_tier": key,
-                "provider": key,
-                "choices": [],
-                key: key,
-            }
-        ),
-        delta_event("Hi", finish_reason=key),
-    ),
-    "comments": lambda key: streamed(
-        f": {key}\n\n".encode(), f"event: {key}\nid: {key}\nretry: {key}\n{key}: {key}\n\n".encode(), delta_event("Hi")
-    ),
-    "error": lambda key: json_reply(
-        "400 Bad", {"error": {"message": key, "code": key, "type": key, "param": deep(key)}}
-    ),
-    "error-names": lambda key: json_reply("403 No", {key: {key: key}}),
-    "error-text": lambda key: ScriptedReply(
-        [(0, http_head("500 Oops", content_length=str(len(key) + 8)) + f"key was {key}".encode())]
-    ),
-    "error-page": lambda key: json_reply(
-        "502 Bad", f"<html><title>{key}</title><body>{html.escape(key)}</body></html>"
-    ),
-    "error-mid-stream": lambda key: streamed(delta_event("Hi"), sse_event({"error": {"message": key, "code": key}})),
-    "redirect": lambda key: ScriptedReply(
-        [(0, http_head("302 Found", location=f"http://{key}:{key}@{key}.test/{key}?{key}#{key}", content_length="0"))]
-    ),
-    "no-json": lambda key: streamed(sse_event("{" + key)),
-    "whole": lambda key: json_reply(
-        "200 OK",
-        {"id": key, "model": key, "choices": [{"message": {"content": key}, "finish_reason": key}], "usage": deep(key)},
-    ),
-    "rate-limit": lambda key: json_reply("429 Slow", {"error": {"message": key}}, retry_after_ms="5", x_ratelimit=key),
-}
-
-
-def plant_in_reply(plant: Callable[[str], ScriptedReply], key: str, _: ReceivedRequest) -> ScriptedReply:
-    """Return the reply of a server that repeats a key."""
-    return plant(key)
-
-
-@pytest.fixture
-def planted(tmp_path: Path) -> Iterator[tuple[str, dict[str, ScriptedServer]]]:
-    """Run all servers; yield the key of their configuration, and the servers by name."""
-    key = new_key()
-    with ExitStack() as stack:
-        servers = {}
-        for name, plant in PLANTS.items():
-            servers[name] = stack.enter_context(serve(partial(plant_in_reply, plant, key)))
-        rows = {
-            name: {"base_url": each.url, "api_key_env": VARIABLE, "models": ["m"]} for name, each in servers.items()
-        }
-        write_config(tmp_path, **rows)
-        yield key, servers
-
-
 def written_texts(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of everything below a folder, recordings in the clear."""
     for path in folder.rglob("*"):
@@ -305,24 +118,27 @@ def holding(texts: Iterator[tuple[str, str]], key: str) -> list[str]:
     return [f"{name}: {line[:300]}" for name, text in found for line in (*text.splitlines(), text) if is_in(line, key)]
 
 
-def test_a_planted_key_is_in_nothing_written_or_printed(
-    tmp_path: Path, planted: tuple[str, dict[str, ScriptedServer]]
-) -> None:
+def test_a_planted_key_is_in_nothing_written_or_printed(tmp_path: Path) -> None:
     """No field and no encoding brings the key into a file, a recording, a table, a page or an output."""
-    key, servers = planted
+    key = make_key("sk_live_", "_Qq")
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "s", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     given = {VARIABLE: key}
     outputs = [word for suffix in ("csv", "md", "json", "jsonl", "xml") for word in ("-o", f"more.{suffix}")]
+    plain, listed = ("--progress", "plain"), ("refused", "led-to-its-host", "whole")
+    with echoing_servers(tmp_path) as servers:
+        asked = [
+            compare(tmp_path, "run", "s.yaml", "--record", "-o", "out", *outputs, *plain, variables=given),
+            compare(tmp_path, "ask", "Hi", "-o", "asked", variables=given),
+            compare(tmp_path, "doctor", "--ping", variables=given),
+            *(compare(tmp_path, "providers", "--models", name, variables=given) for name in listed),
+        ]
     runs = [
-        compare(tmp_path, "run", "s.yaml", "--record", "-o", "out", *outputs, "--progress", "plain", variables=given),
+        *asked,
         compare(tmp_path, "report", "out", "--replies"),
         compare(tmp_path, "export", "out", "--otel", "--content", "-o", "spans.jsonl"),
         compare(tmp_path, "export", "out", "--excel", "-o", "excel.csv"),
         compare(tmp_path, "export", "out", "--promptfoo"),
         compare(tmp_path, "rederive", "out", "-o", "again"),
-        compare(tmp_path, "ask", "Hi", "-o", "asked", variables=given),
-        compare(tmp_path, "doctor", "--ping", variables=given),
-        *(compare(tmp_path, "providers", "--models", name, variables=given) for name in ("error", "redirect", "whole")),
     ]
     assert runs[0].returncode == 3, runs[0].stderr
     assert "Traceback" not in "".join(run.stderr for run in runs)
@@ -335,7 +151,7 @@ def test_a_planted_key_is_in_nothing_written_or_printed(
 
 def test_ids_of_models_hold_no_key(tmp_path: Path) -> None:
     """A list of models that repeats the key and has terminal controls is shown without either."""
-    key = new_key()
+    key = make_key("sk_live_", "_Qq")
     with serve(lambda _: json_reply("200 OK", {"data": [{"id": f"m-{key}"}, {"id": "x\x1b[2J\u202ey"}]})) as server:
         write_config(tmp_path, acme={"base_url": server.url, "api_key_env": VARIABLE})
         plain = compare(tmp_path, "providers", "--models", "acme", variables={VARIABLE: key})
@@ -353,7 +169,7 @@ def test_a_proxys_password_and_a_secret_header_are_hidden(tmp_path: Path) -> Non
         return json_reply("407 Proxy", {"error": {"message": sent, "code": sent}}, proxy_authenticate=sent)
 
     def echo(asked: ReceivedRequest) -> ScriptedReply:
-        return streamed(delta_event(f"You sent {asked.headers['x-org-token']} from {asked.headers['x-title']}."))
+        return event_stream(delta_event(f"You sent {asked.headers['x-org-token']} from {asked.headers['x-title']}."))
 
     with serve(answer) as proxy, serve(echo) as server:
         headers = {"X-Org-Token": token, "X-Title": "a comparison"}
@@ -380,7 +196,7 @@ def test_a_live_view_never_shows_a_key(tmp_path: Path) -> None:
     from runner.engine.run_observers import Observer  # noqa: PLC0415
     from runner.engine.send_requests import _RedactedWatch  # noqa: PLC0415
 
-    key, seen = new_key(), ""
+    key, seen = make_key("sk_live_", "_Qq"), ""
 
     class Watching(Observer):
         def received(self, request: object, event: object) -> None:  # noqa: ARG002 -- there is only one
@@ -401,7 +217,7 @@ def test_a_live_view_never_shows_a_key_in_a_tool_call() -> None:
     from runner.engine.run_observers import Observer  # noqa: PLC0415
     from runner.engine.send_requests import _RedactedWatch  # noqa: PLC0415
 
-    key = new_key()
+    key = make_key("sk_live_", "_Qq")
     seen: list[CallPiece] = []
 
     class Watching(Observer):
@@ -425,7 +241,7 @@ def test_a_record_has_no_key_in_its_usage() -> None:
     from runner.core.record_from_events import Fold  # noqa: PLC0415
     from runner.engine.make_record import with_response  # noqa: PLC0415
 
-    key, fold = new_key(), Fold()
+    key, fold = make_key("sk_live_", "_Qq"), Fold()
     raw = {"prompt_tokens": 3, "by": key, key: [{"of": f"me {key}"}, 7], "null": None}
     fold.add(Usage(1, 3, None, None, None, raw))
     asked = Record(Identity("k", "c", 1, 1, 1, "acme", "m", "hi"), Timestamps(), Outcome.OK)

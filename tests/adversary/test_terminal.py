@@ -18,12 +18,10 @@ from runner.cli.terminal import GuardedStream, guard, make_console, wrap_words
 from runner.outputs.text.escape import printable
 from tests.support.command import ROOT, compare, write_config, write_yaml
 from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
     ReceivedRequest,
     ScriptedReply,
     delta_event,
-    http_head,
+    event_stream,
     json_reply,
     serve,
     sse_event,
@@ -44,10 +42,9 @@ def attack(asked: ReceivedRequest) -> ScriptedReply:
         return json_reply("200 OK", {"data": [{"id": f"m{ATTACK}"}]})
     if "fail" in asked.prompt:
         return json_reply("400 Bad", {"error": {"message": f"no {ATTACK}", "code": f"c{ATTACK}"}})
-    head = http_head(content_type="text/event-stream", x_request_id="r")
     named = sse_event({"id": ATTACK, "model": f"m{ATTACK}", "choices": []})
     spoken = delta_event(f"Hello {ATTACK}") + delta_event("", finish_reason=f"stop{ATTACK}")
-    return ScriptedReply([(0, head + named + spoken + FINISH_EVENT + DONE_EVENT)], "close")
+    return event_stream(named, spoken, x_request_id="r")
 
 
 def test_no_command_prints_control_characters(tmp_path: Path) -> None:
@@ -206,8 +203,7 @@ def test_no_text_is_a_github_workflow_command(texts: list[str]) -> None:
 def test_a_reply_is_no_command_in_a_log_and_annotations_are(tmp_path: Path) -> None:
     """Replies have a backslash in every view, JSON keeps its values, and our annotations are commands."""
     reply = "\n::error::pwned\n##[add-mask]x"
-    with serve(lambda _: ScriptedReply([(0, http_head(content_type="text/event-stream") + delta_event(reply)
-                                         + FINISH_EVENT + DONE_EVENT)], "close")) as server:  # fmt: skip
+    with serve(event_stream(delta_event(reply))) as server:
         write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
         write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "one", "prompt": "Hi", "checks": {"equals": "x"}}]})
         log = {"GITHUB_ACTIONS": "true"}

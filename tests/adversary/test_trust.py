@@ -16,22 +16,12 @@ from runner.providers.base_url import is_on_this_machine
 from runner.providers.environment import read_environment
 from runner.providers.find_config_files import find_own_file
 from tests.support.command import compare, own_environment, write_config, write_yaml
-from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    ScriptedReply,
-    ScriptedServer,
-    delta_event,
-    http_head,
-    serve,
-)
+from tests.support.scripted_server import ScriptedServer, delta_event, event_stream, serve
 
 SECRET = "wJalrXUtnFEMI/K7MDENG0bPxRfiCYzKEY"
 STRANGER = 54321
 EVIL = "http://evil.test/v1"
-ANSWER = ScriptedReply(
-    [(0, http_head(content_type="text/event-stream") + delta_event("Hi") + FINISH_EVENT + DONE_EVENT)], "close"
-)
+ANSWER = event_stream(delta_event("Hi"))
 
 
 @pytest.fixture

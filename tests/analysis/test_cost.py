@@ -19,6 +19,7 @@ from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.run_remarks import remarks
 from runner.pricing.rates import Hours, Price, Rates
 from runner.storage.journal import Header
+from tests.support import crafted_runs
 
 DOLLARS = Price("USD", (Rates(Decimal(1), Decimal(2), cached=Decimal("0.5")),), "the page", "2026-11-20")
 YUAN = Price("CNY", (Rates(Decimal(8), Decimal(28)),), "compare.yaml")
@@ -26,19 +27,8 @@ YUAN = Price("CNY", (Rates(Decimal(8), Decimal(28)),), "compare.yaml")
 
 def header(**prices: Price) -> Header:
     """Return a header with the prices of targets; the keyword `p_a` stands for the target p/a."""
-    return Header(
-        run_id="r",
-        suite="s",
-        digest="d",
-        seed=1,
-        started_at="2026-11-22T12:00:00.000+00:00",
-        simulated=False,
-        repeat=1,
-        targets=("p/a", "p/b"),
-        cases=("c",),
-        planned_requests=2,
-        prices={name.replace("_", "/"): price.to_plain() for name, price in prices.items()},
-    )
+    plain = {name.replace("_", "/"): price.to_plain() for name, price in prices.items()}
+    return crafted_runs.header("r", ("p/a", "p/b"), cases=("c",), planned_requests=2, prices=plain)
 
 
 def record(model: str = "a", /, **values: object) -> Record:

@@ -23,11 +23,9 @@ from runner.outputs.text.speed_under_load import load_tables, tabulate_open_loop
 from runner.outputs.text.translation import in_language
 from runner.storage import journal
 from runner.storage.journal import Header
+from tests.support.crafted_runs import header
 
-HEADER = Header(
-    run_id="run", suite="suite", digest="0", seed=1, started_at="2026-11-20T10:00:00.000+01:00", simulated=False,
-    repeat=2, targets=("acme/m",), cases=("case",), planned_requests=8, load={"levels": [1, 4]},
-)  # fmt: skip
+HEADER = header("run", ("acme/m",), cases=("case",), repeat=2, planned_requests=8, load={"levels": [1, 4]})
 MS = 1_000_000
 TARGET = MeasuredTarget("acme/m")
 

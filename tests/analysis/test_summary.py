@@ -24,7 +24,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.text.summary import tabulate_summary
-from runner.storage.journal import Header
+from tests.support.crafted_runs import header
 
 DOCUMENTED_COLUMNS = """
 run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, served_by,
@@ -38,18 +38,7 @@ checks_passed, checks_failed, started_at, request_id, prompt, reply, tool_calls,
 error
 """
 
-HEADER = Header(
-    run_id="run-1",
-    suite="basic",
-    digest="d1",
-    seed=7,
-    started_at="2026-01-02T03:04:05+00:00",
-    simulated=False,
-    repeat=1,
-    targets=("a/x", "b/y"),
-    cases=("one", "two"),
-    planned_requests=4,
-)
+HEADER = header("run-1", ("a/x", "b/y"), planned_requests=4)
 IDENTITY = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
 SECOND = 1_000_000_000
 A_X, B_Y = MeasuredTarget("a/x"), MeasuredTarget("b/y")

@@ -33,21 +33,11 @@ from runner.storage import journal
 from runner.storage.journal import Header
 from runner.suite.checks_schema import ChecksSchema, Language
 from tests.support.command import compare, read_lines, read_rows, write_yaml
+from tests.support.crafted_runs import header
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED
 
-HEADER = Header(
-    run_id="r",
-    suite="s",
-    digest="d",
-    seed=1,
-    started_at="2026-01-01T00:00:00+00:00",
-    simulated=False,
-    repeat=3,
-    targets=("acme/m", "acme/n"),
-    cases=("a", "b"),
-    planned_requests=6,
-)
+HEADER = header("r", ("acme/m", "acme/n"), cases=("a", "b"), repeat=3, planned_requests=6)
 
 
 def answered(

@@ -26,7 +26,7 @@ from tests.support.command import compare, own_environment, read_lines, read_row
 from tests.support.media_files import png
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
-from tests.support.scripted_server import DONE_EVENT, FINISH_EVENT, ScriptedReply, http_head, serve
+from tests.support.scripted_server import event_stream, serve, sse_event
 from tests.support.tool_server import WEATHER, ToolReply, answered_by, call
 
 pytestmark = pytest.mark.ray
@@ -158,16 +158,14 @@ def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, 
 def test_workers_ask_in_every_api(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
     """A conversation over Messages sends signed thinking back from any node; tool calls are in their rows."""
     call = {"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
-    chunk = json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]})
-    head = http_head(content_type="text/event-stream", connection="close")
-    reply = head + f"data: {chunk}\n\n".encode() + FINISH_EVENT + DONE_EVENT
+    reply = event_stream(sse_event({"choices": [{"delta": {"tool_calls": [call]}}]}))
     targets: list[dict[str, Any]] = [
         {"provider": "sim", "models": ["thinker"], "api": "messages", "max_tokens": 3000},
         {"provider": "sim", "models": ["quick"], "api": "responses"},
         {"provider": "acme", "models": ["caller"]},
     ]
     write_yaml(tmp_path / "suite.yaml", {"targets": targets, "cases": CASES[1:]})
-    with serve(lambda _: ScriptedReply([(0.0, reply)], ending="close")) as server:
+    with serve(reply) as server:
         write_config(tmp_path, acme={"base_url": server.url, "keyless": True})
         done = compare(tmp_path, "run", "suite.yaml", *on_ray, "--repeat", "2", "-o", "out")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -37,19 +37,16 @@ from runner.outputs.github import (
     report_run,
     write_command,
 )
-from runner.storage.journal import Header
 from tests.support.command import ROOT, compare, read_lines, write_yaml
+from tests.support.crafted_runs import header
 
 SLOW, FAST = "sim/exact?ttft_ms=300&gap_ms=2&tokens=5", "sim/exact?ttft_ms=150&gap_ms=2&tokens=5"
-HEADER = Header(
-    run_id="r",
+HEADER = header(
+    "r",
+    ("sim/a", "sim/b"),
     suite="s",
-    digest="d",
-    seed=1,
-    started_at="2026-01-01T00:00:00+00:00",
     simulated=True,
     repeat=20,
-    targets=("sim/a", "sim/b"),
     cases=("one",),
     planned_requests=40,
     path="prompts/s.yaml",

@@ -8,11 +8,10 @@ from typing import Any
 from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
     ReceivedRequest,
     ScriptedReply,
     delta_event,
+    event_stream,
     http_head,
     json_reply,
     serve,
@@ -162,8 +161,7 @@ def test_one_row_is_asked_in_two_apis_at_two_paths(tmp_path: Path) -> None:
         """Answer in the API of the path."""
         if asked.target == "/anthropic/v1/messages":
             return thoughtful(1, "From Messages.")
-        head = http_head(content_type="text/event-stream", connection="close")
-        return ScriptedReply([(0.0, head + delta_event("From chat.") + FINISH_EVENT + DONE_EVENT)], ending="close")
+        return event_stream(delta_event("From chat."))
 
     with serve(reply) as server:
         write_config(

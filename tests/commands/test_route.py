@@ -5,15 +5,7 @@ from pathlib import Path
 import runner
 from runner.simulator.child_process import launch_sync
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    ReceivedRequest,
-    ScriptedReply,
-    delta_event,
-    http_head,
-    serve,
-)
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, delta_event, event_stream, serve
 
 MODEL = "exact?tokens=3&ttft_ms=5&gap_ms=1&served_by=alpha,beta*8"
 CASES = [{"id": "one", "prompt": "One?"}, {"id": "two", "prompt": "Two?"}]
@@ -101,8 +93,7 @@ def test_a_pinned_model_is_named_with_its_vendor_where_the_router_wants_that(tmp
         """Keep the request; name the vendor in the second response alone."""
         asked.append(request)
         named = {"x_inference_provider": "groq"} if len(asked) > 1 else {}
-        head = http_head(content_type="text/event-stream", connection="close", **named)
-        return ScriptedReply([(0.0, head + delta_event("Hi") + FINISH_EVENT + DONE_EVENT)], ending="close")
+        return event_stream(delta_event("Hi"), **named)
 
     with serve(answer) as server:
         write_config(tmp_path, huggingface={"base_url": server.url, "keyless": True})

@@ -19,15 +19,7 @@ from runner.commands.run.options import (
 from runner.core.cluster import ClusterOptions
 from runner.errors import CompareError
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    STREAM_HEAD,
-    ScriptedReply,
-    delta_event,
-    http_chunk,
-    serve,
-)
+from tests.support.scripted_server import delta_event, event_stream, serve
 
 RUN = Path("run")
 
@@ -143,9 +135,7 @@ def test_every_keyword_of_run_is_a_field() -> None:
 
 def test_a_reply_limit_is_set_by_an_option_and_raised_when_a_run_is_resumed(tmp_path: Path) -> None:
     """The option precedes the suite and is kept with the run; changing it changes no request key."""
-    long = ScriptedReply(
-        [(0, STREAM_HEAD + http_chunk(delta_event("x" * 100) * 50 + FINISH_EVENT + DONE_EVENT) + b"0\r\n\r\n")]
-    )
+    long = event_stream(delta_event("x" * 100) * 50)
     suite = {"defaults": {"reply_limit": "1MiB"}, "cases": [{"id": "a", "prompt": "hi"}]}
     write_yaml(tmp_path / "s.yaml", suite)
     with serve(long) as server:

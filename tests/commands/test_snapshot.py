@@ -41,8 +41,8 @@ from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls, write_calls
 from runner.errors import CompareError
 from runner.storage import journal
-from runner.storage.journal import Header
 from tests.support.command import ROOT, call, compare, read_lines, write_yaml
+from tests.support.crafted_runs import header
 
 NAMES = st.text(min_size=1, max_size=12)
 
@@ -190,19 +190,7 @@ def test_numbers_dates_and_ids_are_not_compared(one: str, other: str, same: bool
     assert (normalized(one) == normalized(other)) is same
 
 
-HEADER = Header(
-    run_id="r",
-    suite="s",
-    digest="d",
-    seed=1,
-    started_at="2026-01-01T00:00:00+00:00",
-    simulated=True,
-    repeat=1,
-    targets=("acme/m",),
-    cases=("a",),
-    planned_requests=1,
-    path="secret/suite.yaml",
-)
+HEADER = header("r", ("acme/m",), suite="s", simulated=True, cases=("a",), path="secret/suite.yaml")
 A = ComparedQuestion("a", 1, "acme/m")
 SCOPE = SuiteScope({"a": 1}, None)
 

@@ -18,9 +18,9 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
-from runner.storage.journal import Header
 from runner.wire.connection_failures import DESCRIPTIONS, STAGES
 from runner.wire.decoders.provider_failures import BASE_RESP_CODES, CAPS, CODES, PHRASES, STATUSES, TYPES
+from tests.support.crafted_runs import header
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
@@ -31,18 +31,7 @@ SPENT = Record(
     error_code="1113",
     http_status=429,
 )
-HEADER = Header(
-    run_id="run-1",
-    suite="basic",
-    digest="d1",
-    seed=7,
-    started_at="2026-11-22T12:00:00+08:00",
-    simulated=False,
-    repeat=1,
-    targets=("zhipu/glm-5.3",),
-    cases=("hello",),
-    planned_requests=3,
-)
+HEADER = header("run-1", ("zhipu/glm-5.3",), cases=("hello",), planned_requests=3)
 
 
 def test_every_error_type_is_a_kind_of_failure() -> None:

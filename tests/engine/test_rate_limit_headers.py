@@ -3,16 +3,7 @@
 from pathlib import Path
 
 from tests.support.command import compare, read_lines, write_config, write_yaml
-from tests.support.scripted_server import (
-    DONE_EVENT,
-    FINISH_EVENT,
-    ReceivedRequest,
-    ScriptedReply,
-    delta_event,
-    http_head,
-    json_reply,
-    serve,
-)
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, delta_event, event_stream, json_reply, serve
 
 KEY = "sk-limits-must-not-tell-0123456789"
 
@@ -22,8 +13,7 @@ def limited(asked: ReceivedRequest) -> ScriptedReply:
     if "refuse" in asked.prompt:
         return json_reply("400 Bad", {"error": {"message": "no"}}, x_ratelimit_remaining_requests="0")
     limits = {} if "plain" in asked.prompt else {"x_ratelimit_remaining_tokens": "900", "x_ratelimit_user": KEY}
-    head = http_head(content_type="text/event-stream", **limits)
-    return ScriptedReply([(0, head + delta_event("Hi") + FINISH_EVENT + DONE_EVENT)], "close")
+    return event_stream(delta_event("Hi"), **limits)
 
 
 def test_limits_are_kept_with_the_record_of_each_request(tmp_path: Path) -> None:

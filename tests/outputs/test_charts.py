@@ -36,31 +36,14 @@ from runner.outputs.charts.time_of_day import RoundPoint, draw_rounds_by_time
 from runner.outputs.charts.waterfall import RequestSpan, draw_waterfall, in_flight_since_ns, pack, read_span
 from runner.outputs.text.number_format import interval_ends, seconds
 from runner.storage import journal
-from runner.storage.journal import Header
 from tests.support.command import compare
+from tests.support.crafted_runs import header, run_of
 from tests.support.examples import FEWER
 from tests.support.report_browser import PageOpener
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
 S = 1_000_000_000
 LONG_NAME = "智谱清言/非常非常非常非常非常非常非常非常长的模型名称-第一版-2026-预览"
-
-
-def header(targets: Sequence[str], **details: object) -> Header:
-    """Return the header of a run of these targets."""
-    plain = Header(
-        run_id="run-1",
-        suite="basic",
-        digest="d1",
-        seed=7,
-        started_at="2026-01-02T03:04:05+00:00",
-        simulated=False,
-        repeat=1,
-        targets=tuple(targets),
-        cases=("one",),
-        planned_requests=4,
-    )
-    return replace(plain, **details)  # type: ignore[arg-type]
 
 
 def request(
@@ -99,11 +82,6 @@ def request(
         reply="word " * len(at_us),
     )
     return replace(record, **details)  # type: ignore[arg-type]
-
-
-def run_of(records: Sequence[Record], **details: object) -> Run:
-    """Return a run of these records, with the targets in the order of their first records."""
-    return Run.of(header(list(dict.fromkeys(record.identity.target for record in records)), **details), records)
 
 
 def with_ttft(target: str, values_s: Sequence[float]) -> list[Record]:
@@ -204,7 +182,7 @@ def test_a_run_without_timed_requests_has_only_a_waterfall() -> None:
     failed = replace(request("a/x"), outcome=Outcome.TIMEOUT)
     charts = draw_all(run_of([failed]))
     assert [prefix for prefix, chart in charts.items() if chart is not None] == ["waterfall"]
-    run = Run.of(header(["a/x"]), [])
+    run = Run.of(header(targets=["a/x"]), [])
     assert set(draw_all(run).values()) == {None}
     assert draw_ttft_under_load(run) is None
     assert draw_tokens_under_load(run) is None
@@ -485,7 +463,7 @@ def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
 def swept(folder: Path, requests: int) -> Run:
     """Return a run of two targets over the levels 1, 4 and 16, with this many requests at each."""
     levels = [1, 4, 16]
-    made = header(["a/x", "b/模型"], load={"levels": levels}, repeat=requests)
+    made = header("run", ["a/x", "b/模型"], cases=("one",), load={"levels": levels}, repeat=requests)
     with journal.JournalWriter(folder) as writer:
         writer.append_header(made)
         for target in made.targets:

@@ -40,22 +40,11 @@ from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.run_remarks import describe_targets
 from runner.outputs.text.summary import tabulate_summary
 from runner.storage import journal
-from runner.storage.journal import Header
+from tests.support.crafted_runs import header
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-HEADER = Header(
-    run_id="run-1",
-    suite="basic",
-    digest="d1",
-    seed=7,
-    started_at="2026-01-02T03:04:05+00:00",
-    simulated=False,
-    repeat=1,
-    targets=("a/x",),
-    cases=("one",),
-    planned_requests=1,
-)
+HEADER = header("run-1", ("a/x",), cases=("one",))
 
 # Half an emoji followed by its other half is one emoji wherever JSON carries it, so it is drawn as one.
 ANY_TEXT = st.text(st.characters(), max_size=80).map(lambda text: str(json.loads(json.dumps(text))))

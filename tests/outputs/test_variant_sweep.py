@@ -26,7 +26,7 @@ from runner.outputs.report.reply_grid import target_columns
 from runner.outputs.report.summary_table import tabulate_targets
 from runner.outputs.terminal import render_summary
 from runner.pricing.rates import Price, Rates
-from runner.storage.journal import Header
+from tests.support.crafted_runs import header
 from tests.support.examples import FEWER
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
@@ -54,20 +54,9 @@ def records(model: str, variant: str | None, ttft_ms: float, *, tokens: int = 10
 def run_of(found: Sequence[Record], **details: object) -> Run:
     """Return a run of these records; its header knows which targets are variants."""
     targets = {record.identity.target: record.identity for record in found}
-    header = Header(
-        run_id="run-1",
-        suite="s",
-        digest="d",
-        seed=1,
-        started_at="2026-01-02T03:04:05+00:00",
-        simulated=False,
-        repeat=1,
-        targets=tuple(targets),
-        cases=("one",),
-        planned_requests=len(found),
-        variants={name: {"thinking": each.variant} for name, each in targets.items() if each.variant is not None},
-    )
-    return Run.of(replace(header, **details), found)  # type: ignore[arg-type]
+    variants = {name: {"thinking": each.variant} for name, each in targets.items() if each.variant is not None}
+    plain = header("run-1", [*targets], suite="s", cases=("one",), planned_requests=len(found), variants=variants)
+    return Run.of(replace(plain, **details), found)  # type: ignore[arg-type]
 
 
 SWEPT = [

@@ -25,21 +25,11 @@ from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage import journal
 from runner.storage.journal import FORMAT, JOURNAL_FILE, Header, JournalWriter, decode_record, encode_record
+from tests.support.crafted_runs import header
 
 CHECKOUT = Path(__file__).parents[2]
 
-HEADER = Header(
-    run_id="run-1",
-    suite="basic",
-    digest="d1",
-    seed=7,
-    started_at="2026-01-02T03:04:05+00:00",
-    simulated=False,
-    repeat=1,
-    targets=("a/x",),
-    cases=("one",),
-    planned_requests=1,
-)
+HEADER = header("run-1", ("a/x",), cases=("one",))
 PLAIN = Record(Identity("k1", "one", 1, 1, 1, "a", "x", "Hello?"), Timestamps(sent=5), Outcome.OK)
 WITH_TEXT = replace(
     PLAIN, text_events=TextEvents((10, 30, 25), "raa", (1, 2, 3)), reply="你好", usage={"total_tokens": 3}

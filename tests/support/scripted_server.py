@@ -86,14 +86,14 @@ class ScriptedServer:
             assert came, f"only {len(self.requests)} requests came"
 
     def _serve(self, listener: socket.socket) -> None:
-        while not self._stopping.is_set():
-            with suppress(TimeoutError):
-                connection, _ = listener.accept()
-                self.connections += 1
-                # A daemon thread: a failed test must not wait for connections that its client left open.
-                threading.Thread(
-                    target=self._serve_connection, args=(connection, self.connections), daemon=True
-                ).start()
+        while True:
+            connection, _ = listener.accept()
+            if self._stopping.is_set():
+                connection.close()
+                return
+            self.connections += 1
+            # A daemon thread: a failed test must not wait for connections that its client left open.
+            threading.Thread(target=self._serve_connection, args=(connection, self.connections), daemon=True).start()
 
     def _serve_connection(self, connection: socket.socket, number: int) -> None:
         # The client may close the connection at any time, in the middle of a handshake too.
@@ -197,7 +197,6 @@ def serve(
     choose = answer if callable(answer) else lambda request: replies[min(request.number, len(replies) - 1)]
     server = ScriptedServer(choose, tls)
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
-        listener.settimeout(0.01)
         server.port = listener.getsockname()[1]
         thread = threading.Thread(target=server._serve, args=(listener,), daemon=True)
         thread.start()
@@ -205,6 +204,7 @@ def serve(
             yield server
         finally:
             server._stopping.set()
+            socket.create_connection(("127.0.0.1", server.port)).close()  # ends the wait for a connection
             thread.join()
 
 
@@ -244,6 +244,13 @@ def streamed_reply(*texts: str, pause_s: float = 0.0, first_s: float = 0.0) -> S
     pieces = [(pause_s if place else first_s, http_chunk(delta_event(text))) for place, text in enumerate(texts)]
     end = http_chunk(FINISH_EVENT + USAGE_EVENT + DONE_EVENT) + b"0\r\n\r\n"
     return ScriptedReply([(0.0, STREAM_HEAD), *pieces, (0.0, end)])
+
+
+def event_stream(*events: bytes, **headers: str) -> ScriptedReply:
+    """Return a complete chat completion of these events, each an HTTP chunk, with further headers."""
+    head = http_head(content_type="text/event-stream", transfer_encoding="chunked", **headers)
+    chunks = [http_chunk(event) for event in (*events, FINISH_EVENT + DONE_EVENT)]
+    return ScriptedReply([(0.0, head), *((0.0, chunk) for chunk in chunks), (0.0, b"0\r\n\r\n")])
 
 
 def json_reply(status: str, body: object, **headers: str) -> ScriptedReply:

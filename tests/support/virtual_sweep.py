@@ -15,6 +15,7 @@ from runner.engine.provider_lane import Lane
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.storage.journal import Header
+from tests.support.crafted_runs import header
 from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun
 
 PREFILL_S, DECODE_S = 0.03, 1.0
@@ -69,10 +70,7 @@ def entries_of(run: VirtualRun) -> list[LevelEntry]:
 
 def header_of(**load: object) -> Header:
     """Return the header of a run with a load profile, as this version writes it."""
-    return Header(
-        run_id="run", suite="suite", digest="0", seed=1, started_at="2026-11-20T10:00:00.000+01:00", simulated=False,
-        repeat=EACH, targets=("acme/m",), cases=("one",), planned_requests=None, release="free", load=load,
-    )  # fmt: skip
+    return header("run", ("acme/m",), cases=("one",), repeat=EACH, planned_requests=None, release="free", load=load)
 
 
 def record_of(held: TimedConversation, server: QueueServer) -> Record:

@@ -8,12 +8,13 @@ import pandas as pd
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.diff_verdict import Rule, Verdict
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.run_results import Run
 from runner.api.keywords import refuse_unknown_keywords
-from runner.api.options import read_options, read_value
+from runner.api.options import read_value
 from runner.api.run_table import RunName, interval_columns, read_run_name, run_of
-from runner.commands.diff import DiffSides, compare
+from runner.commands.diff import DiffOptions, DiffSides
+from runner.commands.diff import diff as compare
 from runner.commands.run.options import spell_keyword
 from runner.core.quantities import parse_share
 from runner.errors import CompareError
@@ -96,21 +97,22 @@ def diff(
     """
     effect = parse_share(str(min_effect), most=10.0)
     change = parse_share(min_pass_change) if isinstance(min_pass_change, str) else min_pass_change
-    rule = Rule(
-        alpha=read_value("alpha", alpha),
-        min_effect=effect,
-        min_pass_change=change,
-        measures=read_value("metric", metric),
-    )
-    limits = None if slo is None else read_options({"slo": slo}).slo
     sides = DiffSides(
         _as_side(base),
         None if new is None else _as_side(new),
         None if between is None else _read_pair(between, "between", "sim/quick", "sim/steady"),
         None if between_regions is None else _read_pair(between_regions, "between_regions", "north", "south"),
     )
-    sides.refuse_ambiguous(spell_keyword)
-    return TwoRuns(compare(sides, rule, limits))
+    options = DiffOptions(
+        sides,
+        metrics=read_value("metric", metric),
+        alpha=read_value("alpha", alpha),
+        min_effect=effect,
+        min_pass_change=change,
+        slo=None if slo is None else read_value("slo", slo),
+        spell=spell_keyword,
+    )
+    return TwoRuns(compare(options))
 
 
 def _as_side(run: RunName | pd.DataFrame) -> Run | Path:

@@ -11,9 +11,8 @@ from runner.api.keywords import RUN_OPTIONS, RunKeywords, refuse_unknown
 from runner.api.options import read_options, read_value, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import tabulate
-from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import prepare_file
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.watch import WatchedRun, WatchTimes
 from runner.commands.watch import watch as watch_suite
@@ -49,7 +48,7 @@ def watch(
     times = WatchTimes(read_value("every", every), given.get("until"))
 
     def prepare_once(options: RunOptions) -> PreparedRun:
-        return prepare(*load_suite(place), options)
+        return prepare_file(place, options)
 
     return _tables(watch_suite(place, read_options(options), prepare_once, perform_watched, times))
 

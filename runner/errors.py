@@ -2,6 +2,7 @@
 
     CompareError           base class, exit code 2
     ├── InvalidFile        a suite, configuration or case file has problems; the message lists all of them
+    ├── SeveralErrors      steps that do not depend on each other failed; the message has all of theirs
     ├── UnknownTarget      a target, provider or pattern matches nothing
     ├── MissingKey         a target named by the user has no API key, exit code 4
     ├── BrokenPlugin       a plug-in of another distribution cannot be used
@@ -11,12 +12,16 @@
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
-Functions that build parts of messages follow: a number with its noun, a list of names, the closest known word; and the
-type of the function that spells an option.
+What collects errors follows, then functions that build parts of messages: a number with its noun, a list of names, the
+closest known word; and the type of the function that spells an option.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 Spelling = Callable[..., str]
 """Function of a field of a run's options, or of the options of one command, and optionally a value; returns the option
@@ -30,7 +35,7 @@ class CompareError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback."""
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {self}", *getattr(self, "__notes__", ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,17 @@ class InvalidFile(CompareError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
-        tail = f"{counted(len(self.problems), 'problem')}; nothing was sent."
-        super().__init__("\n".join([*map(str, self.problems), tail]))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class SeveralErrors(CompareError):
+    """Errors of steps that do not depend on each other; the exit code is theirs if it is the same for all."""
+
+    def __init__(self, errors: Sequence[CompareError]) -> None:
+        self.errors = tuple(errors)
+        codes = {error.exit_code for error in errors}
+        self.exit_code = codes.pop() if len(codes) == 1 else CompareError.exit_code
+        super().__init__("\n".join(map(str, errors)))
 
 
 class UnknownTarget(CompareError):
@@ -95,6 +109,30 @@ class ClusterLost(CompareError):
     """The workers of a run are gone: some requests were sent, and the remaining ones cannot be sent."""
 
     exit_code = 3
+
+
+class ErrorCollector:
+    """Collects the errors of steps that do not depend on each other, to report all of them at once."""
+
+    def __init__(self) -> None:
+        self.errors: list[CompareError] = []
+
+    def attempt(
+        self, step: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result | None:
+        """Return the result of a step; None, with the error kept, if it raises a CompareError."""
+        try:
+            return step(*args, **kwargs)
+        except CompareError as error:
+            self.errors += error.errors if isinstance(error, SeveralErrors) else [error]
+        return None
+
+    def raise_collected(self) -> None:
+        """Raise the only error as it is, or `SeveralErrors`; return if there is none."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise SeveralErrors(self.errors)
 
 
 MOST_LISTED = 5

@@ -12,7 +12,7 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import Any, Self
 
-from runner.analysis.diff_measures import Better
+from runner.analysis.diff_measures import Better, choose_measures
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.significance_tests import PermutationResult
 from runner.analysis.student_t import chi_squared_quantile
@@ -74,7 +74,7 @@ class Rule:
     of repeats that passed.
 
     Raises:
-        CompareError: a threshold is out of its range; the message names all such thresholds.
+        CompareError: thresholds are out of their ranges, or measures are unknown; the message names all of them.
 
     """
 
@@ -105,8 +105,12 @@ class Rule:
             for name in ("min_failure_rise", "min_slow_rise", "min_slo_fall", "min_pass_change")
             if not 0 < (change := getattr(self, name)) < 1
         ]
+        try:
+            choose_measures(self.measures)
+        except CompareError as error:
+            problems.append(str(error))
         if problems:
-            raise CompareError(", ".join(problems))
+            raise CompareError("\n".join(problems))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ import pandas as pd
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.diff_verdict import Rule, Verdict
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.run_results import Run
 from runner.api.keywords import refuse_unknown_keywords
-from runner.api.options import read_options, read_value, read_values
+from runner.api.options import read_value, read_values
 from runner.api.run_table import RunName, interval_columns, read_run_name, run_of
-from runner.commands.diff import DiffSides, compare
+from runner.commands.diff import DiffOptions, DiffSides
+from runner.commands.diff import diff as compare
 from runner.commands.run.options import spell_keyword
 from runner.outputs.diff import html, markdown, terminal
 from runner.outputs.text.diff_cells import name_verdict
@@ -92,16 +93,17 @@ def diff(
         CompareError: there is no such run, or the two sides have nothing in common.
 
     """
-    rule = Rule(
+    pairs = read_values({"between": between, "between_regions": between_regions})
+    options = DiffOptions(
+        DiffSides(_as_side(base), None if new is None else _as_side(new), **pairs),
+        metrics=read_value("metric", metric),
         alpha=read_value("alpha", alpha),
         min_effect=read_value("min_effect", min_effect),
         min_pass_change=read_value("min_pass_change", min_pass_change),
-        measures=read_value("metric", metric),
+        slo=None if slo is None else read_value("slo", slo),
+        spell=spell_keyword,
     )
-    pairs = read_values({"between": between, "between_regions": between_regions})
-    sides = DiffSides(_as_side(base), None if new is None else _as_side(new), **pairs)
-    sides.refuse_ambiguous(spell_keyword)
-    return TwoRuns(compare(sides, rule, read_options({"slo": slo}).slo))
+    return TwoRuns(compare(options))
 
 
 def _as_side(run: RunName | pd.DataFrame) -> Run | Path:

@@ -20,11 +20,11 @@ from runner.commands.run.options import (
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, RampSetting
 from runner.core.percentiles import choose_percentiles
-from runner.core.quantities import parse_share
+from runner.core.quantities import LONGEST_S, parse_share
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import MAX_TEMPERATURE, parse_reply_limit
 from runner.core.until_ci import UntilCi, parse_until_ci
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, ErrorCollector, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
 
@@ -48,10 +48,13 @@ def read_values(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of keyword arguments by keyword, as the commands take them. None counts as not given.
 
     Raises:
-        CompareError: an option does not accept its value.
+        CompareError: options do not accept their values; the message names all of them.
 
     """
-    return {name: read_value(name, value) for name, value in given.items() if value is not None}
+    errors = ErrorCollector()
+    values = {name: errors.attempt(read_value, name, value) for name, value in given.items() if value is not None}
+    errors.raise_collected()
+    return values
 
 
 def read_value(name: str, value: object) -> Any:
@@ -151,7 +154,10 @@ def _positive(value: object, wanted: str = "a number above 0") -> float:
 
 
 def _seconds(value: object) -> float:
-    return _positive(value, "seconds, a number above 0")
+    seconds = _positive(value, "seconds, a number above 0")
+    if seconds > LONGEST_S:
+        raise _WrongValue(f"at most {LONGEST_S:,.0f} seconds, a century")
+    return seconds
 
 
 def _temperature(value: object) -> float:

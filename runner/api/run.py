@@ -15,10 +15,9 @@ from runner.api.progress_display import NoDisplay, Progress, find_display
 from runner.api.run_in_thread import perform_watched, perform_watched_async
 from runner.api.run_table import tabulate
 from runner.commands.providers import load_registry
-from runner.commands.run.load_suite import find_suite, load_suite, model_fault
-from runner.commands.run.options import RunOptions
+from runner.commands.run.load_suite import model_fault
 from runner.commands.run.perform import FinishedRun
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import prepare, prepare_file
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.suite import Suite
 from runner.errors import CompareError, closest_word
@@ -121,7 +120,17 @@ def _prepare(
 ) -> PreparedRun:
     read_values({"suite": None if isinstance(suite, pd.DataFrame) else suite, "defaults": defaults, "judge": judge})
     run_options = read_options(options)
-    return prepare(*load_suite_or_prompts(suite, prompts, defaults, judge, run_options), run_options)
+    if suite is not None and prompts is not None:
+        raise CompareError("a suite and prompts are both given; keep one of them")
+    if isinstance(suite, pd.DataFrame):
+        suite, prompts = None, suite
+    if prompts is not None:
+        return prepare(*read_prompts(prompts, defaults, judge), run_options)
+    if defaults is not None:
+        raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
+    if judge is not None:
+        raise CompareError("judge is for prompts; a suite file has a `judge` of its own")
+    return prepare_file(None if suite is None else Path(suite), run_options)
 
 
 def _open_view(prepared: PreparedRun, *, progress: bool) -> Progress:
@@ -132,36 +141,22 @@ def _tabulate(prepared: PreparedRun, finished: FinishedRun) -> pd.DataFrame:
     return tabulate(finished.run, finished.folder, prepared.notes)
 
 
-# Suites and prompts
+# Prompts
 
 
-def load_suite_or_prompts(
-    suite: str | PathLike[str] | pd.DataFrame | None,
-    prompts: Prompts | None,
-    defaults: Mapping[str, Any] | None,
-    judge: Mapping[str, Any] | str | None,
-    options: RunOptions,
+def read_prompts(
+    prompts: Prompts, defaults: Mapping[str, Any] | None, judge: Mapping[str, Any] | str | None
 ) -> tuple[Suite, Registry]:
-    """Return a suite and the provider rows for it.
+    """Return a suite of prompts and the known providers.
 
     Raises:
-        CompareError: `suite` and `prompts` are both given or both missing, or they are not a valid suite.
+        CompareError: the prompts, the defaults or the judge have problems; the message lists all of them.
 
     """
-    if suite is not None and prompts is not None:
-        raise CompareError("a suite and prompts are both given; keep one of them")
-    if isinstance(suite, pd.DataFrame):
-        suite, prompts = None, suite
-    if prompts is not None:
-        registry = load_registry(Path.cwd())
-        known = KnownTargets(registry.names, partial(model_fault, registry))
-        cases = read_cases(prompts)
-        return suite_from_data(cases, defaults or {}, name=SUITE_NAME, judge=judge, known=known), registry
-    if defaults is not None:
-        raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
-    if judge is not None:
-        raise CompareError("judge is for prompts; a suite file has a `judge` of its own")
-    return load_suite(find_suite(None if suite is None else Path(suite), options))
+    registry = load_registry(Path.cwd())
+    known = KnownTargets(registry.names, partial(model_fault, registry))
+    cases = read_cases(prompts)
+    return suite_from_data(cases, defaults or {}, name=SUITE_NAME, judge=judge, known=known), registry
 
 
 def read_cases(prompts: Prompts) -> list[CaseData]:

@@ -11,8 +11,7 @@ from runner.api.keywords import RUN_OPTIONS, RunKeywords, refuse_unknown
 from runner.api.options import read_options, read_value, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import tabulate
-from runner.commands.run.load_suite import load_suite
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import prepare_file
 from runner.commands.watch import WatchedRun, WatchTimes
 from runner.commands.watch import watch as watch_suite
 
@@ -45,9 +44,7 @@ def watch(
     place = read_value("suite", suite)
     given = read_values({"until": until})
     times = WatchTimes(read_value("every", every), given.get("until"))
-    runs = watch_suite(
-        place, read_options(options), lambda each: prepare(*load_suite(place), each), perform_watched, times
-    )
+    runs = watch_suite(place, read_options(options), lambda each: prepare_file(place, each), perform_watched, times)
     return _tables(runs)
 
 

@@ -58,7 +58,8 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except CompareError as error:
-            click.echo(f"compare: {error}", err=True)
+            notes: list[str] = getattr(error, "__notes__", [])
+            click.echo("\n".join([f"compare: {error}", *notes]), err=True)
             ctx.exit(error.exit_code)
         except FileNotFoundError:
             if _has_working_folder():

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.shared_options import output_option, whole_number
+from runner.cli.command_groups import Command
+from runner.cli.shared_options import NumberParam, output_option, whole_number
 from runner.cli.standard_streams import mark_result
 from runner.cli.terminal import echo_error, echo_written, open_console
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from runner.calibration.measure import Calibration, Capacity
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "-j",
     "--concurrency",
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(1, 10_000),
+    type=NumberParam(1, 10_000),
     default=50,
     show_default=True,
     metavar="TOKENS_PER_S",

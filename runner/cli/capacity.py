@@ -12,6 +12,7 @@ from runner.cli.run_options import TARGETS, run_options
 from runner.cli.run_output import open_run_progress, progress_option
 from runner.cli.shared_options import (
     SHARE,
+    NumberParam,
     OutputParam,
     collect,
     color_option,
@@ -75,14 +76,14 @@ SEARCH = (
     click.option(
         "--from",
         "first",
-        type=click.FloatRange(0, min_open=True),
+        type=NumberParam(0, min_open=True),
         default=1.0,
         metavar="LOAD",
         help="First load to try (default 1); it is doubled while the SLO is kept.",
     ),
     click.option(
         "--most",
-        type=click.FloatRange(0, min_open=True),
+        type=NumberParam(0, min_open=True),
         default=256.0,
         metavar="LOAD",
         help="Highest load to try (default 256).",

@@ -1,6 +1,9 @@
-"""Grouped help pages: all commands with their purpose, and the options of large commands, most used first."""
+"""Commands that report all wrong values at once, and grouped help pages.
 
-from collections.abc import Mapping, Sequence
+The pages show all commands with their purpose, and the options of large commands, most used first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
@@ -72,7 +75,32 @@ OPTIONS: Mapping[str, Sequence[str]] = {
 Record = tuple[str, str]
 
 
-class GroupedCommand(click.Command):
+class Command(click.Command):
+    """A command that reports all wrong values of its arguments and options, where click reports the first one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; raise click.UsageError for those that are wrong."""
+        given = list(args)  # click empties the list
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            problems = [each.format_message() for each in self._wrong_values(ctx, given)]
+            if len(problems) < 2:
+                raise
+            raise click.UsageError("\n".join(problems), ctx) from error
+
+    def _wrong_values(self, ctx: click.Context, args: list[str]) -> Iterator[click.BadParameter]:
+        values, _, _ = self.make_parser(ctx).parse_args(args)
+        for param in self.get_params(ctx):
+            try:
+                param.process_value(ctx, param.consume_value(ctx, values)[0])
+            except click.BadParameter as error:
+                error.param = error.param or param
+                error.ctx = error.ctx or ctx
+                yield error
+
+
+class GroupedCommand(Command):
     """A command whose help page groups its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.commands.completion import (
     case_words,
     fault_words,
@@ -35,7 +36,7 @@ COMPLETION_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

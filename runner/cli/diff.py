@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_runs, complete_targets_of_base
 from runner.cli.shared_options import (
+    NumberParam,
     collect,
     color_option,
     fail_undecided_option,
@@ -22,11 +24,9 @@ from runner.cli.shared_options import (
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
-    from runner.analysis.diff_verdict import Rule
-    from runner.commands.diff import DiffSides
-    from runner.core.slo import Slo
+    from runner.commands.diff import DiffOptions
 
-SIDES = (
+OPTIONS = (
     click.argument("base", type=click.Path(path_type=Path), shell_complete=complete_runs),
     click.argument("new", type=click.Path(path_type=Path), required=False, shell_complete=complete_runs),
     click.option(
@@ -43,60 +43,51 @@ SIDES = (
         help="Compare every target as measured from region B with region A, in one run with --vantage; name nodes if "
         "they have no region.",
     ),
-)
-
-RULE = (
     metric_option(
         "Compare only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
         "output_cps, chars, cost. With fewer rows, fewer rounds are enough for a verdict."
     ),
     click.option(
-        "--alpha", type=float, default=0.01, show_default=True, help="Significance level of the whole comparison."
+        "--alpha",
+        type=NumberParam(),
+        default=0.01,
+        show_default=True,
+        help="Significance level of the whole comparison.",
     ),
     min_effect_option,
     min_pass_change_option,
+    slo_option,
+    outputs_option(
+        "Also write a report: .html is a page to share, .md for a pull request, .json for programs, .xml for JUnit."
+    ),
 )
 
 
-def _make_sides(
-    base: Path, new: Path | None, between: tuple[str, str] | None, between_regions: tuple[str, str] | None
-) -> "DiffSides":
-    from runner.commands.diff import DiffSides
-    from runner.commands.run.options import spell_option
+def _make_options(
+    *,
+    base: Path,
+    new: Path | None,
+    between: tuple[str, str] | None,
+    between_regions: tuple[str, str] | None,
+    **values: Any,
+) -> "DiffOptions":
+    from runner.commands.diff import DiffOptions, DiffSides
 
-    sides = DiffSides(base, new, between, between_regions)
-    sides.refuse_ambiguous(spell_option)
-    return sides
-
-
-def _make_rule(
-    metrics: tuple[str, ...], alpha: float, min_effect: float | None, min_pass_change: float | None
-) -> "Rule":
-    from runner.analysis.diff_verdict import Rule
-
-    return Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
+    return DiffOptions(DiffSides(base, new, between, between_regions), **values)
 
 
-@click.command()
-@collect("sides", _make_sides, SIDES)
-@collect("rule", _make_rule, RULE)
-@slo_option
+@click.command(cls=Command)
+@collect("options", _make_options, OPTIONS)
 @gate_option
 @fail_undecided_option
-@outputs_option(
-    "Also write a report: .html is a page to share, .md for a pull request, .json for programs, .xml for JUnit."
-)
 @language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option
 def diff(
     *,
-    sides: "DiffSides",
-    rule: "Rule",
-    slo: "Slo | None",
+    options: "DiffOptions",
     gate: bool,
     fail_undecided: bool,
-    outputs: tuple[Path, ...],
     language: str | None,
     as_json: bool,
     color: str,
@@ -113,25 +104,20 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md explains the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.commands.diff import (
-        compare,
-        write_difference,
-    )
+    from runner.commands.diff import diff as compare
+    from runner.commands.diff import write_difference
     from runner.commands.exit_codes import of_difference
     from runner.commands.notify_if_slow import notify_if_slow
     from runner.outputs import DIFFERENCE_WRITERS
-    from runner.storage.run_folder import check_outputs
 
-    reads = [each for each in (sides.base, sides.new) if isinstance(each, Path)]
-    check_outputs(outputs, DIFFERENCE_WRITERS, reads=reads)
     with notify_if_slow("comparing", echo_error):
-        difference = compare(sides, rule, slo)
+        difference = compare(options)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
         from runner.outputs.diff.terminal import render_difference
 
         open_console(color).print(render_difference(difference))
-    write_difference(difference, outputs, language)
-    echo_written(outputs)
+    write_difference(difference, options.outputs, language)
+    echo_written(options.outputs)
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import echo_json, echo_wrapped
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--ping",
     "pings",

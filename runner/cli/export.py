@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.shared_options import by_option, is_given, outputs_option, percentiles_option, run_argument
 from runner.cli.standard_streams import mark_result
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
@@ -14,7 +15,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 """Formats that hold no summary."""
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, a line of OTLP/JSON per request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_followed_metrics
 from runner.cli.runs import run_selection_options
 from runner.cli.shared_options import (
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from runner.commands.runs import RunSelection
 
 
-@click.command()
+@click.command(cls=Command)
 @folder_argument
 @run_selection_options
 @metric_option(

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.shared_options import output_option
 from runner.cli.terminal import echo_error
 from runner.errors import counted
 
 
-@click.command("import")
+@click.command("import", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @output_option("Suite file to write (default stdout).", "SUITE")
 @click.option("--prompt-column", metavar="NAME", help="Column, or key of a row, with the prompt.")

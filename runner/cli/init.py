@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.terminal import echo_error
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(folder: Path) -> None:
     """Write a suite, a .env.example, lines for .gitignore and a CI workflow into DIR (default: this folder).

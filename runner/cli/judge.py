@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.run_output import ViewOptions, make_view_options, print_notes, show_page
 from runner.cli.shared_options import (
+    NumberParam,
     allow_host_option,
     budget_option,
     collect,
@@ -54,7 +56,7 @@ JUDGING = (
     ),
     click.option(
         "--temperature",
-        type=click.FloatRange(0, MAX_TEMPERATURE),
+        type=NumberParam(0, MAX_TEMPERATURE),
         metavar="T",
         help="Sampling temperature of the judge, from 0 to 2 (default: its provider's).",
     ),
@@ -90,7 +92,7 @@ def _make_options(
     return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=run)
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @collect("options", _make_options, JUDGING)
 @click.option(

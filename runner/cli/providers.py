@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.shared_options import allow_host_option, env_file_option, json_option
@@ -11,7 +12,7 @@ from runner.cli.terminal import PIPE_COLUMNS, echo_json, exact_stdout, terminal_
 from runner.outputs.text.escape import one_line, printable
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", required=False, shell_complete=complete_providers)
 @click.option(
     "--models",

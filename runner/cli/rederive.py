@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.shared_options import OutputParam, output_option, run_argument
 from runner.cli.terminal import echo_error, echo_written
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @click.option(
     "--repair", is_flag=True, help="Copy the intact lines of a damaged run, which need not be a recorded one."

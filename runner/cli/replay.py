@@ -4,10 +4,11 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.shared_options import run_argument
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @click.option("--fast", is_flag=True, help="Reply as fast as possible instead of at the recorded pace.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")

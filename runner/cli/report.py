@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_runs
 from runner.cli.shared_options import (
     by_option,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from runner.core.slo import Slo
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...", shell_complete=complete_runs
 )

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from runner.commands.exit_codes import AllowedErrors
     from runner.commands.run.options import RunOptions
     from runner.commands.run.perform import FinishedRun
-    from runner.commands.run.prepared_run import PreparedRun
     from runner.pricing.money import Money
 
 
@@ -77,32 +76,14 @@ def run(
     key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
     from runner.commands.exit_codes import of_run
+    from runner.commands.run.perform import settle_vantages
+    from runner.commands.run.prepare import prepare_with_gate
 
-    gate = _open_gate(options)
-    prepared = _prepare(suite, options)
-    if gate is not None:
-        targets = [target.name for target in prepared.plan.targets]
-        gate = gate.with_planned_names(targets, prepared.suite.cases, prepared.options.slo)
+    prepared, gate = prepare_with_gate(suite, options, ask_about_hosts)
+    prepared = settle_vantages(prepared)
     confirm(prepared, confirm_over, yes=yes)
     finished = perform_with_progress(prepared, view)
     sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))
-
-
-def _open_gate(options: "RunOptions") -> "Gate | None":
-    if options.baseline is None and options.arms is None:
-        return None
-    from runner.commands.diff import open_gate  # brings pandas
-
-    return open_gate(options)
-
-
-def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
-    from runner.commands.run.load_suite import find_suite, load_suite
-    from runner.commands.run.perform import settle_vantages
-    from runner.commands.run.prepare import prepare
-
-    loaded, registry = load_suite(find_suite(suite, options))
-    return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
 
 
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:

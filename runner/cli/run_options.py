@@ -11,6 +11,7 @@ from runner.cli.completion import complete_cases, complete_providers, complete_t
 from runner.cli.shared_options import (
     DURATION,
     Decorator,
+    NumberParam,
     OutputParam,
     ParsedParam,
     allow_host_option,
@@ -28,7 +29,7 @@ from runner.cli.shared_options import (
     slo_option,
     whole_number,
 )
-from runner.commands.run.options import RunOptions, check_options
+from runner.commands.run.options import RunOptions
 from runner.core.load_profile import ARRIVALS, RampSetting
 from runner.core.quantities import parse_duration
 from runner.core.suite import parse_reply_limit
@@ -38,14 +39,7 @@ from runner.errors import CompareError
 
 def run_options(*groups: Sequence[Decorator]) -> Decorator:
     """Return a decorator that adds groups of options to a command, and passes their values as `options: RunOptions`."""
-    return collect("options", _make_run_options, [option for group in groups for option in group])
-
-
-def _make_run_options(**values: Any) -> RunOptions:
-    try:
-        return check_options(RunOptions(**values))
-    except CompareError as error:
-        raise click.UsageError(str(error)) from None
+    return collect("options", RunOptions, [option for group in groups for option in group])
 
 
 def _parse_ramp(text: str) -> RampSetting:
@@ -193,7 +187,7 @@ LOAD = (
     ),
     click.option(
         "--rate",
-        type=click.FloatRange(0, min_open=True),
+        type=NumberParam(0, min_open=True),
         metavar="R",
         help="Open loop: start R conversations per second with each target, whether or not earlier ones have ended.",
     ),
@@ -320,7 +314,7 @@ MEASUREMENT = (
     click.option(
         "--late-bound",
         "late_bound_s",
-        type=float,
+        type=NumberParam(),
         callback=lambda _, __, milliseconds: None if milliseconds is None else milliseconds / 1000,
         metavar="MS",
         help="Flag rows whose timestamps may be late by more than this (default 10), or by 5 % of their TTFT.",

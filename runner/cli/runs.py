@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_stored_targets, complete_suites
 from runner.cli.shared_options import DURATION_WITH_UNIT, collect, color_option, folder_argument, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
@@ -50,7 +51,7 @@ run_selection_options = collect(
 """Decorator that adds the options that select runs of a folder; the command gets `selection: RunSelection`."""
 
 
-@click.command()
+@click.command(cls=Command)
 @folder_argument
 @click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest runs (default {SHOWN}).")
 @click.option("--all", "shows_all", is_flag=True, help="Show all runs.")

@@ -2,8 +2,10 @@
 
 import click
 
+from runner.cli.command_groups import Command
 
-@click.command()
+
+@click.command(cls=Command)
 def schema() -> None:
     """Print the JSON Schema of suite files, for editors that validate YAML."""
     import json

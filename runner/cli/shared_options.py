@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
@@ -44,6 +45,17 @@ class ParsedParam(click.ParamType[Value]):
             return self._parse(str(value))
         except (CompareError, ValueError) as error:
             self.fail(str(error), param, ctx)
+
+
+class NumberParam(click.FloatRange):
+    """A finite number in a range; unlike the range of click, it refuses `nan`, which is neither below nor above any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 class OutputParam(click.Path):
@@ -101,7 +113,8 @@ allow_host_option = click.option(
 percentiles_option = click.option(
     "--percentiles",
     "percents",
-    callback=lambda _, __, text: PERCENTILES if text is None else parse_percentiles(text),
+    type=ParsedParam("list", parse_percentiles),
+    callback=lambda _, __, percents: PERCENTILES if percents is None else percents,
     metavar="LIST",
     help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
 )

@@ -2,10 +2,11 @@
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_faults
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",

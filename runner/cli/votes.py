@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
+from runner.cli.command_groups import Command
 from runner.cli.completion import complete_runs
 from runner.cli.shared_options import color_option, json_option, outputs_option
 from runner.cli.terminal import echo_json, echo_written, open_console
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument(
     "names",
     nargs=-1,

@@ -62,8 +62,7 @@ def watch(
     interrupted.
     """
     from runner.commands.exit_codes import INTERRUPTED
-    from runner.commands.run.load_suite import load_suite
-    from runner.commands.run.prepare import prepare
+    from runner.commands.run.prepare import prepare_file
     from runner.commands.watch import WatchTimes
     from runner.commands.watch import watch as watch_suite
 
@@ -71,7 +70,7 @@ def watch(
 
     def prepare_once(options: "RunOptions") -> "PreparedRun":
         nonlocal is_first
-        prepared = prepare(*load_suite(suite), options, ask=ask_about_hosts)
+        prepared = prepare_file(suite, options, ask=ask_about_hosts)
         confirm(prepared, confirm_over, yes=yes or not is_first)
         for note in prepared.notes if is_first else ():
             echo_error(f"note: {note}")

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
-from runner.analysis.diff_measures import choose_measures, refuse_without_data
+from runner.analysis.diff_measures import refuse_without_data
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.history_diff import diff_with_history
 from runner.analysis.run_results import Run
 from runner.analysis.stored_summary import summarize_run
 from runner.commands.load_stored_run import load_run, resolve_journal
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import RunOptions, spell_option
 from runner.commands.runs import list_stored_runs
 from runner.core.slo import Slo
 from runner.core.suite import Case
-from runner.errors import CompareError, Spelling, list_first
+from runner.errors import CompareError, ErrorCollector, Spelling, list_first
 from runner.outputs import DIFFERENCE_WRITERS
 from runner.storage.atomic_write import write_atomically, write_by_suffix
-from runner.storage.run_folder import DIFFERENCE_FILES, RESULTS
+from runner.storage.run_folder import DIFFERENCE_FILES, RESULTS, check_outputs
 from runner.storage.stored_summary import StoredRun
 from runner.version import __version__
 
@@ -49,8 +49,30 @@ class DiffSides:
     between_regions: Pair | None = None
     """Two regions or nodes that all of `base` was sent from."""
 
-    def refuse_ambiguous(self, spell: Spelling) -> None:
-        """Raise CompareError unless the second side is given exactly once; `spell` returns an option's name."""
+    @property
+    def names(self) -> list[Path]:
+        """The sides that are named rather than loaded."""
+        return [side for side in (self.base, self.new) if isinstance(side, Path)]
+
+    def check(self, spell: Spelling) -> None:
+        """Check what can be wrong with the sides before they are loaded; `spell` returns an option's name.
+
+        Raises:
+            CompareError: the second side is not given exactly once, a run or a folder of runs does not exist, or both
+                sides are the same run; the message has all of this.
+
+        """
+        errors = ErrorCollector()
+        errors.attempt(self._refuse_ambiguous, spell)
+        found = [errors.attempt(_find_side, name) for name in self.names]
+        errors.raise_collected()
+        match found:
+            case [base, new] if base == new:
+                raise CompareError(
+                    f"{self.base} and {self.new} are the same run. Name two runs that differ, such as previous latest"
+                )
+
+    def _refuse_ambiguous(self, spell: Spelling) -> None:
         given = sum(each is not None for each in (self.new, self.between, self.between_regions))
         if given != 1:
             fault = "the second side of the comparison is missing" if given == 0 else "more than two sides are given"
@@ -58,6 +80,46 @@ class DiffSides:
                 f"{fault}. Name two runs. For one run, name two of its targets with {spell_pair(spell('between'))}, "
                 f"or two regions with {spell_pair(spell('between_regions'))}"
             )
+
+
+def _find_side(name: Path) -> Path:
+    """Return the journal of a run, or the folder of a history."""
+    return find_history(name) or resolve_journal(name)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffOptions:
+    """The options of a comparison; None keeps the default of the rule."""
+
+    sides: DiffSides
+    metrics: tuple[str, ...] = ()
+    """Measures to compare; empty for all."""
+    alpha: float = 0.01
+    min_effect: float | None = None
+    min_pass_change: float | None = None
+    slo: Slo | None = None
+    """SLO in place of the runs' own; a comparison with a history keeps these."""
+    outputs: tuple[Path, ...] = ()
+    """Files that the comparison will be written to."""
+    spell: Spelling = spell_option
+
+
+def diff(options: DiffOptions) -> Difference:
+    """Compare two sides as options say.
+
+    Raises:
+        CompareError: the options are wrong, and the message has all their mistakes; or as for `compare`.
+
+    """
+    errors = ErrorCollector()
+    errors.attempt(options.sides.check, options.spell)
+    rule = errors.attempt(
+        Rule.of, options.min_effect, options.min_pass_change, alpha=options.alpha, measures=options.metrics
+    )
+    errors.attempt(check_outputs, options.outputs, DIFFERENCE_WRITERS, reads=options.sides.names)
+    errors.raise_collected()
+    assert rule is not None
+    return compare(options.sides, rule, options.slo)
 
 
 def spell_pair(option: str) -> str:
@@ -86,18 +148,11 @@ def compare(sides: DiffSides, rule: Rule, slo: Slo | None = None) -> Difference:
         return compare_with_history(_load(sides.new), history, rule)
     base = _load(sides.base).with_slo(slo)
     if sides.new is not None:
-        _refuse_same(sides.base, sides.new)
         return diff_runs(base, _load(sides.new).with_slo(slo), rule)
     if sides.between is not None:
         return diff_within(base, *sides.between, rule)
     assert sides.between_regions is not None
     return diff_places(base, *sides.between_regions, rule)
-
-
-def _refuse_same(base: Run | Path, new: Run | Path) -> None:
-    """Raise CompareError if two names stand for the same run."""
-    if isinstance(base, Path) and isinstance(new, Path) and resolve_journal(base) == resolve_journal(new):
-        raise CompareError(f"{base} and {new} are the same run. Name two runs that differ, such as previous latest")
 
 
 def _load(run: Run | Path) -> Run:
@@ -211,21 +266,23 @@ def _refuse_disjoint(base: Run, what: str, planned: Sequence[str], kept: Sequenc
         )
 
 
-def open_gate(options: RunOptions) -> Gate | None:
-    """Return the gate of a run, with its baseline loaded; None if the options name no comparison.
+def open_gate(options: RunOptions) -> Gate:
+    """Return the gate of a run whose options name a comparison, with its baseline loaded.
 
     Raises:
-        CompareError: there is no such baseline, or no such measure.
+        CompareError: there is no such baseline or no such measure; the message names both.
 
     """
-    if options.baseline is None and options.arms is None:
-        return None
-    rule = Rule.of(options.min_effect, options.min_pass_change, measures=options.metrics)
-    choose_measures(rule.measures)
-    base: Run | Path | None = options.baseline
-    if options.baseline is not None and find_history(options.baseline) is None:
-        base = load_run(options.baseline)
+    errors = ErrorCollector()
+    rule = errors.attempt(Rule.of, options.min_effect, options.min_pass_change, measures=options.metrics)
+    base = errors.attempt(_load_baseline, options.baseline)
+    errors.raise_collected()
+    assert rule is not None
     return Gate(base, options.arms, rule)
+
+
+def _load_baseline(name: Path | None) -> Run | Path | None:
+    return name if name is None or find_history(name) is not None else load_run(name)
 
 
 def add_to_run(difference: Difference, finished: "FinishedRun") -> list[Path]:

@@ -21,7 +21,7 @@ from runner.commands.allowed_hosts import find_unallowed
 from runner.commands.event_loop import run_async
 from runner.commands.package_requirement import install_command
 from runner.commands.providers import load_registry
-from runner.errors import CompareError, InvalidFile, counted
+from runner.errors import CompareError, counted
 from runner.providers.allowed_hosts import UnallowedHost
 from runner.providers.config_files import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
@@ -102,9 +102,8 @@ def _read_files(env_files: Sequence[Path]) -> tuple[Registry, Environment, list[
 
 
 def _describe_broken(topic: str, error: CompareError) -> DoctorFinding:
-    """Return a finding with all problems of a file, without the last line of the message, which counts them."""
-    problems = error.problems if isinstance(error, InvalidFile) else ()
-    text = "\n        ".join(map(str, problems)) if problems else str(error)
+    """Return a finding with all problems of a file."""
+    text = str(error).replace("\n", "\n        ")
     return DoctorFinding(topic, Health.BAD, text, "correct it; until then its providers and variables are not checked")
 
 

@@ -5,6 +5,7 @@ Modules that import pandas are imported inside functions, since `compare run` lo
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from runner.checks.check_finding import CheckVerdict
@@ -46,7 +47,7 @@ def parse_allowed_errors(text: str) -> AllowedErrors:
         number = float(digits) if is_percentage else int(digits)
     except ValueError:
         raise CompareError(f"{text!r} is neither a number nor a percentage") from None
-    if number < 0 or (is_percentage and number > 100):
+    if not 0 <= number <= (100 if is_percentage else inf):
         raise CompareError(f"{text} is out of range; write a number from 0, or a percentage up to 100%")
     return AllowedErrors(number, is_percentage)
 

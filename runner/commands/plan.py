@@ -8,7 +8,7 @@ from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import PrepareContext, prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.errors import MissingKey, UnknownTarget
+from runner.errors import MissingKey, SeveralErrors, UnknownTarget
 from runner.providers.key import find_key
 from runner.providers.registry import Registry
 
@@ -34,7 +34,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     suite, registry = load_suite(path)
     try:
         return PlanPreview(prepare(suite, registry, options, sends=False), {})
-    except (MissingKey, UnknownTarget):
+    except (MissingKey, UnknownTarget, SeveralErrors):
         if not (suite.targets or suite.judge or options.models or options.providers or options.arms):
             raise  # no target is named, and no provider has a key: `compare run` would fail, too
     environ = PrepareContext.of(suite, registry, options).environ

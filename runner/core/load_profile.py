@@ -34,10 +34,11 @@ ROUNDS_A_LEVEL = 1_000_000
 
 
 class WrongLoad(CompareError):
-    """A load profile has a value out of range, or two values that exclude each other.
+    """A load profile has values out of range, or values that exclude each other.
 
     Attributes:
-        sentence: what is wrong, with fields in braces, so that each interface can name them as its options.
+        sentence: what is wrong, a line for each problem, with fields in braces, so that each interface can name them
+            as its options.
 
     """
 
@@ -80,9 +81,9 @@ class LoadProfile:
 
     def __post_init__(self) -> None:
         """Refuse invalid values."""
-        problem = next(self._problems(), None)
-        if problem is not None:
-            raise WrongLoad(problem)
+        problems = "\n".join(self._problems())
+        if problems:
+            raise WrongLoad(problems)
 
     def _problems(self) -> Iterator[str]:
         if self.lead is not None and self.lead < 0:
@@ -108,7 +109,7 @@ class LoadProfile:
             yield "{levels} sets how many requests are in flight, {rate} how many start; choose one of the two"
         if self.levels and self.adaptive:
             yield "{levels} keeps the concurrency of each level constant, {adaptive} changes it; choose one of the two"
-        if self.ramp != "none" and self.rate is not None:
+        if self.ramp != "none" and self.rate is not None and not self.levels:
             yield (
                 "{ramp} raises the number of requests in flight step by step, {rate} does not limit it; choose one of "
                 "the two"

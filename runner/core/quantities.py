@@ -12,6 +12,9 @@ UNITS_S: Mapping[str, float] = MappingProxyType({"ms": 0.001, "s": 1.0, "m": 60.
 NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 UNIT = "|".join(UNITS_S)
 
+LONGEST_S = 36_525 * UNITS_S["d"]
+"""Seconds of the longest duration, a century; calculations with clocks cannot overflow below it."""
+
 _DURATION = re.compile(rf"({NUMBER}) ?({UNIT}|)")
 
 
@@ -23,7 +26,7 @@ def parse_duration(text: str, *, needs_unit: bool = False) -> float:
         needs_unit: refuse a number without a unit, where it could mean minutes or days.
 
     Raises:
-        CompareError: the text is not a duration, or has no unit and needs one.
+        CompareError: the text is not a duration, is longer than a century, or has no unit and needs one.
 
     """
     found = _DURATION.fullmatch(text)
@@ -31,7 +34,10 @@ def parse_duration(text: str, *, needs_unit: bool = False) -> float:
         raise CompareError(f"{text!r} is not a duration; write 30s, 5m, 1h or 7d")
     if needs_unit and not found[2]:
         raise CompareError(f"{text!r} has no unit; write {text}s, {text}m, {text}h or {text}d")
-    return float(found[1]) * UNITS_S[found[2] or "s"]
+    duration_s = float(found[1]) * UNITS_S[found[2] or "s"]
+    if duration_s > LONGEST_S:
+        raise CompareError(f"{text[:20]} is longer than a century; write at most 36525d")
+    return duration_s
 
 
 def parse_share(text: str, most: float = 1.0) -> float:

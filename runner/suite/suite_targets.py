@@ -1,5 +1,6 @@
 """The targets of a suite, their variants and their parameters, which are merged with the suite's defaults."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
@@ -186,6 +187,17 @@ def parameter_problems(parameters: ParametersSchema, document: Document, route: 
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)
+    if not _is_finite(parameters.extra_body):
+        yield document.problem((*route, "extra_body"), "`extra_body` has a number that is not finite", "Correct it")
+
+
+def _is_finite(extra_body: Mapping[str, Any] | None) -> bool:
+    """Return whether all numbers have a form in JSON; those of Python data may not."""
+    try:
+        json.dumps(extra_body, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 # Variants from options such as `--vary`: every target gets each of some values of a parameter

@@ -322,7 +322,7 @@ def test_a_file_of_secrets_is_no_prompt(tmp_path: Path, name: str, proxy: Script
     done = compare(tmp_path, "run", "s.yaml", "-p", "sim", "-o", "out", variables=variables(proxy))
     assert done.returncode == 2, done.stderr
     assert "s.yaml:" in done.stderr
-    assert "nothing was sent" in done.stderr
+    assert "Nothing was sent" in done.stderr
     assert not (tmp_path / "out").exists()
     assert SECRET not in done.stderr
 

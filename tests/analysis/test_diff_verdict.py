@@ -125,8 +125,10 @@ def test_rules_out_of_range_are_refused(wrong: dict[str, float]) -> None:
 
 def test_all_problems_of_a_rule_are_in_one_error() -> None:
     """They include level, effect and every unknown measure."""
-    with pytest.raises(CompareError, match=r"alpha nan is not a level .*, a minimum effect of 0 cannot be judged"):
-        Rule(alpha=math.nan, min_effect=0)
+    with pytest.raises(
+        CompareError, match=r"alpha nan is not a level .*\na minimum effect of 0 .*\nttff is not a meas"
+    ):
+        Rule(alpha=math.nan, min_effect=0, measures=("ttff",))
     with pytest.raises(CompareError, match=r"ttff, totl are not measures .* Did you mean `ttft` and `total`"):
         choose_measures(("ttff", "totl", "cost"))
     with pytest.raises(

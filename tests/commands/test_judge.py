@@ -298,7 +298,7 @@ def test_python_judges_too(run: ResumableRun) -> None:
     [
         ("pairs", 0, "a whole number, 1 or more"),
         ("pairs", -1, "a whole number, 1 or more"),
-        ("max_tokens", 0, "a whole number, 1 or more"),
+        ("max_tokens", 0, "a whole number, 1 to 10,000,000"),
         ("concurrency", 0, "a whole number, 1 to 10,000"),
         ("temperature", 5, "a number from 0 to 2"),
     ],

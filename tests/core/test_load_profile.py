@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli.run_options import LOAD, run_options
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import RunOptions, check_options
 from runner.core.load_profile import ROUNDS_A_LEVEL, LoadProfile, level_of
 from runner.errors import CompareError
 
@@ -75,7 +75,10 @@ def parse_options(*words: str) -> tuple[LoadProfile | None, str]:
     @click.command()
     @run_options(LOAD, [click.option("--concurrency", type=int)])
     def command(*, options: RunOptions) -> None:
-        found.append(options.load)
+        try:
+            found.append(check_options(options).load)
+        except CompareError as error:
+            raise click.UsageError(str(error)) from None
 
     said = CliRunner().invoke(command, words).output
     return (found[0] if found else None), said

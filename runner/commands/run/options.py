@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     {
         "concurrency": (1, 10_000),
-        "repeat": (1, None),
-        "warmup_requests": (0, None),
+        "repeat": (1, 1_000_000),
+        "warmup_requests": (0, 1_000_000),
         "lead": (0, None),
-        "max_requests": (1, None),
+        "max_requests": (1, 1_000_000_000),
         "workers": (1, None),
         "pairs": (1, None),
         "loads": (1, None),
-        "max_tokens": (1, None),
+        "max_tokens": (1, 10_000_000),
     }
 )
 """Option -> its lowest and highest whole number; None for no upper limit."""
@@ -243,12 +243,17 @@ def check_options(options: RunOptions) -> RunOptions:
     """Return the options if they can be used together.
 
     Raises:
-        CompareError: two options exclude each other, one needs another, or a value is out of range.
+        CompareError: options exclude each other or need another, or a value is out of range; the message names all
+            such options.
 
     """
-    problem = _find_problem(options)
-    if problem is not None:
-        raise CompareError(problem.format_map(_Spellings(options)))
+    problems = [sentence for applies, sentence in _PROBLEMS if applies(options)]
+    try:
+        _ = options.load
+    except WrongLoad as wrong:
+        problems.append(wrong.sentence)
+    if problems:
+        raise CompareError("\n".join(problems).format_map(_Spellings(options)))
     return options
 
 
@@ -262,18 +267,6 @@ class _Spellings(dict[str, object]):
     def __missing__(self, name: str) -> str:
         field, _, value = name.partition("=")
         return self._spell(field, value or None)
-
-
-def _find_problem(options: RunOptions) -> str | None:
-    """Return a sentence on the first problem of options, with the fields in braces; None if there is none."""
-    found = next((sentence for applies, sentence in _PROBLEMS if applies(options)), None)
-    if found is not None:
-        return found
-    try:
-        _ = options.load
-    except WrongLoad as wrong:
-        return wrong.sentence
-    return None
 
 
 def _compares(o: RunOptions) -> bool:

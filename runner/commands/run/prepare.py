@@ -2,13 +2,16 @@
 
 import os
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.commands.allowed_hosts import AskUser, find_unallowed, refuse_unallowed
-from runner.commands.run.options import RunOptions
+from runner.commands.run.load_suite import find_suite, load_suite
+from runner.commands.run.options import RunOptions, check_options
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.refuse_secrets_and_attachments import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source, vary_as_recorded
@@ -16,7 +19,7 @@ from runner.commands.run.resume import find_resumed_run, open_resumed_journal, r
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_recorded, select_targets, with_options
 from runner.core.cluster import Node
 from runner.core.suite import Suite
-from runner.errors import CompareError, MissingKey
+from runner.errors import CompareError, ErrorCollector, InvalidFile, MissingKey, SeveralErrors
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.cache_probe_suite import probe_caches
 from runner.planning.plan import Plan
@@ -38,6 +41,9 @@ from runner.storage.run_folder import (
     refuse_used_folder,
 )
 from runner.suite.suite_targets import vary_targets
+
+if TYPE_CHECKING:
+    from runner.commands.diff import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,69 @@ class PrepareContext:
         return cls(registry.with_allowed_hosts(options.allow_hosts), options, start, environ, sends, ask)
 
 
+def prepare_with_gate(
+    path: Path | None, options: RunOptions, ask: AskUser | None = None
+) -> "tuple[PreparedRun, Gate | None]":
+    """Return the run of a suite file and the gate that it must pass; None if the options name no comparison.
+
+    Raises:
+        CompareError: the run or the gate cannot be used. If the gate cannot be opened, no folder is claimed and nobody
+            is asked, and the message has the mistakes of the run, too.
+
+    """
+    if options.baseline is None and options.arms is None:
+        return prepare_file(path, options, ask=ask), None
+    from runner.commands.diff import open_gate  # brings pandas
+
+    errors = ErrorCollector()
+    gate = errors.attempt(open_gate, options)
+    if gate is None:
+        errors.attempt(prepare_file, path, options, sends=False)
+        with _noting_that_nothing_was_sent(sends=True):
+            errors.raise_collected()
+    assert gate is not None
+    prepared = prepare_file(path, options, ask=ask)
+    names = [target.name for target in prepared.plan.targets]
+    return prepared, gate.with_planned_names(names, prepared.suite.cases, prepared.options.slo)
+
+
+def prepare_file(
+    path: Path | None,
+    options: RunOptions,
+    *,
+    simulate: bool | None = None,
+    sends: bool = True,
+    ask: AskUser | None = None,
+) -> PreparedRun:
+    """Return the run of a suite file, by default of the run to resume, ready to start; arguments as for `prepare`.
+
+    Raises:
+        CompareError: as for `prepare`, or the file is wrong; the message then has the mistakes of the options, too.
+
+    """
+    path, errors = find_suite(path, options), ErrorCollector()
+    with _noting_that_nothing_was_sent(sends=sends):
+        loaded = errors.attempt(load_suite, path)
+        if loaded is None:
+            errors.attempt(check_options, options)
+            unread = Suite(path.stem, (), digest="", path=str(path))
+            errors.attempt(_choose_outputs, options, unread, datetime.now().astimezone(), None)
+        errors.raise_collected()
+    assert loaded is not None
+    return prepare(*loaded, options, simulate=simulate, sends=sends, ask=ask)
+
+
+@contextmanager
+def _noting_that_nothing_was_sent(*, sends: bool) -> Iterator[None]:
+    """Add a note to errors that list problems, if requests would have followed."""
+    try:
+        yield
+    except (InvalidFile, SeveralErrors) as error:
+        if sends:
+            error.add_note("Nothing was sent.")
+        raise
+
+
 def prepare(
     suite: Suite,
     registry: Registry,
@@ -77,9 +146,10 @@ def prepare(
     """Return a run that is ready to start.
 
     The steps are: open the run to resume; claim the folder, before the user is asked anything; fill omitted options
-    from the resumed run, the recorded run or the suite; select cases, and make the turns of a cache probe; select
-    targets; ask about hosts that are not allowed, and refuse secrets; choose the outputs; make the plan; find the
-    prices; find what the resumed run leaves to be sent; select the judge, whose host and prompts are checked, too.
+    from the resumed run, the recorded run or the suite; check the options, select cases, make the turns of a cache
+    probe, choose the outputs, and select targets and the judge, whose mistakes are reported at once; ask about hosts
+    that are not allowed, and refuse secrets; make the plan; find the prices; find what the resumed run leaves to be
+    sent; check the host of the judge and its prompts, too.
 
     Args:
         suite: the suite to send.
@@ -100,8 +170,9 @@ def prepare(
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     try:
-        context = PrepareContext.of(suite, registry, options, sends=sends, ask=ask)
-        prepared = _prepare(suite, context, journal, simulate=simulate)
+        with _noting_that_nothing_was_sent(sends=sends):
+            context = PrepareContext.of(suite, registry, options, sends=sends, ask=ask)
+            prepared = _prepare(suite, context, journal, simulate=simulate)
     except BaseException:
         if claim is not None:
             claim.release()  # explicitly, since a notebook keeps the traceback and so the claim
@@ -113,14 +184,26 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     source = open_replay_source(context.options.replay, fast=context.options.fast)
     options = vary_as_recorded(resumed_options(context.options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
-    suite = vary_targets(choose_cases(suite, options.cases, options.spell), options.vary, options.spell("vary"))
-    if options.cache_probe:
-        suite = probe_caches(suite, options.cache_idles)
-    earlier = {} if journal is None else journal.header.variants
-    selected = _select(suite, options, context, source, earlier=earlier, simulate=simulate)
-    selected = with_options(suite, selected, options)
     started = datetime.now().astimezone()
-    folder, outputs = _choose_outputs(options, suite, started, journal)
+    errors = ErrorCollector()
+    errors.attempt(check_options, context.options)
+    chosen = errors.attempt(_choose_cases, suite, options)
+    paths = errors.attempt(_choose_outputs, options, suite, started, journal)
+    varied = errors.attempt(vary_targets, chosen or suite, options.vary, options.spell("vary"))
+    earlier = {} if journal is None else journal.header.variants
+    selected = None
+    if varied is not None:
+        selected = errors.attempt(_select, varied, options, context, source, earlier=earlier, simulate=simulate)
+    if chosen is not None and _is_judged(chosen, source):
+        errors.attempt(_select_judge, chosen, context)
+    errors.raise_collected()
+    assert paths is not None
+    assert varied is not None
+    assert selected is not None
+    (folder, outputs), suite = paths, varied
+    if source is None:
+        selected = _refuse_unsafe(suite, selected, context)
+    selected = with_options(suite, selected, options)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
     prepared = PreparedRun(
         suite=suite,
@@ -138,6 +221,11 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     return _with_judge(prepared, context)
 
 
+def _choose_cases(suite: Suite, options: RunOptions) -> Suite:
+    chosen = choose_cases(suite, options.cases, options.spell)
+    return probe_caches(chosen, options.cache_idles) if options.cache_probe else chosen
+
+
 def _select(
     suite: Suite,
     options: RunOptions,
@@ -147,16 +235,19 @@ def _select(
     earlier: Collection[str],
     simulate: bool,
 ) -> SelectedTargets:
-    """Return the targets, whose hosts and prompts are checked, unless a recorded run answers and nothing is sent."""
     if source is not None:
         return select_recorded(suite, options, context.registry, source)
-    selected = select_targets(suite, options, context.registry, context.environ, earlier=earlier, simulate=simulate)
-    return _refuse_unsafe(suite, selected, context)
+    return select_targets(suite, options, context.registry, context.environ, earlier=earlier, simulate=simulate)
+
+
+def _is_judged(suite: Suite, source: ReplaySource | None) -> bool:
+    """Return whether a judge is asked about rubrics; a replay copies the answers of the recorded one."""
+    return source is None and any(case.rubrics for case in suite.cases)
 
 
 def _with_judge(prepared: PreparedRun, context: PrepareContext) -> PreparedRun:
-    """Return the run with the judge of its rubrics, if it has any; a replay copies the recorded judge's answers."""
-    if prepared.replay_source is not None or not any(case.rubrics for case in prepared.suite.cases):
+    """Return the run with the judge of its rubrics, if one is asked."""
+    if not _is_judged(prepared.suite, prepared.replay_source):
         return prepared
     judge = prepare_judge(prepared.suite, context, prepared.started)
     if judge is None:
@@ -174,6 +265,16 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
         CompareError: the judge cannot be asked for another reason.
 
     """
+    selected = _select_judge(suite, context)
+    if selected is None:
+        return None
+    selected = _refuse_unsafe(suite, selected, context)
+    (target,) = selected.targets
+    prices = _find_prices(selected, context, started)
+    return PreparedJudge(target, selected.endpoints[target.provider], prices, selected.notes)
+
+
+def _select_judge(suite: Suite, context: PrepareContext) -> SelectedTargets | None:
     assert suite.judge is not None, "a suite with rubrics names a judge"
     alone = replace(suite, targets=(suite.judge,), variants=())
     try:
@@ -183,10 +284,7 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
             return None
         raise MissingKey(f"the judge {suite.judge.names[0]}: {error}") from None
     refuse_unknown_simulated(selected)
-    selected = _refuse_unsafe(alone, selected, context)
-    (target,) = selected.targets
-    prices = _find_prices(selected, context, started)
-    return PreparedJudge(target, selected.endpoints[target.provider], prices, selected.notes)
+    return selected
 
 
 def _refuse_unsafe(suite: Suite, selected: SelectedTargets, context: PrepareContext) -> SelectedTargets:

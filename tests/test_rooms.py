@@ -97,7 +97,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     ),
     "tabulate": ("cli", "outputs.providers", "outputs.text.markdown_syntax"),
     "uvloop": ("commands.event_loop", "simulator.server"),
-    "wcwidth": ("outputs.charts.svg", "outputs.cjk_line_breaks", "outputs.text.escape"),
+    "wcwidth": ("outputs.charts.svg", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.containers import Lines
 from rich.text import Text
-from wcwidth import wcwidth
 
 _WIDE = (
     "\u2e80-\u2fff\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u3105-\u33ff"
@@ -56,16 +56,16 @@ def line_ends(paragraph: str, columns: int) -> list[int]:
     ends: list[int] = []
     used = 0
     for start, unit in _units(paragraph):
-        needed = _columns(unit.rstrip())
+        needed = cell_len(unit.rstrip())
         if used and used + needed > columns:
             ends.append(start)
             used = 0
         if needed > columns:
             cuts = list(_fold(start, unit.rstrip(), columns))
             ends += cuts
-            used = _columns(paragraph[cuts[-1] if cuts else start : start + len(unit)])
+            used = cell_len(paragraph[cuts[-1] if cuts else start : start + len(unit)])
         else:
-            used += _columns(unit)
+            used += cell_len(unit)
     return ends
 
 
@@ -80,12 +80,8 @@ def _fold(start: int, unit: str, columns: int) -> Iterator[int]:
     """Yield the indices at which a unit that is longer than a line is cut."""
     used = 0
     for at, character in enumerate(unit):
-        width = _columns(character)
+        width = cell_len(character)
         if used and used + width > columns:
             yield start + at
             used = 0
         used += width
-
-
-def _columns(text: str) -> int:
-    return sum(max(wcwidth(character), 0) for character in text)

@@ -103,8 +103,12 @@ def _failures(run: Run) -> list[str]:
     if not run.failures:
         return []
     lines = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
-    more = len(run.failures) - MAX_FAILURES
-    return ["## Failures", "\n".join(lines), *([f"{counted(more, 'more kind')}, {_ELSEWHERE}."] if more > 0 else [])]
+    return ["## Failures", "\n".join(lines), *_rest(len(run.failures) - MAX_FAILURES, "more kind")]
+
+
+def _rest(number: int, noun: str) -> list[str]:
+    """Return a note on what a list leaves out; empty if that is nothing."""
+    return [f"{counted(number, noun)}, {_ELSEWHERE}."] if number > 0 else []
 
 
 def _failure(failure: Failure) -> str:
@@ -117,17 +121,14 @@ def _checks(run: Run) -> list[str]:
     if not run.checked:
         return []
     cells = not_passed(run.checked)
-    more = len(cells) - MAX_CELLS
     lines = [line for cell in cells[:MAX_CELLS] for line in _faults(cell)]
-    rest = [f"{counted(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
-    counts = f"{describe_checks(run.checked)}."
     return [
         "## Checks",
-        counts,
+        f"{describe_checks(run.checked)}.",
         *_pass_rates(run),
         *_check_table(run.checked),
         *(["\n".join(lines)] if lines else []),
-        *rest,
+        *_rest(len(cells) - MAX_CELLS, "more cell"),
     ]
 
 
@@ -139,9 +140,8 @@ def _pass_rates(run: Run) -> list[str]:
 def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
     """Return a table of the cells' results, limited to the first cases of a long suite."""
     content = tabulate_cells(cells)
-    more = len(content.rows) - MAX_CELLS
-    rest = [f"{counted(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
-    return [write_table(replace(content, rows=content.rows[:MAX_CELLS])), *rest]
+    shown = write_table(replace(content, rows=content.rows[:MAX_CELLS]))
+    return [shown, *_rest(len(content.rows) - MAX_CELLS, "more case")]
 
 
 def _faults(cell: CheckedCell) -> list[str]:

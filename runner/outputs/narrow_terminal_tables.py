@@ -11,7 +11,7 @@ from io import StringIO
 from textwrap import fill
 
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
@@ -59,13 +59,12 @@ class SplitTable:
         beside = self._groups(figures, width - self._needed_width(names) - GAP)
         above = self._groups(figures, width - INDENT)
         if len(beside) <= len(above) and all(self._needed_width([*names, *group]) <= width for group in beside):
-            for number, group in enumerate(beside):
-                yield from ([Text("")] if number else [])
-                yield self._table([*names, *group])
+            parts: list[list[RenderableType]] = [[self._table([*names, *group])] for group in beside]
         else:
-            for number, group in enumerate(above):
-                yield from ([Text("")] if number else [])
-                yield from self._figures_below_names(group, width - INDENT)
+            parts = [[*self._figures_below_names(group, width - INDENT)] for group in above]
+        for number, part in enumerate(parts):
+            yield from ([Text("")] if number else [])
+            yield from part
 
     @cached_property
     def whole(self) -> Table:
@@ -160,12 +159,11 @@ class SplitTable:
         return Text(_break_cell(text) if breaks else one_line(text), self.tints.get((row, at), ""))
 
 
-def write_split(table: SplitTable, width: int) -> str:
-    """Return a table as plain text for a width in columns."""
-    console = Console(width=width, file=StringIO(), color_system=None, force_terminal=False)
-    with console.capture() as captured:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+def plain_text(renderable: RenderableType, width: int) -> str:
+    """Return what a console of a width in columns shows, without colour."""
+    file = StringIO()
+    Console(width=width, file=file, color_system=None, force_terminal=False, force_jupyter=False).print(renderable)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
 
 def _break_cell(text: str) -> str:

@@ -148,32 +148,28 @@ def _column_attributes(cells: Row) -> dict[str, Cell]:
 
 def _content_attributes(record: Record, step: int) -> dict[str, str]:
     """Return the prompt and the reply as JSON that follows the conventions' JSON Schemas."""
-    prompt = [_tool_results_message(record)] if step > 1 else [_text_message("user", record.identity.prompt)]
+    asked = {"role": "user", "parts": [{"type": "text", "content": record.identity.prompt}]}
+    prompt = [_tool_results_message(record) if step > 1 else asked]
     texts = (("reasoning", record.reasoning), ("text", record.reply))
     parts: list[dict[str, Any]] = [{"type": kind, "content": text} for kind, text in texts if text]
-    parts += [_tool_call_part(call) for call in record.calls]
+    parts += [{"type": "tool_call", **_id_of(call), **call.plain} for call in record.calls]
     answer = {"role": "assistant", "parts": parts, "finish_reason": _finish_reason(record) or "unknown"}
     messages = {"gen_ai.input.messages": prompt} | ({"gen_ai.output.messages": [answer]} if parts else {})
     return {name: json.dumps(value, ensure_ascii=False) for name, value in messages.items()}
-
-
-def _text_message(role: str, content: str) -> dict[str, Any]:
-    return {"role": role, "parts": [{"type": "text", "content": content}]}
 
 
 def _tool_results_message(record: Record) -> dict[str, Any]:
     """Return the message of a turn's later step: the results of the tools called by the reply before it."""
     prompt = record.identity.prompt
     parts = [
-        {"type": "tool_call_response", **({} if call.id is None else {"id": call.id}), "response": result}
+        {"type": "tool_call_response", **_id_of(call), "response": result}
         for call, result in divide_results(prompt, record.earlier_calls)
     ]
     return {"role": "tool", "parts": parts or [{"type": "tool_call_response", "response": prompt}]}
 
 
-def _tool_call_part(call: ToolCall) -> dict[str, Any]:
-    named = {} if call.id is None else {"id": call.id}
-    return {"type": "tool_call", **named, **call.plain}
+def _id_of(call: ToolCall) -> dict[str, str]:
+    return {} if call.id is None else {"id": call.id}
 
 
 def _status(record: Record, *, with_content: bool) -> dict[str, Any]:

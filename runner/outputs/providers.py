@@ -44,9 +44,9 @@ def tabulate_providers(providers: Sequence[ProviderDescription], columns: int) -
         text = tabulate(table, headers=HEADERS[:shown], tablefmt="simple", disable_numparse=True)
         if max(map(len, text.splitlines())) <= columns:
             return text
-    from runner.outputs.narrow_terminal_tables import SplitTable, write_split  # noqa: PLC0415 -- brings rich
+    from runner.outputs.narrow_terminal_tables import SplitTable, plain_text  # noqa: PLC0415 -- brings rich
 
-    return write_split(SplitTable(TextTable(HEADERS[:shown], tuple(table), frozenset(range(shown)))), columns)
+    return plain_text(SplitTable(TextTable(HEADERS[:shown], tuple(table), frozenset(range(shown)))), columns)
 
 
 def _cells(provider: ProviderDescription) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.outputs.narrow_terminal_tables import READABLE, SplitTable, write_split
+from runner.outputs.narrow_terminal_tables import READABLE, SplitTable, plain_text
 from runner.outputs.providers import ProviderDescription, tabulate_providers
 from runner.outputs.text.table import TextTable
 from tests.conftest import RunCli
@@ -35,7 +35,7 @@ def tables(draw: st.DrawFn) -> TextTable:
 @given(tables(), st.integers(40, 120))
 def test_every_figure_is_whole_and_names_have_room(table: TextTable, width: int) -> None:
     """No line is wider than the console, every heading and figure is whole, and names take few lines."""
-    lines = write_split(SplitTable(table), width).splitlines()
+    lines = plain_text(SplitTable(table), width).splitlines()
     assert max(map(len, lines)) <= width
     words = [word for line in lines for word in line.split()]
     for row in table.rows:
@@ -50,12 +50,12 @@ def test_every_figure_is_whole_and_names_have_room(table: TextTable, width: int)
 def test_a_wide_console_has_one_table() -> None:
     """The table has the names beside all figures."""
     table = TextTable(("target", "n", "TTFT p50"), (("a/b", "3", "20 ms (n 2)"),), frozenset({0}))
-    assert write_split(SplitTable(table), 80).splitlines() == [
+    assert plain_text(SplitTable(table), 80).splitlines() == [
         "target  n  TTFT p50",
         "a/b     3     20 ms",
         "              (n 2)",
     ]
-    assert write_split(SplitTable(table, in_line=True), 80).splitlines()[1] == "a/b     3  20 ms (n 2)"
+    assert plain_text(SplitTable(table, in_line=True), 80).splitlines()[1] == "a/b     3  20 ms (n 2)"
 
 
 def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None:
@@ -63,7 +63,7 @@ def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None
     table = TextTable(
         ("target", "n", "TTFT", "total"), ((LONG, "3", "2 ms", "3 ms"), ("a", "40", "9 ms", "9 ms")), frozenset({0})
     )
-    assert write_split(SplitTable(table), 30).splitlines() == [
+    assert plain_text(SplitTable(table), 30).splitlines() == [
         "   n  TTFT  total",
         *(LONG[:30], LONG[30:]),
         "   3  2 ms   3 ms",
@@ -75,7 +75,7 @@ def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None
 def test_a_name_stands_once_above_the_rows_that_share_it() -> None:
     """It is repeated if rows of another name come between."""
     rows = ((LONG, "1", "2 ms"), (LONG, "2", "3 ms"), ("a", "1", "4 ms"), (LONG, "3", "9 ms"))
-    lines = write_split(SplitTable(TextTable(("target", "n", "TTFT"), rows, frozenset({0}))), 30).splitlines()
+    lines = plain_text(SplitTable(TextTable(("target", "n", "TTFT"), rows, frozenset({0}))), 30).splitlines()
     assert [line.split()[0] for line in lines[1:]] == [
         LONG[:30], LONG[30:], "1", "2", "a", "1", LONG[:30], LONG[30:], "3"
     ]  # fmt: skip

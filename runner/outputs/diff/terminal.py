@@ -1,10 +1,9 @@
 """Comparison on a terminal: verdict, a table for each target, reasons of undecided rows, and changed replies."""
 
 from collections.abc import Iterator
-from io import StringIO
 from itertools import chain
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.diff import Difference
@@ -13,7 +12,7 @@ from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
 from runner.errors import counted
 from runner.outputs.cjk_line_breaks import WrappedText
-from runner.outputs.narrow_terminal_tables import SplitTable
+from runner.outputs.narrow_terminal_tables import SplitTable, plain_text
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.escape import one_line
@@ -39,10 +38,7 @@ def render_difference(difference: Difference) -> Group:
 
 def write_plain(difference: Difference) -> str:
     """Return a comparison as text without colour."""
-    file = StringIO()
-    console = Console(file=file, width=PLAIN_COLUMNS, color_system=None, force_terminal=False, force_jupyter=False)
-    console.print(render_difference(difference))
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+    return plain_text(render_difference(difference), PLAIN_COLUMNS)
 
 
 def _heading(difference: Difference) -> Iterator[Text]:

@@ -1,6 +1,6 @@
 """Text on prompt caches and sized inputs: the table of a cache probe, and remarks on caches and inputs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
 from runner.analysis.input_sizes import ReachedSize, measure_inputs
@@ -8,7 +8,7 @@ from runner.analysis.intervals import Statistic
 from runner.analysis.run_results import Run
 from runner.core.turns_and_steps import name_repeat
 from runner.outputs.text.number_format import MISSING, low_to_high, percent, seconds, times, with_interval, with_n
-from runner.outputs.text.table import CaptionedTable, TextTable
+from runner.outputs.text.table import CaptionedTable, tabulate_items
 from runner.outputs.text.translation import BilingualText, _, name_some, translate
 
 
@@ -17,35 +17,20 @@ def cache_table(run: Run) -> CaptionedTable | None:
     stages = measure_caches(run)
     if not stages:
         return None
-    headings = (
-        _("target"),
-        _("request"),
-        "n",
-        _("TTFT p50"),
-        _("of the cold TTFT"),
-        _("cached tokens p50"),
-        _("cached share"),
-        _("saved per 1,000"),
+    columns: tuple[tuple[str, Callable[[CacheStage], str]], ...] = (
+        (_("target"), lambda stage: str(stage.target)),
+        (_("request"), _describe_stage),
+        ("n", lambda stage: str(stage.n)),
+        (_("TTFT p50"), lambda stage: seconds(stage.ttft_p50.value if stage.ttft_p50 else None)),
+        (_("of the cold TTFT"), _format_ratio),
+        (_("cached tokens p50"), lambda stage: _format_tokens(stage.cached_p50, stage.n)),
+        (_("cached share"), lambda stage: percent(stage.cached_share)),
+        (_("saved per 1,000"), lambda stage: _format_saving(stage.saving, stage.n)),
     )
-    return CaptionedTable(
-        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caches_caption()
-    )
+    return CaptionedTable(_("Prompt caches"), tabulate_items(stages, columns, frozenset({0, 1})), _caches_caption())
 
 
-def _row(stage: CacheStage) -> tuple[str, ...]:
-    return (
-        str(stage.target),
-        describe_stage(stage),
-        str(stage.n),
-        seconds(stage.ttft_p50.value if stage.ttft_p50 else None),
-        _format_ratio(stage),
-        _format_tokens(stage.cached_p50, stage.n),
-        percent(stage.cached_share),
-        _format_saving(stage.saving, stage.n),
-    )
-
-
-def describe_stage(stage: CacheStage) -> BilingualText:
+def _describe_stage(stage: CacheStage) -> BilingualText:
     """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
     return _("cold") if stage.idle_s is None else translate(name_repeat(stage.idle_s))
 

@@ -20,10 +20,8 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
         "{k} of {n} cells (case × target) passed their checks",
     )
     parts: list[str] = [plural(len(cells), one, many, k=passed)]
-    if counts[CheckVerdict.FAILED]:
-        parts.append(_("{n} failed", n=f"{counts[CheckVerdict.FAILED]:,}"))
-    if counts[CheckVerdict.UNDECIDED]:
-        parts.append(_("{n} not decided", n=f"{counts[CheckVerdict.UNDECIDED]:,}"))
+    others = ((CheckVerdict.FAILED, "{n} failed"), (CheckVerdict.UNDECIDED, "{n} not decided"))
+    parts += [_(text, n=f"{counts[verdict]:,}") for verdict, text in others if counts[verdict]]
     return comma_list(parts)
 
 

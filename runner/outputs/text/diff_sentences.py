@@ -48,9 +48,7 @@ def headline(difference: Difference) -> str:
 
 def describe_simulated(difference: Difference) -> str | None:
     """Return a warning of simulated figures, to follow the word "simulated"; None if the figures are real."""
-    if not difference.simulated:
-        return None
-    return _(SIMULATED)
+    return _(SIMULATED) if difference.simulated else None
 
 
 def describe_sides(difference: Difference) -> tuple[str, str]:

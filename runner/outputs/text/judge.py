@@ -50,24 +50,19 @@ def _describe_pairs(judged: JudgedPairs) -> BilingualText:
 
 
 def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
-    if judged.flips.n:
-        yield _(
-            "position: {share} of the pairs had another winner in each order, which counts as a tie",
-            share=format_share(judged.flips),
-        )
-    if judged.first_named.n:
-        yield _(
+    biases = (
+        (judged.flips, "position: {share} of the pairs had another winner in each order, which counts as a tie"),
+        (
+            judged.first_named,
             "position: {share} of the answers with a winner name the reply shown first; a half would be without bias",
-            share=format_share(judged.first_named),
-        )
-    if judged.longer_won.n:
-        yield _(
-            "length: the longer reply won {share} of the pairs with a winner", share=format_share(judged.longer_won)
-        )
+        ),
+        (judged.longer_won, "length: the longer reply won {share} of the pairs with a winner"),
+    )
+    yield from (_(sentence, share=format_share(share)) for share, sentence in biases if share.n)
 
 
 def format_share(share: JudgedShare) -> str:
-    """Format a share with its counts, interval and number of cases: `5 of 40 (12.5 % [4.4–30.8], 8 cases)`."""
+    """Format a share with its counts, interval and number of cases: `5 of 40 (12.5 % [4.4, 30.8], 8 cases)`."""
     figure = with_interval(percent(share.value), share.interval, percent)
     cases = plural(share.cases, "{n} case", "{n} cases")
     return _("{k} of {n} ({sample})", k=f"{share.count:,}", n=f"{share.n:,}", sample=comma_list((figure, cases)))

@@ -1,6 +1,6 @@
 """Remarks on a run's figures: simulation, stops, mixed answers, flags, costs, how the run was made, and failures."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from runner.analysis.mixed_vendors import AnswerGroup, MixedAnswers
 from runner.analysis.run_results import Run
@@ -38,39 +38,32 @@ def describe_notices(run: Run) -> dict[str, str]:
 
 def remarks(run: Run) -> list[str]:
     """Return remarks on how far the figures can be trusted; what several targets share is one remark."""
-    mixed = describe_mixed(run.mixed_answers)
-    about_requests = (*describe_inputs(run), *describe_caches(run))
-    about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
-    about_run = (*_describe_stop(run), *describe_unsteady(run), *how_it_was_made(run))
-    return [*about_run, *about_figures, *describe_targets(run.summary, is_replay=run.header.replay_of is not None)]
+    return _remarks(run, how_it_was_made(run), describe_costs(run))
 
 
 def brief_remarks(run: Run, known_flags: Collection[str] = ()) -> list[str]:
     """Return the remarks for a table that shows costs, without `known_flags`, which notes have explained already."""
-    targets = describe_targets(run.summary, known_flags, is_replay=run.header.replay_of is not None)
+    return _remarks(run, (), describe_prices(run), known_flags)
+
+
+def _remarks(run: Run, how: Iterable[str], costs: Iterable[str], known_flags: Collection[str] = ()) -> list[str]:
+    about_run = (*_describe_stop(run), *describe_unsteady(run), *how)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
-    stop = [*_describe_stop(run), *describe_unsteady(run)]
-    return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
+    about_targets = describe_targets(run.summary, known_flags, is_replay=run.header.replay_of is not None)
+    return [*about_run, *about_requests, *costs, *_describe_estimates(run), *about_targets]
 
 
 def how_it_was_made(run: Run) -> list[str]:
     """Return sentences on rounds, warm-ups, connections, clock and workers."""
-    warmups = sum(each.warmups for each in run.summary)
+    n = sum(each.warmups for each in run.summary)
+    one, many = "{n} warm-up request left out of every figure", "{n} warm-up requests left out of every figure"
     return [
-        *describe_spread(run),
-        *([_describe_warmups(warmups)] if warmups else []),
+        *_describe_spread(run),
+        *([plural(n, one, many)] if n else []),
         *describe_connections(run.connections),
         *describe_clock(run),
         *describe_workers(run.cluster),
     ]
-
-
-def _describe_warmups(number: int) -> str:
-    return plural(
-        number,
-        "{n} warm-up request left out of every figure",
-        "{n} warm-up requests left out of every figure",
-    )
 
 
 def _describe_stop(run: Run) -> list[str]:
@@ -100,7 +93,7 @@ def describe_unsteady(run: Run) -> list[str]:
     ]
 
 
-def describe_estimates(run: Run) -> list[str]:
+def _describe_estimates(run: Run) -> list[str]:
     """Return the estimated token rates of targets without token counts."""
     return [
         _(
@@ -161,7 +154,7 @@ def _describe_adjusted(summary: TargetSummary) -> str:
     return with_n(f"{summary.target} " + comma_list(figures), ranks[0].n)
 
 
-def describe_spread(run: Run) -> list[str]:
+def _describe_spread(run: Run) -> list[str]:
     """Return a sentence on the time span and rounds that a spread run covers; empty for other runs."""
     span_s = LoadProfile.from_plain(run.header.load).spread_s
     if span_s is None:
@@ -190,29 +183,30 @@ def describe_spread(run: Run) -> list[str]:
 # Mixed answers
 
 
+_MIXED = {
+    "served_by": "{target}: {number} vendors answered, and its figures mix them: {groups}; --by served_by splits them",
+    "system_fingerprint": (
+        "{target}: replies have {number} system fingerprints, and its figures mix them: {groups}; "
+        "--by system_fingerprint splits them"
+    ),
+    "service_tier": (
+        "{target}: replies came from {number} service tiers, and its figures mix them: {groups}; "
+        "--by service_tier splits them"
+    ),
+}
+
+
 def describe_mixed(found: Sequence[MixedAnswers]) -> list[str]:
     """Return a sentence for each target whose figures mix vendors, fingerprints or service tiers."""
-    return [_describe_mixed_target(each) for each in found]
-
-
-def _describe_mixed_target(mixed: MixedAnswers) -> str:
-    values = {"target": name_in_words(mixed.target), "groups": _list_groups(mixed), "number": len(mixed.groups)}
-    if mixed.column == "served_by":
-        return _(
-            "{target}: {number} vendors answered, and its figures mix them: {groups}; --by served_by splits them",
-            **values,
+    return [
+        _(
+            _MIXED[each.column],
+            target=name_in_words(each.target),
+            number=len(each.groups),
+            groups=_list_groups(each),
         )
-    if mixed.column == "system_fingerprint":
-        return _(
-            "{target}: replies have {number} system fingerprints, and its figures mix them: {groups}; "
-            "--by system_fingerprint splits them",
-            **values,
-        )
-    return _(
-        "{target}: replies came from {number} service tiers, and its figures mix them: {groups}; "
-        "--by service_tier splits them",
-        **values,
-    )
+        for each in found
+    ]
 
 
 def _list_groups(mixed: MixedAnswers) -> str:

@@ -162,7 +162,7 @@ def _sums(sums: Iterable[Money]) -> str:
 
 
 def format_pass_rate(rate: PassRate | None) -> str:
-    """Format a pass rate with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
+    """Format a pass rate with its interval and sample: `80.0 % [54.8, 93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING
     sample = f"n {rate.n:,} in {counted(rate.cases, 'case')}"

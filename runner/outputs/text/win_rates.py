@@ -51,12 +51,8 @@ def _strength(strength: Strength) -> str:
     return with_n(with_interval(f"{strength.value:+.2f}", strength.interval, "{:+.2f}".format), strength.n)
 
 
-def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:
-    """Return sentences that explain the figures and name the missing ones."""
-    return tuple(_describe(rates))
-
-
-def _describe(rates: WinRates) -> Iterator[BilingualText]:
+def describe_rates(rates: WinRates) -> Iterator[BilingualText]:
+    """Yield sentences that explain the figures and name the missing ones."""
     yield _(
         "A tie counts as half of a win. Intervals are 95 %, with cases as units: they hold for other cases like these "
         "and the same people or judge. A strength (Bradley-Terry) is relative to the mean of the targets; one that is "

@@ -141,7 +141,7 @@ def test_replies_side_by_side_are_split_like_tables() -> None:
 def test_a_summary_by_an_unknown_column_is_refused(tmp_path: Path) -> None:
     """The message names the columns that exist, as for a wrong option."""
     folder = write_run(tmp_path / "run", served("A", "B"))
-    with pytest.raises(CompareError, match="it may be served_by, system_fingerprint, service_tier, response_model"):
+    with pytest.raises(CompareError, match="give one of served_by, system_fingerprint, service_tier, response_model"):
         summary(folder, by="vendor")  # type: ignore[arg-type]
 
 

@@ -153,7 +153,7 @@ class ReportPage:
     @property
     def chart_names(self) -> tuple[str, ...]:
         """The names of the charts that are folded."""
-        return tuple(dict.fromkeys(chart.title.partition(" · ")[0] for chart in self.charts[2:]))
+        return tuple(dict.fromkeys(chart.title for chart in self.charts[2:]))
 
     @property
     def texts(self) -> dict[str, object]:

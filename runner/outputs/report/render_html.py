@@ -24,9 +24,7 @@ from runner.outputs.text.translation import BilingualText, _, in_language, other
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries
 
-_SCRIPTS = ("blind_mode_start", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
-_DIFF_SCRIPTS = ("blind_mode_start", "page_language")
-_HISTORY_SCRIPTS = ("blind_mode_start", "page_language", "charts")
+_GRID_SCRIPTS = ("word_diff", "grid", "grid_columns", "blind_vote")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
@@ -48,7 +46,8 @@ def write_report(
         # The number of columns cannot be in a style attribute: the policy allows none.
         columns = Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
         content = {"page": page, "words": _script_words(page)}
-        return _render("report_page.html.j2", content, _SCRIPTS, style=columns, images=page.has_images)
+        scripts = ("charts", *(_GRID_SCRIPTS if page.rows else ()))
+        return _render("report_page.html.j2", content, *scripts, style=columns, images=page.has_images)
 
 
 def write_diff(difference: Difference, language: str | None = None) -> str:
@@ -58,7 +57,7 @@ def write_diff(difference: Difference, language: str | None = None) -> str:
     """
     with in_language(language):
         content = {"section": compose_diff(difference), "suite": difference.new.suite}
-        return _render("diff_page.html.j2", content, _DIFF_SCRIPTS)
+        return _render("diff_page.html.j2", content)
 
 
 def write_history(series: "Sequence[RunSeries]", hrefs: Mapping[str, str], language: str | None = None) -> str:
@@ -73,20 +72,15 @@ def write_history(series: "Sequence[RunSeries]", hrefs: Mapping[str, str], langu
     from runner.outputs.report.history_page import compose_history  # noqa: PLC0415 -- no report needs it
 
     with in_language(language):
-        return _render("history_page.html.j2", {"page": compose_history(series, hrefs)}, _HISTORY_SCRIPTS)
+        return _render("history_page.html.j2", {"page": compose_history(series, hrefs)}, "charts")
 
 
 def _render(
-    template: str,
-    content: Mapping[str, object],
-    script_names: Sequence[str],
-    *,
-    style: str = "",
-    images: bool = False,
+    template: str, content: Mapping[str, object], *script_names: str, style: str = "", images: bool = False
 ) -> str:
     """Return a page of a template filled with its content, with the scripts of these names and further style."""
     style = _asset("style.css") + style
-    scripts = {name: _asset(f"{name}.js") for name in script_names}
+    scripts = [_asset(f"{name}.js") for name in ("head", "page_language", *script_names)]
     return (
         _environment()
         .get_template(template)
@@ -94,7 +88,7 @@ def _render(
             content,
             style=style,
             scripts=scripts,
-            policy=_policy(style, scripts.values(), images=images),
+            policy=_policy(style, scripts, images=images),
             languages=_page_languages(),
         )
     )
@@ -250,7 +244,7 @@ def _policy(style: str, scripts: Iterable[str], *, images: bool = False) -> str:
 
     Images are those in the page itself, if it has any.
     """
-    allowed = " ".join(map(_digest, scripts)) or "'none'"
+    allowed = " ".join(map(_digest, scripts))
     own_images = "img-src data:; " if images else ""
     return (
         f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; {own_images}"

@@ -2,8 +2,8 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -145,8 +145,8 @@ def _environment() -> Environment:
         count=counted,
         markup=Markup,
         thousands="{:,}".format,
-        code=_mark_code,
-        name=_break_name,
+        code=partial(_mark_both, _mark_code),
+        name=partial(_mark_both, _break_name),
         names=_break_names,
         tongue=language_of_text,
         unbroken=lambda text: BilingualText(_unbroken(text), _unbroken(other_of(text))),
@@ -158,12 +158,14 @@ def _environment() -> Environment:
     return environment
 
 
+def _mark_both(mark: Callable[[str], Markup], text: str) -> Markup:
+    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
+    here, there = mark(str(text)), mark(other_of(text))
+    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
+
+
 def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
-    return _both_marked(_mark_code_of(str(text)), _mark_code_of(other_of(text)))
-
-
-def _mark_code_of(text: str) -> Markup:
     parts = _unbroken(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
     return Markup("").join(marked) if len(parts) % 2 else escape(_unbroken(text))
@@ -171,31 +173,21 @@ def _mark_code_of(text: str) -> Markup:
 
 def _break_name(name: str) -> Markup:
     """Return a name that a browser may break behind separators only."""
-    return _both_marked(_break_name_of(str(name)), _break_name_of(other_of(name)))
-
-
-def _break_name_of(name: str) -> Markup:
     return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(_BREAKS.split(printable(name))))
 
 
 def _break_names(sentence: str, names: Sequence[str]) -> Markup:
     """Return a sentence in which names can be broken like names."""
-    here = _break_names_of(str(sentence), [str(name) for name in names])
-    return _both_marked(here, _break_names_of(other_of(sentence), list(map(other_of, names))))
+    longest_first = sorted({*map(str, names), *map(other_of, names)}, key=len, reverse=True)
+    found = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if names else re.compile("(?!)")
 
+    def mark(text: str) -> Markup:
+        parts = found.split(text)
+        return Markup("").join(
+            _break_name(part) if at % 2 else escape(_unbroken(part)) for at, part in enumerate(parts)
+        )
 
-def _break_names_of(sentence: str, names: Sequence[str]) -> Markup:
-    found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
-    parts, at = [], 0
-    for match in found.finditer(sentence):
-        parts += [escape(_unbroken(sentence[at : match.start()])), _break_name_of(match[0])]
-        at = match.end()
-    return Markup("").join([*parts, escape(_unbroken(sentence[at:]))])
-
-
-def _both_marked(here: Markup, there: Markup) -> Markup:
-    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
-    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
+    return _mark_both(mark, sentence)
 
 
 def _make_printable(value: object) -> object:

@@ -15,6 +15,7 @@ from runner.commands.load_stored_run import load_run
 from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError
 from runner.outputs import WRITERS, markdown, prometheus
+from runner.outputs.charts.chart import Canvas
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.report.pass_ranking import rank_by_passes
 from runner.outputs.report.render_html import write_report
@@ -316,7 +317,7 @@ def test_the_sweep_of_variants_draws_the_pass_rate() -> None:
     """It is drawn for each setting, with its interval, and the caption explains it."""
     variants = {f"{BASE}#low": {"thinking": "low"}, f"{BASE}#high": {"thinking": "high"}}
     records = [each for at, name in enumerate(variants) for each in repeats(cases(4, at), name)]
-    chart = draw_variants(run_of(records, checks=checks_of([*cases(4)]), variants=variants))
+    chart = draw_variants(run_of(records, checks=checks_of([*cases(4)]), variants=variants), Canvas())
     assert chart is not None
     assert "pass rate 100.0 %" in chart.svg
     assert "the share of repeats whose checks passed" in chart.caption

@@ -3,7 +3,7 @@
 import math
 import random
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -22,7 +22,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
-from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart import Canvas, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, draw_phases, phases_of
@@ -92,16 +92,17 @@ def with_ttft(target: str, values_s: Sequence[float]) -> list[Record]:
 def draw_all(run: Run) -> dict[str, Chart | None]:
     """Draw every chart of a run that needs no sweep; return each under its prefix."""
     samples = RecordSamples(run)
-    return {
-        "swarm": draw_swarm(run, TTFT),
-        "total": draw_swarm(run, TOTAL, "total"),
-        "ecdf": draw_ecdf(run, TTFT),
-        "phases": draw_phases(run, samples.median_requests),
-        "prompt-size": draw_ttft_against_prompt(run),
-        "reply-size": draw_total_against_reply(run),
-        "arrivals": draw_arrivals(run, samples.arrivals),
-        "waterfall": draw_waterfall(run, samples.spans),
+    charts: dict[str, Callable[[Canvas], Chart | None]] = {
+        "swarm": lambda canvas: draw_swarm(run, TTFT, canvas),
+        "total": lambda canvas: draw_swarm(run, TOTAL, canvas),
+        "ecdf": lambda canvas: draw_ecdf(run, TTFT, canvas),
+        "phases": lambda canvas: draw_phases(run, samples.median_requests, canvas),
+        "prompt-size": lambda canvas: draw_ttft_against_prompt(run, canvas),
+        "reply-size": lambda canvas: draw_total_against_reply(run, canvas),
+        "arrivals": lambda canvas: draw_arrivals(run, samples.arrivals, canvas),
+        "waterfall": lambda canvas: draw_waterfall(run, samples.spans, canvas),
     }
+    return {prefix: draw(Canvas(prefix)) for prefix, draw in charts.items()}
 
 
 def drawn(chart: Chart | None) -> Chart:
@@ -113,7 +114,7 @@ def drawn(chart: Chart | None) -> Chart:
 def drawn_arrivals(records: Sequence[Record]) -> Chart:
     """Return the chart of these records' text over time."""
     run = run_of(records)
-    return drawn(draw_arrivals(run, RecordSamples(run).arrivals))
+    return drawn(draw_arrivals(run, RecordSamples(run).arrivals, Canvas()))
 
 
 def texts(chart: Chart) -> list[str]:
@@ -184,8 +185,8 @@ def test_a_run_without_timed_requests_has_only_a_waterfall() -> None:
     assert [prefix for prefix, chart in charts.items() if chart is not None] == ["waterfall"]
     run = Run.of(header(targets=["a/x"]), [])
     assert set(draw_all(run).values()) == {None}
-    assert draw_ttft_under_load(run) is None
-    assert draw_tokens_under_load(run) is None
+    assert draw_ttft_under_load(run, Canvas()) is None
+    assert draw_tokens_under_load(run, Canvas()) is None
 
 
 def test_charts_of_the_same_run_are_equal() -> None:
@@ -217,7 +218,7 @@ def test_charts_of_many_requests_are_small() -> None:
 
 def test_a_name_that_is_cut_is_in_full_in_its_tooltip() -> None:
     """A name that does not fit keeps its beginning and its end, and its tooltip has the whole name."""
-    chart = drawn(draw_swarm(run_of([request(LONG_NAME), request("b/y")]), TTFT))
+    chart = drawn(draw_swarm(run_of([request(LONG_NAME), request("b/y")]), TTFT, Canvas()))
     label = next(each for each in parse(chart).iter(f"{NAMESPACE}text") if "智谱" in "".join(each.itertext()))
     assert label.findtext(f"{NAMESPACE}title") == LONG_NAME
     shown = label[0].tail or ""
@@ -233,7 +234,7 @@ def test_a_name_that_is_cut_is_in_full_in_its_tooltip() -> None:
 def test_swarm_shows_every_value_and_the_median() -> None:
     """There are as many dots as values; median and interval are those of the statistics."""
     values = [0.11, 0.52, 0.23, 0.94, 0.35, 0.36, 0.77]
-    chart = drawn(draw_swarm(run_of(with_ttft("a/x", values)), TTFT))
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", values)), TTFT, Canvas()))
     dots = paths(chart, stroke_linecap="round")
     assert sum(data.count("h0") for data in dots) == len(values)
     interval = median_interval(values, range(1, 8))
@@ -245,7 +246,7 @@ def test_swarm_shows_every_value_and_the_median() -> None:
 
 def test_a_dot_lies_where_its_value_is() -> None:
     """On a linear scale from zero, the dot of half the longest time is half as far from zero."""
-    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.25, 0.5, 1.0])), TTFT))
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.25, 0.5, 1.0])), TTFT, Canvas()))
     root = parse(chart)
     zero, one = (box.left + (box.right - box.left) / 2 for box in labels(root) if box.text in {"0", "1"})
     (data,) = paths(chart, stroke_linecap="round")
@@ -255,7 +256,7 @@ def test_a_dot_lies_where_its_value_is() -> None:
 
 def test_too_few_values_have_no_interval() -> None:
     """Below six values only the median is drawn, and the caption gives the reason."""
-    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 0.2, 0.3, 0.4, 0.5])), TTFT))
+    chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 0.2, 0.3, 0.4, 0.5])), TTFT, Canvas()))
     assert "interval" not in describe(chart)
     assert "With fewer than 6 rounds there is no interval." in chart.caption
 
@@ -263,7 +264,7 @@ def test_too_few_values_have_no_interval() -> None:
 def test_the_fastest_target_comes_first() -> None:
     """Rows are ordered by median, colours by the suite's order."""
     slow, quick = with_ttft("a/slow", [0.9] * 7), with_ttft("b/quick", [0.1] * 7)
-    chart = drawn(draw_swarm(run_of([*slow, *quick]), TTFT))
+    chart = drawn(draw_swarm(run_of([*slow, *quick]), TTFT, Canvas()))
     assert [text for text in texts(chart) if "/" in text] == ["b/quick", "a/slow"]
     colours = [
         each.attrib["stroke"] for each in parse(chart).iter(f"{NAMESPACE}path") if "stroke-linecap" in each.attrib
@@ -273,8 +274,8 @@ def test_the_fastest_target_comes_first() -> None:
 
 def test_a_wide_range_has_a_logarithmic_scale() -> None:
     """This applies above a ratio of twenty, and axis and caption state it."""
-    narrow = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 1.9])), TTFT))
-    wide = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 2.1])), TTFT))
+    narrow = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 1.9])), TTFT, Canvas()))
+    wide = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 2.1])), TTFT, Canvas()))
     assert "TTFT, s" in texts(narrow)
     assert "logarithmic" not in narrow.caption
     assert "TTFT, s (log scale)" in texts(wide)
@@ -286,15 +287,17 @@ def test_captions_count_requests_that_are_not_drawn() -> None:
     failed = replace(request("a/x", 8), outcome=Outcome.TIMEOUT)
     whole = replace(request("a/x", 9), noted=("not_streamed",))
     run = run_of([*with_ttft("a/x", [0.1, 0.2]), failed, whole])
-    assert "2 of 4 requests are not drawn: they failed or have no TTFT." in drawn(draw_swarm(run, TTFT)).caption
-    assert "1 of 4 requests is not drawn" in drawn(draw_swarm(run, TOTAL)).caption
+    assert (
+        "2 of 4 requests are not drawn: they failed or have no TTFT." in drawn(draw_swarm(run, TTFT, Canvas())).caption
+    )
+    assert "1 of 4 requests is not drawn" in drawn(draw_swarm(run, TOTAL, Canvas())).caption
 
 
 def test_ecdf_needs_twenty_values() -> None:
     """An ECDF is drawn from n 20; the caption counts targets with fewer values."""
     few, many = with_ttft("a/few", [0.1] * 19), with_ttft("b/many", [0.01 * at for at in range(1, 21)])
-    assert draw_ecdf(run_of(few), TTFT) is None
-    chart = drawn(draw_ecdf(run_of([*few, *many]), TTFT))
+    assert draw_ecdf(run_of(few), TTFT, Canvas()) is None
+    chart = drawn(draw_ecdf(run_of([*few, *many]), TTFT, Canvas()))
     assert "1 of 2 targets is not drawn: below n 20." in chart.caption
     assert "b/many: half within 100 ms, 95 % within 190 ms, n 20" in describe(chart)
 
@@ -315,7 +318,7 @@ def test_phases_add_up_to_the_median_request() -> None:
     ]
     slow_lane = [replace(record, timestamps=replace(record.timestamps, ready=-7 * S)) for record in records]
     run = run_of(slow_lane)
-    chart = drawn(draw_phases(run, RecordSamples(run).median_requests))
+    chart = drawn(draw_phases(run, RecordSamples(run).median_requests, Canvas()))
     assert "a/x: queue 7.00 s, connecting 50 ms, to first text 200 ms, thinking 1.80 s, 2.05 s without" in describe(
         chart
     )
@@ -350,9 +353,9 @@ def test_each_part_of_the_time_belongs_to_one_phase(
 def test_sizes_are_tokens_only_if_all_were_counted() -> None:
     """If one reply has no usage, the axis is in characters for all, and the caption gives the reason."""
     counted = [request("a/x", block, input_tokens=10 * block, output_tokens=5 * block) for block in range(1, 5)]
-    assert "prompt, tokens" in texts(drawn(draw_ttft_against_prompt(run_of(counted))))
+    assert "prompt, tokens" in texts(drawn(draw_ttft_against_prompt(run_of(counted), Canvas())))
     uncounted = [*counted, request("a/x", 5)]
-    chart = drawn(draw_ttft_against_prompt(run_of(uncounted)))
+    chart = drawn(draw_ttft_against_prompt(run_of(uncounted), Canvas()))
     assert "prompt, characters" in texts(chart)
     assert "not every reply came with a count" in chart.caption
     assert "a/x: sizes 1 to 5, times 200 ms to 200 ms, n 5" in describe(chart)
@@ -361,8 +364,8 @@ def test_sizes_are_tokens_only_if_all_were_counted() -> None:
 def test_no_scatter_is_drawn_if_all_sizes_are_equal() -> None:
     """If all prompts, or all replies, have one size, there is no chart."""
     same = [request("a/x", block, output_tokens=5, input_tokens=9) for block in range(1, 5)]
-    assert draw_total_against_reply(run_of(same)) is None
-    assert draw_ttft_against_prompt(run_of(same)) is None
+    assert draw_total_against_reply(run_of(same), Canvas()) is None
+    assert draw_ttft_against_prompt(run_of(same), Canvas()) is None
 
 
 # Arrivals
@@ -373,7 +376,7 @@ def test_an_arrival_starts_and_ends_with_the_text(events: list[tuple[int, str, i
     """However few points are kept, a line starts with the first text, ends with the last, and never falls."""
     at_us = tuple(accumulate(step for step, _, _ in events))
     channels, lengths = "".join(channel for _, channel, _ in events), tuple(length for _, _, length in events)
-    arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)), {})
+    arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)), "")
     line = [*arrival.thinking, *arrival.answer]
     assert line == sorted(line)
     assert list(line[0]) == [at_us[0] / 1e6, 0]
@@ -438,7 +441,7 @@ def test_span_is_read_from_the_marks(details: dict[str, object], span: RequestSp
     """A span lasts from the slot to the last mark; a request that was never sent has none."""
     record = replace(request("a/x", start_s=3.0), **details)  # type: ignore[arg-type]
     begin = in_flight_since_ns(record.timestamps)
-    assert (None if begin is None else read_span(record, begin, {})) == span
+    assert (None if begin is None else read_span(record, begin, "")) == span
 
 
 def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
@@ -450,7 +453,7 @@ def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
         request("a/x", 4, timestamps=Timestamps(), text_events=TextEvents(), outcome=Outcome.SKIPPED),
     ]
     run = run_of(records)
-    chart = drawn(draw_waterfall(run, RecordSamples(run).spans))
+    chart = drawn(draw_waterfall(run, RecordSamples(run).spans, Canvas()))
     (crosses,) = paths(chart, stroke_width="1.3")
     assert crosses.count("M") == 2
     assert "1 failed, n 2" in describe(chart)
@@ -477,16 +480,16 @@ def swept(folder: Path, requests: int) -> Run:
 def test_sweep_shows_the_figures_of_every_level(tmp_path: Path) -> None:
     """Each target has its p50, and from n 20 its p95, at every level, and the axis names the levels."""
     run = swept(tmp_path, 20)
-    chart = drawn(draw_ttft_under_load(run))
-    check(chart, "sweep-ttft")
+    chart = drawn(draw_ttft_under_load(run, Canvas()))
+    check(chart, "chart")
     assert "a/x: p50 100 ms at 1, 400 ms at 4, 1.60 s at 16; p95 100 ms at 1" in describe(chart)
     assert {"1", "4", "16", "p50", "p95", "b/模型", "n 20 each, by level"} <= set(texts(chart))
-    check(drawn(draw_tokens_under_load(run)), "sweep-tokens")
+    check(drawn(draw_tokens_under_load(run, Canvas())), "chart")
 
 
 def test_p95_is_not_drawn_below_n_20(tmp_path: Path) -> None:
     """Below n 20 there is no p95 in the chart or its key, and the caption counts the missing figures."""
-    chart = drawn(draw_ttft_under_load(swept(tmp_path, 3)))
+    chart = drawn(draw_ttft_under_load(swept(tmp_path, 3), Canvas()))
     assert "p50" in texts(chart)
     assert "p95" not in texts(chart)
     assert "6 of 12 figures are not drawn: too few requests were timed" in chart.caption
@@ -680,8 +683,16 @@ def test_every_panel_of_a_spread_run_has_times_of_day(span: timedelta) -> None:
     first = datetime(2026, 9, 1, 3, 0, 30, tzinfo=UTC)
     rounds = [RoundPoint(first + span * part / 11, 0.3, 2) for part in range(12)]
     run = run_of([*with_ttft("a/x", [0.3]), *with_ttft("b/y", [0.3])])
-    chart = drawn(draw_rounds_by_time(run, {"a/x": rounds, "b/y": rounds}))
+    chart = drawn(draw_rounds_by_time(run, {"a/x": rounds, "b/y": rounds}, Canvas()))
     times = [text for text in texts(chart) if ":" in text]
     half = len(times) // 2
     assert half >= 2
     assert times[:half] == times[half:]
+
+
+def test_a_run_spread_over_days_has_dates() -> None:
+    """Times of day alone would be ambiguous."""
+    first = datetime(2026, 9, 1, 12, tzinfo=UTC).astimezone()
+    rounds = [RoundPoint(first + timedelta(hours=part * 12), 0.3, 2) for part in range(9)]
+    chart = drawn(draw_rounds_by_time(run_of(with_ttft("a/x", [0.3])), {"a/x": rounds}, Canvas()))
+    assert {"09-02", "09-03", "09-04", "09-05"} <= {*texts(chart)}

@@ -48,7 +48,7 @@ def test_up_to_1500_runs_all_have_a_dot(count: int) -> None:
     """Nothing is left out, and the caption has no rule."""
     drawn = DrawnSeries(series_of(levels(count)))
     assert (len(drawn.over_time), len(drawn.newest)) == (count, count)
-    assert "drawn" not in draw_history(drawn, "a", Canvas()).caption
+    assert "drawn" not in draw_history(drawn, 0, Canvas()).caption
 
 
 def test_a_sample_of_ten_thousand_runs_keeps_extremes_and_changes() -> None:
@@ -61,10 +61,10 @@ def test_a_sample_of_ten_thousand_runs_keeps_extremes_and_changes() -> None:
     assert {min(values), max(values)} <= {*shown}
     (change,) = drawn.series.changes
     assert {values[change.at - 1], values[change.at]} <= {*shown}
-    chart = draw_history(drawn, "a", Canvas())
+    chart = draw_history(drawn, 0, Canvas())
     assert f"10,000 runs. {len(shown):,} of these are drawn: of each of {PARTS} parts of the time" in chart.caption
     assert len(chart.readings["runs"]) == len(shown)
-    hours = draw_runs_by_hour(drawn, "a", Canvas())
+    hours = draw_runs_by_hour(drawn, 0, Canvas())
     assert hours is not None
     assert f"10,000 runs, by when they began. The newest {MOST_DRAWN:,} are drawn." in hours.caption
     assert [each.value for each in drawn.newest] == values[-MOST_DRAWN:]
@@ -82,8 +82,9 @@ def test_any_levels_keep_their_extremes_and_order(pattern: list[float], times: i
 
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_any_span_has_two_dates_at_every_width(width: float) -> None:
-    """A single date would not show the scale of the axis."""
+    """A single date would not show the scale of the axis, which has a title."""
     for days in (3, 20, 100, 167, 250, 400):
         drawn = DrawnSeries(series_of([0.3] * (days * 24)))
-        svg = draw_history(drawn, "a", Canvas(width=width)).svg
+        svg = draw_history(drawn, 0, Canvas(width=width)).svg
         assert len(re.findall(r">(?:20\d\d|\d\d)-\d\d(?: \d\d:\d\d)?<", svg)) >= 2, days
+        assert ">started</text>" in svg

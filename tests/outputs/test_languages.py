@@ -23,7 +23,6 @@ from runner.analysis.reply_diff import ReplySimilarity
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_kinds import FAILURE_KINDS, OUTCOME_HINTS, hint_for
-from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.layouts import CONTEXT_SENTENCE
@@ -32,7 +31,6 @@ from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.text_over_time import CHARACTERS
-from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.reply import language_of_text
@@ -109,8 +107,6 @@ def texts_of_code() -> Iterator[str]:
     yield from (name for name, _ in WAITING_KEY)
     yield from (
         CONTEXT_SENTENCE,
-        VARIANTS_TITLE,
-        LOGARITHMIC,
         "requests",
         "targets",
         "figures",

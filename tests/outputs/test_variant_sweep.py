@@ -147,10 +147,10 @@ def test_two_runs_have_groups_of_their_own() -> None:
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_the_sweep_has_a_row_for_each_variant_and_a_column_for_each_figure(width: float) -> None:
     """Each dot has its own scale, and every figure can be read; other targets are counted in the caption."""
-    canvas = Canvas(width=width)
+    canvas = Canvas("variants", width)
     price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
     prices = {f"acme/{model}#{variant}": price for model in ("big", "small") for variant in ("off", "high")}
-    chart = draw_variants(run_of(SWEPT, prices=prices), canvas=canvas)
+    chart = draw_variants(run_of(SWEPT, prices=prices), canvas)
     assert chart is not None
     root = check(chart, "variants")
     said = describe(chart)
@@ -172,7 +172,7 @@ def test_the_caption_names_only_the_drawn_figures() -> None:
     prices = {f"acme/{model}#{variant}": price for model in ("big", "small") for variant in ("off", "high")}
     checks = {"one": {"line": 1, "turns": 1, "checks": {"contains": "x"}}}
     plain, paid, checked = (
-        draw_variants(run_of(SWEPT, **each)) for each in ({}, {"prices": prices}, {"checks": checks})
+        draw_variants(run_of(SWEPT, **each), Canvas()) for each in ({}, {"prices": prices}, {"checks": checks})
     )
     assert plain is not None
     assert paid is not None
@@ -184,7 +184,7 @@ def test_the_caption_names_only_the_drawn_figures() -> None:
 
 def test_a_higher_figure_is_further_to_the_right() -> None:
     """The dots of one column follow its scale."""
-    chart = draw_variants(run_of([*records("m", "a", 100), *records("m", "b", 200), *records("m", "c", 150)]))
+    chart = draw_variants(run_of([*records("m", "a", 100), *records("m", "b", 200), *records("m", "c", 150)]), Canvas())
     assert chart is not None
     dots = {
         element.attrib["data-series"]: float(element.attrib["d"].removeprefix("M").split()[0])
@@ -198,7 +198,7 @@ def test_a_higher_figure_is_further_to_the_right() -> None:
 @pytest.mark.parametrize("found", [SWEPT[2:4], [], records("m", "a", 5)])
 def test_without_several_variants_there_is_no_sweep(found: list[Record]) -> None:
     """With one variant other charts show the same."""
-    assert draw_variants(run_of(found)) is None
+    assert draw_variants(run_of(found), Canvas()) is None
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9._=+-]{1,60}", fullmatch=True)
@@ -221,7 +221,7 @@ def test_any_sweep_is_drawn_within_its_bounds(
         for variant, ttft in zip(variants, ttft_ms, strict=False)
         for record in records(model, variant, ttft, tokens=tokens)
     ]
-    chart = draw_variants(run_of(found), canvas=Canvas(width=width))
+    chart = draw_variants(run_of(found), Canvas("variants", width))
     assert chart is not None
     check(chart, "variants")
 

@@ -6,10 +6,11 @@ Ticks are few and on round numbers, and their rules too faint to be taken for da
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 from itertools import count
 from typing import NamedTuple, Self
 
-from runner.outputs.charts.svg import FAINT, SMALL, draw_label, element, number, text_width
+from runner.outputs.charts.svg import FAINT, SMALL, draw_label, element, number, text_width, widest
 from runner.outputs.text.translation import _
 
 LOGARITHMIC_FROM = 20
@@ -23,6 +24,14 @@ TICK_GAP = 8.0
 
 TOUCH = 1e-6
 """Labels that are nearer by no more than this, as rounding makes them, do not touch."""
+
+MINUTE_S, HOUR_S, DAY_S = 60.0, 3_600.0, 86_400.0
+TIME_STEPS_S = (
+    *(MINUTE_S * minutes for minutes in (1, 2, 5, 10, 15, 30)),
+    *(HOUR_S * hours for hours in (1, 2, 3, 6, 12)),
+    *(DAY_S * days for days in (1, 2, 7, 14, 30, 60, 90, 180, 365, 1825)),
+)
+"""Distances between the ticks of an axis of dates or times of day."""
 
 
 # Scales
@@ -110,6 +119,25 @@ def _nice_numbers(least: float) -> Iterator[float]:
         yield from (digit * 10.0**power for digit in (1, 2, 5))
 
 
+def fit_time_scale(times: Sequence[datetime], start: float, end: float, *, ticks: int) -> Scale:
+    """Return a scale of seconds since 1970 from the first of these times to the last, a minute later at least.
+
+    Ticks are counted from midnight of the first time's day in its zone; those a day or more apart are local midnights.
+    """
+    first, low = min(times), min(times).timestamp()
+    high = max(max(times).timestamp(), low + MINUTE_S)
+    step_s = next((each for each in TIME_STEPS_S if (high - low) / each <= ticks - 1), TIME_STEPS_S[-1])
+    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
+    from_step = int((low - midnight.timestamp()) / step_s)
+    moments = []
+    for at in range(from_step, from_step + int((high - low) / step_s) + 3):
+        # Local days are not all of 24 hours.
+        moment = (midnight.replace(tzinfo=None) + timedelta(seconds=at * step_s)).astimezone().timestamp()
+        if low <= moment <= high:
+            moments.append(moment)
+    return Scale(low, high, start, end, tuple(moments or [low]))
+
+
 # Axes
 
 
@@ -131,6 +159,26 @@ def time_quantity(name: str, longest_s: float) -> Quantity:
     return Quantity(name, "ms", 1000.0) if longest_s < 1 else Quantity(name, "s")
 
 
+@dataclass(frozen=True, slots=True)
+class Moment(Quantity):
+    """A time in seconds since 1970, shown in a zone by a format of `strftime`."""
+
+    zone: tzinfo | None = None
+    pattern: str = "%H:%M"
+
+    def tick_label(self, value: float) -> str:
+        """Return the local time or date."""
+        return f"{datetime.fromtimestamp(value, self.zone):{self.pattern}}"
+
+
+def time_axis(name: str, times: Sequence[datetime], start: float, end: float, *, ticks: int) -> "Axis":
+    """Return an axis of times of day, or of dates if these times are days apart."""
+    scale = fit_time_scale(times, start, end, ticks=ticks)
+    patterns = ((DAY_S, "%H:%M"), (2 * DAY_S, "%d %H:%M"), (300 * DAY_S, "%m-%d"))
+    pattern = next((each for longest_s, each in patterns if scale.high - scale.low <= longest_s), "%Y-%m")
+    return Axis(scale, Moment(name, zone=times[0].tzinfo, pattern=pattern))
+
+
 class Axis(NamedTuple):
     """A quantity on its scale."""
 
@@ -143,6 +191,11 @@ class Axis(NamedTuple):
         name, unit = _(self.quantity.name), _(self.quantity.unit) if self.quantity.unit else ""
         title = _("{quantity}, {unit}", quantity=name, unit=unit) if unit else name
         return _("{quantity} (log scale)", quantity=title) if self.scale.logarithmic else title
+
+    @property
+    def label_width(self) -> float:
+        """The width of the widest label of a tick."""
+        return widest(map(self.quantity.tick_label, self.scale.ticks), SMALL)
 
     def shifted(self, by: float) -> Self:
         """Return the same axis at another position."""
@@ -162,6 +215,20 @@ def draw_horizontal_rules(scale: Scale, left: float, right: float) -> str:
 
 def _draw_rules(data: str) -> str:
     return element("path", d=data, stroke="currentColor", stroke_opacity=FAINT) if data else ""
+
+
+def draw_axes(x_axis: Axis, y_axis: Axis, *, overhang: float) -> str:
+    """Draw the ticks and titles of both axes of a drawing area, and its horizontal rules."""
+    x, y = x_axis.scale, y_axis.scale
+    return "".join(
+        [
+            draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
+            draw_horizontal_rules(y, x.start, x.end),
+            draw_ticks_beside(y_axis, x.start - 6),
+            draw_ticks_below(x_axis, y.start + 16, overhang=overhang),
+            draw_label(x.start, y.start + 33, x_axis.title, size=SMALL, soft=True),
+        ]
+    )
 
 
 def draw_ticks_below(axis: Axis, y: float, *, overhang: float) -> str:

@@ -1,15 +1,12 @@
 """A chart with its caption, the canvas it is drawn on, the sentences of captions, and its drawings for a page."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.outputs.charts.axis import Scale, can_be_logarithmic, fit_scale
-from runner.outputs.charts.svg import WIDE
-from runner.outputs.text.translation import BilingualText, _, other_of, plural
+from runner.outputs.charts.svg import WIDE, figure
+from runner.outputs.text.translation import _, clauses, other_of, plural
 from runner.outputs.text.translation import sentences as sentences_of
-
-LOGARITHMIC = "The scale is logarithmic."
-"""A sentence of captions; a page whose chart can be switched to a linear scale leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +20,9 @@ class Chart:
     """Series of marks -> the text of each mark, in the order of the path with that `data-series`."""
 
 
-def describe_chart(title: str, descriptions: str) -> str:
+def describe_chart(title: str, descriptions: Iterable[str]) -> str:
     """Return what a chart shows, in words: its title, then each target's figures."""
-    return _("{title}. {descriptions}.", title=_(title), descriptions=descriptions)
+    return _("{title}. {descriptions}.", title=title, descriptions=clauses(descriptions))
 
 
 def join_sentences(sentences: Iterable[str | None], *, simulated: bool) -> str:
@@ -69,22 +66,25 @@ STACKED_BELOW = 480
 class Canvas:
     """The width and the scale settings that a chart is drawn with, and what the drawing reports back.
 
-    `logarithmic` forces the scales that may be either; None leaves it to the values. `shared` are the lowest and the
-    highest value of an axis over several runs. `first_colour` is the place of the run's first target among those of
-    all runs. A chart records on it what its scales held, whether they could be of the other kind, and its readings:
-    for each series of marks the text of each mark, in the order of its path.
+    `prefix` begins every id of the chart. `logarithmic` forces the scales that may be either; None leaves it to the
+    values. `shared` are the lowest and the highest value of an axis over several runs. `first_colour` is the place of
+    the run's first target among those of all runs. A chart records on it what its scales held, whether they could be
+    of the other kind, and its readings: for each series of marks the text of each mark, in the order of its path.
     """
 
+    prefix: str = "chart"
     width: float = WIDE
     logarithmic: bool | None = None
     shared: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     first_colour: int = 0
+    is_switchable: bool = False
+    """Whether the page can show the other kind of scale, so that the caption does not say which it is."""
     keeps_readings: bool = True
     """Whether readings are wanted; those of a chart's further drawings are the same."""
-    reach: dict[str, tuple[float, float]] = field(default_factory=dict)
-    can_switch: bool = False
-    is_logarithmic: bool = False
-    readings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    reach: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    can_switch: bool = field(default=False, init=False)
+    is_logarithmic: bool = field(default=False, init=False)
+    readings: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     @property
     def stacked(self) -> bool:
@@ -119,6 +119,15 @@ class Canvas:
             self.readings[series] = tuple(texts)
         return series
 
+    def describe_scale(self, scale: Scale) -> str | None:
+        """Return a sentence on a logarithmic scale, unless the page can switch it."""
+        return _("The scale is logarithmic.") if scale.logarithmic and not self.is_switchable else None
+
+    def chart(self, title: str, description: str, height: float, *content: str, caption: str) -> Chart:
+        """Return what was drawn on this canvas as a chart of this height."""
+        svg = figure(self.prefix, title, description, height, *content, width=self.width)
+        return Chart(title, svg, caption, self.readings)
+
 
 @dataclass(frozen=True, slots=True)
 class ChartVariant:
@@ -143,6 +152,8 @@ class PageChart:
     readings: dict[str, list[str]]
     logarithmic: bool
     can_switch: bool
+    run: int | None = None
+    """The number of its run on a page of several runs."""
 
     @property
     def other_readings(self) -> dict[str, list[str]]:
@@ -150,31 +161,20 @@ class PageChart:
         return {series: list(map(other_of, texts)) for series, texts in self.readings.items()}
 
 
-def draw_for_page(
-    draw: Callable[[str, Canvas], Chart | None], prefix: str, canvas: Callable[..., Canvas]
-) -> PageChart | None:
+def draw_for_page(draw: Callable[[Canvas], Chart | None], canvas: Canvas) -> PageChart | None:
     """Draw a chart for both widths, and with the other kind of scale if its values can have it."""
-    first = canvas()
-    chart = draw(f"{prefix}-wide", first)
+    first = replace(canvas, prefix=f"{canvas.prefix}-wide", is_switchable=True)
+    chart = draw(first)
     if chart is None:
         return None
     variants = [ChartVariant(narrow=False, logarithmic=first.is_logarithmic, svg=chart.svg)]
     kinds = [first.is_logarithmic, *([not first.is_logarithmic] if first.can_switch else [])]
-    for width, of_width in ((WIDE, "wide"), (NARROW, "narrow")):
-        for kind in kinds:
-            if (width, kind) == (WIDE, first.is_logarithmic):
-                continue
-            own = canvas(width=width, logarithmic=kind if first.can_switch else None, keeps_readings=False)
-            drawn = draw(f"{prefix}-{of_width}-{'log' if kind else 'linear'}", own)
-            assert drawn is not None
-            variants.append(ChartVariant(narrow=width == NARROW, logarithmic=kind, svg=drawn.svg))
+    further = [(width, kind) for width in (WIDE, NARROW) for kind in kinds][1:]
+    for width, kind in further:
+        prefix = f"{canvas.prefix}-{'wide' if width == WIDE else 'narrow'}-{'log' if kind else 'linear'}"
+        logarithmic = kind if first.can_switch else None
+        drawn = draw(replace(canvas, prefix=prefix, width=width, logarithmic=logarithmic, keeps_readings=False))
+        assert drawn is not None
+        variants.append(ChartVariant(narrow=width == NARROW, logarithmic=kind, svg=drawn.svg))
     readings = {series: list(texts) for series, texts in chart.readings.items()}
-    caption = _without_scale(chart.caption) if first.can_switch else chart.caption
-    return PageChart(chart.title, caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)
-
-
-def _without_scale(caption: str) -> BilingualText:
-    """Return a caption without the sentence on its scale, which the page can switch."""
-    sentence = _(LOGARITHMIC)
-    texts = ((str(caption), str(sentence)), (other_of(caption), sentence.other))
-    return BilingualText(*(whole.replace(f" {part}", "").replace(part, "") for whole, part in texts))
+    return PageChart(chart.title, chart.caption, tuple(variants), readings, first.is_logarithmic, first.can_switch)

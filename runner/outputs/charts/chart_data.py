@@ -1,16 +1,17 @@
 """The data of charts: each target's timed requests, the durations that compare them, and samples of many points."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.check_results import Expectations
 from runner.analysis.dataframe import plain_cells, take_cells
 from runner.analysis.intervals import Statistic
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
+from runner.core.record import Record
+from runner.outputs.text.labels import name_request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +47,6 @@ class ChartSample:
     target: str
     place: int
     table: "pd.DataFrame"
-    checks: Expectations
 
     def cells(self, column: str) -> list[Cell]:
         """Return a column's cells in the order of the requests, None for absent ones."""
@@ -69,13 +69,19 @@ def as_number(cell: Cell) -> float | None:
     return float(cell) if isinstance(cell, int | float) else None
 
 
+def target_places(run: Run) -> dict[str, int]:
+    """Return the place of each target, from 0, in the suite's order, which sets its colour."""
+    return {str(each.target): place for place, each in enumerate(run.summary)}
+
+
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
     # The labels of the table are its positions.
-    places = {each.target: place for place, each in enumerate(run.summary)}
+    places = target_places(run)
     return [
-        ChartSample(str(target), places[target], take_cells(run.table, rows.to_numpy(), columns), run.header.checks)
+        ChartSample(name, places[name], take_cells(run.table, rows.to_numpy(), columns))
         for target, rows in run.timed.items()
+        for name in [str(target)]
     ]
 
 
@@ -109,3 +115,23 @@ class SpacedSample(Generic[Item]):
             if self.seen % self._stride == 0:
                 self.items.append(read())
         self.seen += 1
+
+
+class TargetSamples(Generic[Item]):
+    """A spaced sample of the records of each of a run's targets, as they are drawn."""
+
+    def __init__(self, run: Run, most: int) -> None:
+        self._run = run
+        self._samples = {target: SpacedSample[Item](most) for target in target_places(run)}
+
+    def keep(self, record: Record, read: Callable[[str], Item]) -> None:
+        """Keep what `read` makes of a record and the name of its request, unless the sample of its target is full."""
+        header, identity = self._run.header, record.identity
+        place = identity.case, identity.turn, identity.repeat
+        sample = self._samples[str(self._run.split.target_of(record))]
+        sample.add(lambda: read(name_request(*place, header.checks, header.cache_probe)))
+
+    @property
+    def by_target(self) -> Mapping[str, SpacedSample[Item]]:
+        """The samples of the targets that have any, in the suite's order."""
+        return {target: sample for target, sample in self._samples.items() if sample.seen}

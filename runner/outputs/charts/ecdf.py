@@ -22,9 +22,9 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import Point, element, figure, steps
+from runner.outputs.charts.svg import element, steps
 from runner.outputs.text.number_format import seconds, whole_percent
-from runner.outputs.text.translation import _, clauses, translate
+from runner.outputs.text.translation import _, translate
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""
@@ -63,13 +63,12 @@ def _read_distributions(run: Run, over: ChartDuration) -> list[Distribution]:
     return [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
 
 
-def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canvas | None = None) -> Chart | None:
+def draw_ecdf(run: Run, over: ChartDuration, canvas: Canvas) -> Chart | None:
     """Draw the share of requests against the time they took; None where no target has 20 values."""
     shown = [each for each in _read_distributions(run, over) if len(each.values) >= MIN_VALUES]
     if not shown:
         return None
-    canvas = canvas or Canvas()
-    layout = _layout(prefix, shown, over, canvas)
+    layout = _layout(shown, over, canvas)
     most = max_points(len(shown))
     panels = [
         Panel(
@@ -80,39 +79,28 @@ def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canva
         )
         for each in shown
     ]
-    title = f"Share of requests within a {over.title}, by target"
-    description = describe_chart(title, clauses(each.description for each in shown))
-    content = draw_panels(layout, panels)
-    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
-    return Chart(title, svg, _ecdf_caption(run, shown, over), canvas.readings)
+    english = f"Share of requests within a {over.title}, by target"
+    title = _(english)
+    description = describe_chart(title, (each.description for each in shown))
+    content, caption = draw_panels(layout, panels), _ecdf_caption(run, shown, over)
+    return canvas.chart(title, description, layout.grid.height, content, caption=caption)
 
 
-def _layout(prefix: str, shown: Sequence[Distribution], over: ChartDuration, canvas: Canvas) -> PanelLayout:
+def _layout(shown: Sequence[Distribution], over: ChartDuration, canvas: Canvas) -> PanelLayout:
     y_axis = Axis(Scale(0.0, 1.0, PANEL_HEIGHT, 0.0, ticks=(0.0, 0.5, 1.0)), SHARE)
     grid = panel_grid(len(shown), y_axis, canvas.width)
     x_scale = canvas.fit("x", [value for each in shown for value in each.values], 0.0, grid.panel_width, ticks=5)
-    return PanelLayout(prefix, grid, Axis(x_scale, time_quantity(over.name, x_scale.high)), y_axis)
+    return PanelLayout(canvas.prefix, grid, Axis(x_scale, time_quantity(over.name, x_scale.high)), y_axis)
 
 
 def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int, canvas: Canvas) -> str:
     """Draw the steps, from the smallest value up to the largest."""
-    points = _staircase(distribution, layout.x_axis.scale, layout.y_axis.scale, most)
-    n = len(distribution.values)
-    texts = (
-        _("{share} within {time}", share=whole_percent(rank / n), time=seconds(value))
-        for rank, value in thin([*enumerate(distribution.values, start=1)], most)
-    )
+    values, x_scale, y_scale = distribution.values, layout.x_axis.scale, layout.y_axis.scale
+    shares = thin([(value, rank / len(values)) for rank, value in enumerate(values, start=1)], most)
+    texts = (_("{share} within {time}", share=whole_percent(share), time=seconds(value)) for value, share in shares)
     series = canvas.read(str(canvas.colour_index(distribution.place)), texts)
-    return element("path", d=steps(points), fill="none", stroke_width=1.8, data_series=series)
-
-
-def _staircase(distribution: Distribution, x_scale: Scale, y_scale: Scale, most: int) -> list[Point]:
-    n = len(distribution.values)
-    steps_up = thin([*enumerate(distribution.values, start=1)], most)
-    return [
-        (x_scale(distribution.values[0]), y_scale(0.0)),
-        *((x_scale(value), y_scale(rank / n)) for rank, value in steps_up),
-    ]
+    data = steps([(x_scale(value), y_scale(share)) for value, share in [(values[0], 0.0), *shares]])
+    return element("path", d=data, fill="none", stroke_width=1.8, data_series=series)
 
 
 def _ecdf_caption(run: Run, shown: Sequence[Distribution], over: ChartDuration) -> str:

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from itertools import pairwise
 from statistics import fmean
@@ -16,10 +16,9 @@ from runner.outputs.charts.axis import (
     Axis,
     Quantity,
     Scale,
-    draw_horizontal_rules,
-    draw_ticks_below,
-    draw_ticks_beside,
+    draw_axes,
     draw_vertical_rules,
+    time_axis,
     time_quantity,
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences
@@ -27,15 +26,13 @@ from runner.outputs.charts.svg import (
     DOT,
     SMALL,
     Point,
-    dots,
+    draw_dots,
     draw_label,
     element,
-    figure,
     line,
     number,
     series_colour,
     text_width,
-    widest,
 )
 from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import format_size
@@ -45,16 +42,8 @@ from runner.outputs.text.translation import BilingualText, _, labelled, plural
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 """The height of the drawing area, and the room above it for the axis' title and changes, and below it for ticks."""
 
+BOTTOM = TOP + HEIGHT
 OVERHANG = 12.0
-DAY_S = 86_400.0
-STEPS_S = (
-    3600.0,
-    3 * 3600.0,
-    6 * 3600.0,
-    12 * 3600.0,
-    *(DAY_S * days for days in (1, 2, 7, 14, 30, 60, 90, 180, 365, 1825)),
-)
-"""Distances of dates below the chart."""
 
 FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
 """So many hours of the day make a pattern, and so many runs a mean."""
@@ -144,37 +133,31 @@ def _parts(series: RunSeries) -> Iterator[tuple[int, int]]:
 # Over time
 
 
-def draw_history(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart:
+def draw_history(drawn: DrawnSeries, place: int, canvas: Canvas) -> Chart:
     """Draw a target's figure in each run over time, with the level between changes and a mark at each change."""
     series, figures = drawn.series, drawn.over_time
     ends = [end for each in figures if each.interval for end in (each.interval.low, each.interval.high)]
     quantity = _quantity(series, max(drawn.values))
-    y_axis = Axis(canvas.fit("y", [*drawn.values, *ends], TOP + HEIGHT, TOP, ticks=5), quantity)
-    left = widest(map(quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
-    x_scale = _time_scale(drawn.times, left, canvas)
+    y_axis = Axis(canvas.fit("y", [*drawn.values, *ends], BOTTOM, TOP, ticks=5), quantity)
+    left, right = y_axis.label_width + 8 + DOT, canvas.width - OVERHANG
+    x_axis = time_axis("started", drawn.times, left, right, ticks=canvas.ticks)
+    x_scale = x_axis.scale
     places = [(x_scale(each.at.timestamp()), y_axis.scale(each.value)) for each in figures]
     title = _title(series)
-    svg = figure(
-        prefix,
-        title,
-        _(
-            "{title}: {runs}, {changes}.",
-            title=title,
-            runs=plural(len(drawn.times), "{n} run", "{n} runs"),
-            changes=plural(len(series.changes), "{n} change of the level", "{n} changes of the level"),
-        ),
-        TOP + HEIGHT + BELOW,
-        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
-        draw_horizontal_rules(y_axis.scale, left, x_scale.end),
-        draw_ticks_beside(y_axis, left - 6),
-        _draw_dates(x_scale, drawn.times),
+    description = _(
+        "{title}: {runs}, {changes}.",
+        title=title,
+        runs=plural(len(drawn.times), "{n} run", "{n} runs"),
+        changes=plural(len(series.changes), "{n} change of the level", "{n} changes of the level"),
+    )
+    content = (
+        draw_axes(x_axis, y_axis, overhang=OVERHANG),
         _draw_whiskers(figures, places, y_axis.scale, place),
         _draw_changes(drawn, x_scale),
         _draw_dots(figures, places, place, canvas),
         _draw_levels(drawn, x_scale, y_axis.scale),
-        width=canvas.width,
     )
-    return Chart(title, svg, _history_caption(drawn), canvas.readings)
+    return canvas.chart(title, description, BOTTOM + BELOW, *content, caption=_history_caption(drawn))
 
 
 def _title(series: RunSeries) -> BilingualText:
@@ -188,34 +171,6 @@ def _quantity(series: RunSeries, largest: float) -> Quantity:
     if measure.unit is Unit.SHARE:
         return Quantity(measure.label, "%", 100.0)
     return Quantity(measure.label, "" if measure.unit is Unit.MONEY else measure.unit.value)
-
-
-def _time_scale(times: Sequence[datetime], left: float, canvas: Canvas) -> Scale:
-    """Return a scale of seconds since 1970 with ticks on whole local days, or hours where there are few days."""
-    low, high = times[0].timestamp(), max(times[-1].timestamp(), times[0].timestamp() + 3600)
-    step = next((each for each in STEPS_S if (high - low) / each < canvas.ticks - 1), STEPS_S[-1])
-    first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
-    ticks = []
-    for at in range(int((high - first.timestamp()) / step) + 2):
-        # Local days are not all of 24 hours.
-        moment = (first.replace(tzinfo=None) + timedelta(seconds=at * step)).astimezone().timestamp()
-        if low <= moment <= high:
-            ticks.append(moment)
-    return Scale(low, high, left + DOT, canvas.width - OVERHANG, tuple(ticks or [low]))
-
-
-def _draw_dates(scale: Scale, times: Sequence[datetime]) -> str:
-    span_s = scale.high - scale.low
-    pattern = "%d %H:%M" if span_s < 2 * DAY_S else "%m-%d" if span_s < 300 * DAY_S else "%Y-%m"
-    drawn, free_from = [], 0.0
-    for tick in scale.ticks:
-        text = f"{datetime.fromtimestamp(tick, times[0].tzinfo):{pattern}}"
-        half = text_width(text, SMALL) / 2
-        x = min(max(scale(tick), half), scale.end + OVERHANG - half)
-        if x - half >= free_from:
-            drawn.append(draw_label(x, TOP + HEIGHT + 16, text, size=SMALL, anchor="middle", soft=True))
-            free_from = x + half + 8
-    return "".join(drawn)
 
 
 def _draw_whiskers(figures: Sequence[_DrawnRun], places: Sequence[Point], scale: Scale, place: int) -> str:
@@ -246,7 +201,7 @@ def _draw_changes(drawn: DrawnSeries, x_scale: Scale) -> str:
     parts, free_from = [], 0.0
     for change in drawn.series.changes:
         x = fmean(x_scale(drawn.times[at].timestamp()) for at in (change.at - 1, change.at))
-        data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
+        data = f"M{number(x)} {number(TOP - 4)}V{number(BOTTOM)}"
         parts.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
         text = format_size(change)
         half = text_width(text, SMALL) / 2
@@ -258,8 +213,7 @@ def _draw_changes(drawn: DrawnSeries, x_scale: Scale) -> str:
 
 def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int, canvas: Canvas) -> str:
     series = canvas.read("runs", [each.text for each in figures])
-    style = {"stroke": series_colour(place), "stroke_linecap": "round", "data_series": series}
-    return element("path", d=dots(places), stroke_width=DOT, **style)
+    return draw_dots(places, DOT, stroke=series_colour(place), series=series)
 
 
 def _history_caption(drawn: DrawnSeries) -> str:
@@ -293,7 +247,7 @@ def _history_caption(drawn: DrawnSeries) -> str:
 # By the hour of the day
 
 
-def draw_runs_by_hour(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
+def draw_runs_by_hour(drawn: DrawnSeries, place: int, canvas: Canvas) -> Chart | None:
     """Draw each run's deviation from the level at its time, by hour of the day; None if there are too few hours."""
     series, figures = drawn.series, drawn.newest
     if len({at.hour for at in drawn.times}) < FEWEST_HOURS:
@@ -304,33 +258,25 @@ def draw_runs_by_hour(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: in
     shares = [_distance(series, value, level) for value, level in zip(drawn.values, levels, strict=True)]
     bound = _round_up(max(map(abs, shares)))
     y_axis = Axis(
-        Scale(-bound, bound, TOP + HEIGHT, TOP, (-bound, -bound / 2, 0.0, bound / 2, bound)),
+        Scale(-bound, bound, BOTTOM, TOP, (-bound, -bound / 2, 0.0, bound / 2, bound)),
         Quantity("from the level of its time", "points" if series.is_share else "%"),
     )
-    left = widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
+    left, right = y_axis.label_width + 8 + DOT, canvas.width - OVERHANG
     ticks = tuple(map(float, range(0, 25, 6 if canvas.stacked else 3)))
-    x_axis = Axis(Scale(0.0, 24.0, left + DOT, canvas.width - OVERHANG, ticks), Quantity("hour of the day, local time"))
+    x_axis = Axis(Scale(0.0, 24.0, left, right, ticks), Quantity("hour of the day, local time"))
     places = [
         (x_axis.scale(each.at.hour + each.at.minute / 60), y_axis.scale(share))
         for each, share in zip(figures, shares[-len(figures) :], strict=True)
     ]
     title = labelled(_("Hours of the day"), _title(series))
-    svg = figure(
-        prefix,
-        title,
-        _("{title}: {runs}.", title=title, runs=plural(len(drawn.times), "{n} run", "{n} runs")),
-        TOP + HEIGHT + BELOW,
-        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
-        draw_horizontal_rules(y_axis.scale, left, canvas.width - OVERHANG),
-        draw_vertical_rules(x_axis.scale, TOP, TOP + HEIGHT),
-        draw_ticks_beside(y_axis, left - 6),
-        draw_ticks_below(x_axis, TOP + HEIGHT + 16, overhang=OVERHANG),
-        draw_label(left, TOP + HEIGHT + 33, x_axis.title, size=SMALL, soft=True),
+    description = _("{title}: {runs}.", title=title, runs=plural(len(drawn.times), "{n} run", "{n} runs"))
+    content = (
+        draw_axes(x_axis, y_axis, overhang=OVERHANG),
+        draw_vertical_rules(x_axis.scale, TOP, BOTTOM),
         element("g", _draw_dots(figures, places, place, canvas), opacity="0.6"),
         _draw_hour_means(drawn.times, shares, x_axis.scale, y_axis.scale),
-        width=canvas.width,
     )
-    return Chart(title, svg, _hours_caption(drawn), canvas.readings)
+    return canvas.chart(title, description, BOTTOM + BELOW, *content, caption=_hours_caption(drawn))
 
 
 def _distance(series: RunSeries, value: float, level: float) -> float:

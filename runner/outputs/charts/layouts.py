@@ -104,7 +104,7 @@ class PanelLayout:
 
 def panel_grid(count: int, y_axis: Axis, width: float = WIDE) -> PanelGrid:
     """Return the grid of this many panels, with room for the labels of their vertical axis."""
-    return PanelGrid(count, widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8, width)
+    return PanelGrid(count, y_axis.label_width + 8, width)
 
 
 def draw_panels(layout: PanelLayout, panels: Sequence[Panel], key: str = "") -> str:

@@ -9,7 +9,6 @@ longer than the bars, so it is written before the bar, in figures.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
@@ -31,14 +30,13 @@ from runner.outputs.charts.svg import (
     draw_label,
     element,
     escaped,
-    figure,
     series_colour,
     text_width,
     translated,
     widest,
 )
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
+from runner.outputs.text.translation import _, comma_list, labelled, translate
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")
@@ -52,6 +50,7 @@ class MedianRequest:
     """A target's median request, of `n`: the seconds of each phase that took place, in their order."""
 
     target: str
+    place: int
     n: int
     queue_s: float | None
     phases_s: Mapping[str, float]
@@ -80,59 +79,47 @@ class MedianRequest:
         )
 
 
-def draw_phases(
-    run: Run, medians: Sequence[MedianRequest], prefix: str = "phases", canvas: Canvas | None = None
-) -> Chart | None:
+def draw_phases(run: Run, medians: Sequence[MedianRequest], canvas: Canvas) -> Chart | None:
     """Draw the phases of each target's median request, fastest target first; None where there is none."""
     shown = sorted(medians, key=lambda each: each.whole_s)
     if not shown:
         return None
-    canvas = canvas or Canvas()
-    layout = _layout(shown, canvas)
+    prefix, layout = canvas.prefix, _layout(shown, canvas)
     queue_room = widest((each.queue for each in shown), SMALL)
     zero = layout.left + (queue_room + GUTTER if queue_room else 0.0)
     scale = canvas.fit("x", [each.whole_s for each in shown], zero, layout.right, ticks=canvas.ticks, linear=True)
-    order = [str(each.target) for each in run.summary]
     bars = [
-        element(
-            "g", _draw_bar(prefix, each, middle, scale), data_target=str(canvas.colour_index(order.index(each.target)))
-        )
+        element("g", _draw_bar(prefix, each, middle, scale), data_target=str(canvas.colour_index(each.place)))
         for each, middle in zip(shown, layout.middles, strict=True)
     ]
     axis = layout.draw(Axis(scale, time_quantity("time since a slot was free", scale.high)))
-    title = "Where the time of a median request went, by target"
-    description = describe_chart(title, clauses(each.description for each in shown))
-    queues = _draw_queues(shown, layout, zero)
-    content = (element("defs", _hatch(f"{prefix}-hatch")), _draw_key(prefix, shown, canvas), axis, queues, *bars)
-    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
-    return Chart(title, svg, _phases_caption(run, shown))
+    title = _("Where the time of a median request went, by target")
+    description = describe_chart(title, (each.description for each in shown))
+    texture, key, queues = _hatch(f"{prefix}-hatch"), _draw_key(shown, canvas), _draw_queues(shown, layout, zero)
+    content = (element("defs", texture), key, axis, queues, *bars)
+    return canvas.chart(title, description, layout.height, *content, caption=_phases_caption(run, shown))
 
 
 def find_median_requests(run: Run) -> list[MedianRequest]:
     """Return the median request of each target that has a whole reply."""
-    places = [place for sample in timed_samples(run, *CONNECTING, "total_s") if (place := _median_place(sample))]
-    rows = run.rows_at([place.at for place in places])
-    return [_median_request(place, rows[place.at]) for place in places]
+    found = [(sample, ended) for sample in timed_samples(run, *CONNECTING, "total_s") if (ended := _by_whole_s(sample))]
+    rows = run.rows_at([_middle(ended) for _, ended in found])
+    return [
+        MedianRequest(sample.target, sample.place, len(ended), as_number(row["queue_s"]), phases_of(row) or {})
+        for sample, ended in found
+        for row in [rows[_middle(ended)]]
+    ]
 
 
-class _MedianPlace(NamedTuple):
-    """The place of a target's median request in the run's table; the lower of the middle two of its `n`."""
-
-    target: str
-    n: int
-    at: int
-
-
-def _median_place(sample: ChartSample) -> _MedianPlace | None:
-    """Return the median request by the time from connecting to the end; None where no reply has an end."""
+def _by_whole_s(sample: ChartSample) -> list[int]:
+    """Return the places of the replies that have an end, by the time from connecting to it."""
     whole_s = sample.table["total_s"] + sample.table[list(CONNECTING)].sum(axis=1)
-    ended_s = whole_s[whole_s > 0].sort_values(kind="stable")
-    n = len(ended_s)
-    return _MedianPlace(sample.target, n, ended_s.index[(n - 1) // 2]) if n else None
+    return whole_s[whole_s > 0].sort_values(kind="stable").index.tolist()
 
 
-def _median_request(place: _MedianPlace, row: Row) -> MedianRequest:
-    return MedianRequest(place.target, place.n, as_number(row["queue_s"]), phases_of(row) or {})
+def _middle(places: Sequence[int]) -> int:
+    """Return the middle place, the lower one of two."""
+    return places[(len(places) - 1) // 2]
 
 
 def phases_of(row: Row) -> dict[str, float] | None:
@@ -228,7 +215,7 @@ def _hatch(name: str) -> str:
     return element("pattern", ground, stripe, id=name, width=6, height=6, patternUnits="userSpaceOnUse")
 
 
-def _draw_key(prefix: str, shown: Sequence[MedianRequest], canvas: Canvas) -> str:
+def _draw_key(shown: Sequence[MedianRequest], canvas: Canvas) -> str:
     """Draw a sample of each phase that took place, with its name, in as many lines as that takes."""
     drawn, x, y = [], 0.5, 0.5
     for name in (CONNECT, FIRST, THINKING, ANSWER):
@@ -236,7 +223,7 @@ def _draw_key(prefix: str, shown: Sequence[MedianRequest], canvas: Canvas) -> st
             taken = 28 + text_width(_(name), SMALL)
             if x + taken > canvas.width:
                 x, y = 0.5, y + KEY_LINE
-            drawn += [_draw_phase(prefix, name, (x, y), 22), draw_label(x + 28, y + 12, _(name), size=SMALL)]
+            drawn += [_draw_phase(canvas.prefix, name, (x, y), 22), draw_label(x + 28, y + 12, _(name), size=SMALL)]
             x += taken + GUTTER
     return "".join(drawn)
 

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 
 from runner.analysis.run_results import Run
 from runner.outputs.charts.chart import Canvas, Chart, PageChart, draw_for_page
-from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
+from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import MedianRequest, draw_phases, find_median_requests
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
@@ -54,29 +54,24 @@ class RecordSamples:
         return samples
 
 
-Drawer = Callable[[RecordSamples, str, Canvas], Chart | None]
-
-
-def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Drawer:
-    return lambda samples, prefix, canvas: draw(samples.run, *arguments, prefix, canvas)
-
+Drawer = Callable[[RecordSamples, Canvas], Chart | None]
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
-    ("day", lambda samples, *place: draw_rounds_by_time(samples.run, samples.rounds, *place)),
-    ("ttft-under-load", _of_run(draw_ttft_under_load)),
-    ("tokens-under-load", _of_run(draw_tokens_under_load)),
-    ("goodput-under-load", _of_run(draw_goodput_under_load)),
-    ("variants", _of_run(draw_variants)),
-    ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
-    ("tradeoff", _of_run(draw_tradeoff)),
-    ("swarm-total_s", _of_run(draw_swarm, TOTAL)),
-    ("ecdf-ttft_s", _of_run(draw_ecdf, TTFT)),
-    ("ecdf-total_s", _of_run(draw_ecdf, TOTAL)),
-    ("phases", lambda samples, *place: draw_phases(samples.run, samples.median_requests, *place)),
-    ("arrivals", lambda samples, *place: draw_arrivals(samples.run, samples.arrivals, *place)),
-    ("waterfall", lambda samples, *place: draw_waterfall(samples.run, samples.spans, *place)),
-    ("prompt-size", _of_run(draw_ttft_against_prompt)),
-    ("reply-size", _of_run(draw_total_against_reply)),
+    ("day", lambda samples, canvas: draw_rounds_by_time(samples.run, samples.rounds, canvas)),
+    ("ttft-under-load", lambda samples, canvas: draw_ttft_under_load(samples.run, canvas)),
+    ("tokens-under-load", lambda samples, canvas: draw_tokens_under_load(samples.run, canvas)),
+    ("goodput-under-load", lambda samples, canvas: draw_goodput_under_load(samples.run, canvas)),
+    ("variants", lambda samples, canvas: draw_variants(samples.run, canvas)),
+    ("swarm-ttft_s", lambda samples, canvas: draw_swarm(samples.run, TTFT, canvas)),
+    ("tradeoff", lambda samples, canvas: draw_tradeoff(samples.run, canvas)),
+    ("swarm-total_s", lambda samples, canvas: draw_swarm(samples.run, TOTAL, canvas)),
+    ("ecdf-ttft_s", lambda samples, canvas: draw_ecdf(samples.run, TTFT, canvas)),
+    ("ecdf-total_s", lambda samples, canvas: draw_ecdf(samples.run, TOTAL, canvas)),
+    ("phases", lambda samples, canvas: draw_phases(samples.run, samples.median_requests, canvas)),
+    ("arrivals", lambda samples, canvas: draw_arrivals(samples.run, samples.arrivals, canvas)),
+    ("waterfall", lambda samples, canvas: draw_waterfall(samples.run, samples.spans, canvas)),
+    ("prompt-size", lambda samples, canvas: draw_ttft_against_prompt(samples.run, canvas)),
+    ("reply-size", lambda samples, canvas: draw_total_against_reply(samples.run, canvas)),
 )
 """All charts, in the order of a report."""
 
@@ -84,7 +79,7 @@ _DRAWERS: tuple[tuple[str, Drawer], ...] = (
 def draw_charts(run: Run, prefix: str) -> list[Chart]:
     """Return all charts of a run that have something to draw, in the order of a report."""
     samples = RecordSamples(run)
-    drawn = (draw(samples, f"{prefix}-{name}", Canvas()) for name, draw in _DRAWERS)
+    drawn = (draw(samples, Canvas(f"{prefix}-{name}")) for name, draw in _DRAWERS)
     return [chart for chart in drawn if chart]
 
 
@@ -97,19 +92,18 @@ def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
         draws = [partial(draw, of_run) for of_run in samples]
         shared = _reach_of_all(draws) if len(runs) > 1 else {}
         for at, (draw_run, start) in enumerate(zip(draws, starts, strict=True), start=1):
-            canvas = partial(Canvas, shared=shared, first_colour=start)
-            chart = draw_for_page(draw_run, f"run-{at}-{name}", canvas)
+            chart = draw_for_page(draw_run, Canvas(f"run-{at}-{name}", shared=shared, first_colour=start))
             if chart:
-                charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
+                charts.append(replace(chart, run=at) if len(runs) > 1 else chart)
     return charts
 
 
-def _reach_of_all(draws: Sequence[Callable[[str, Canvas], Chart | None]]) -> dict[str, tuple[float, float]]:
+def _reach_of_all(draws: Sequence[Callable[[Canvas], Chart | None]]) -> dict[str, tuple[float, float]]:
     """Return the lowest and highest value of each axis over the charts of several runs."""
     ends: dict[str, list[float]] = {}
     for draw in draws:
         canvas = Canvas()
-        draw("reach", canvas)
+        draw(canvas)
         for axis, reach in canvas.reach.items():
             ends.setdefault(axis, []).extend(reach)
     return {axis: (min(values), max(values)) for axis, values in ends.items()}

@@ -27,7 +27,7 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import Point, dots, element, figure
+from runner.outputs.charts.svg import Point, draw_dots
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import seconds
 from runner.outputs.text.translation import _, clauses, translate
@@ -90,23 +90,21 @@ class ScatterPoints:
         )
 
 
-def draw_ttft_against_prompt(run: Run, prefix: str = "prompt-size", canvas: Canvas | None = None) -> Chart | None:
+def draw_ttft_against_prompt(run: Run, canvas: Canvas) -> Chart | None:
     """Draw TTFT against the prompt's size; None where all prompts are of one size."""
-    return _draw_scatter(run, TTFT, PROMPT_SIZES, prefix, canvas or Canvas())
+    return _draw_scatter(run, TTFT, PROMPT_SIZES, canvas)
 
 
-def draw_total_against_reply(run: Run, prefix: str = "reply-size", canvas: Canvas | None = None) -> Chart | None:
+def draw_total_against_reply(run: Run, canvas: Canvas) -> Chart | None:
     """Draw the total time against the reply's size; None where all replies are of one size."""
-    return _draw_scatter(run, TOTAL, REPLY_SIZES, prefix, canvas or Canvas())
+    return _draw_scatter(run, TOTAL, REPLY_SIZES, canvas)
 
 
-def _draw_scatter(
-    run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], prefix: str, canvas: Canvas
-) -> Chart | None:
+def _draw_scatter(run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], canvas: Canvas) -> Chart | None:
     size, shown = _read_points(run, over, choices)
     if len({x for each in shown for x, _ in each.points}) < 2:
         return None
-    layout = _layout(prefix, shown, over, size, canvas)
+    layout = _layout(shown, over, size, canvas)
     panels = [
         Panel(
             each.target,
@@ -116,11 +114,11 @@ def _draw_scatter(
         )
         for each in shown
     ]
-    title = f"{over.title} against the size of the {size.of}, by target".capitalize()
+    title = _(f"{over.title} against the size of the {size.of}, by target".capitalize())
     descriptions = clauses(each.description for each in shown)
-    description = _("{title}, in {unit}. {descriptions}.", title=_(title), unit=_(size.unit), descriptions=descriptions)
-    svg = figure(prefix, _(title), description, layout.grid.height, draw_panels(layout, panels), width=canvas.width)
-    return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
+    description = _("{title}, in {unit}. {descriptions}.", title=title, unit=_(size.unit), descriptions=descriptions)
+    content, caption = draw_panels(layout, panels), _scatter_caption(run, shown, over, size)
+    return canvas.chart(title, description, layout.grid.height, content, caption=caption)
 
 
 @cache_latest
@@ -147,15 +145,13 @@ def _scatter_points(sample: ChartSample, over: ChartDuration, size: TextSize) ->
     return ScatterPoints(sample.target, sample.place, points, requests)
 
 
-def _layout(
-    prefix: str, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize, canvas: Canvas
-) -> PanelLayout:
+def _layout(shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize, canvas: Canvas) -> PanelLayout:
     points = [point for each in shown for point in each.points]
     y_scale = canvas.fit("y", [y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5)
     y_axis = Axis(y_scale, time_quantity(over.name, y_scale.high))
     grid = panel_grid(len(shown), y_axis, canvas.width)
     x_scale = canvas.fit("x", [x for x, _ in points], 0.0, grid.panel_width, ticks=5)
-    return PanelLayout(prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
+    return PanelLayout(canvas.prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
 
 
 def _draw_dots(
@@ -174,9 +170,8 @@ def _draw_dots(
         for (x, y_s), request in zip(points, thin(scatter.requests, most), strict=True)
     )
     series = canvas.read(str(canvas.colour_index(scatter.place)), texts)
-    data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
-    width = DOT if len(points) < MANY else SMALL_DOT
-    return element("path", d=data, stroke_width=width, stroke_linecap="round", data_series=series)
+    places = ((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
+    return draw_dots(places, DOT if len(points) < MANY else SMALL_DOT, series=series)
 
 
 def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDuration, size: TextSize) -> str:

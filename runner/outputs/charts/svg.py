@@ -97,6 +97,12 @@ def dots(points: Iterable[Point]) -> str:
     return "".join(f"M{number(x)} {number(y)}h0" for x, y in points)
 
 
+def draw_dots(points: Iterable[Point], diameter: float, *, stroke: str | None = None, series: str | None = None) -> str:
+    """Draw dots; those of a series of marks have readings in this order."""
+    data, width = dots(points), number(diameter)
+    return element("path", d=data, stroke=stroke, stroke_width=width, stroke_linecap="round", data_series=series)
+
+
 def figure(prefix: str, title: str, description: str, height: float, *content: str, width: float = WIDE) -> str:
     """Return an `<svg>` element that scales, takes its ink from the page, and describes itself in words.
 

@@ -8,7 +8,6 @@ from runner.analysis.intervals import FEWEST_UNITS, Statistic
 from runner.analysis.run_results import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import (
-    LOGARITHMIC,
     Canvas,
     Chart,
     describe_chart,
@@ -27,10 +26,10 @@ from runner.outputs.charts.chart_data import (
     timed_samples,
 )
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
-from runner.outputs.charts.svg import DOT, Point, dots, element, figure, number, series_colour
+from runner.outputs.charts.svg import DOT, Point, draw_dots, element, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.number_format import interval_ends, seconds
-from runner.outputs.text.translation import _, clauses, labelled, translate
+from runner.outputs.text.translation import _, labelled, translate
 
 TOP = 22.0
 MIN_ROW_HEIGHT, MAX_ROW_HEIGHT, ROWS_HEIGHT = 36.0, 64.0, 300.0
@@ -70,22 +69,21 @@ class TargetValues:
         return _("{target}: median {median}, 95 % interval {interval}, n {n}", interval=ends, **values)
 
 
-def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Canvas | None = None) -> Chart | None:
+def draw_swarm(run: Run, over: ChartDuration, canvas: Canvas) -> Chart | None:
     """Draw each request's value, fastest target first; None where nothing was timed."""
     shown = _target_values(run, over)
     if not shown:
         return None
-    canvas = canvas or Canvas()
     layout = _layout(shown, canvas)
     every = [value for each in shown for value in each.values]
     ends = layout.left + DOT, layout.right - DOT
     scale = canvas.fit("x", every, *ends, ticks=canvas.ticks)
     axis = Axis(scale, time_quantity(over.name, scale.high))
-    title = f"{over.title} of every request, by target".capitalize()
-    description = describe_chart(title, clauses(each.description for each in shown))
+    title = _(f"{over.title} of every request, by target".capitalize())
+    description = describe_chart(title, (each.description for each in shown))
     content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas, run.header.checks)
-    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
-    return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
+    caption = _swarm_caption(run, shown, over, canvas.describe_scale(scale))
+    return canvas.chart(title, description, layout.height, *content, caption=caption)
 
 
 @cache_latest
@@ -132,8 +130,9 @@ def _draw_rows(
         pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
         readings = (labelled(name_request(*request, checks), seconds(value)) for value, request in pairs)
         series = canvas.read(str(place), readings)
-        marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
-        drawn.append(element("g", *marks, data_target=str(place)))
+        points = ((x, middle - 5 + offset) for x, offset in swarm.points)
+        values = draw_dots(points, swarm.diameter, stroke=series_colour(place), series=series)
+        drawn.append(element("g", values, _draw_median(each, middle + half - 8, scale), data_target=str(place)))
     return "".join(drawn)
 
 
@@ -147,7 +146,7 @@ def _draw_median(each: TargetValues, y: float, scale: Scale) -> str:
     return element("path", d=data, stroke="currentColor", stroke_width=1.6) + stroke
 
 
-def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration, scale: Scale) -> str:
+def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration, scale: str | None) -> str:
     counts, requests, most = [len(each.values) for each in shown], len(run.measured), max_points(len(shown))
     with_interval = any(each.median.interval for each in shown)
     without_interval = any(each.median.interval is None for each in shown)
@@ -162,7 +161,7 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
             if with_interval
             else _("The stroke below is the median."),
             _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
-            _(LOGARITHMIC) if scale.logarithmic else None,
+            scale,
             describe_left_out(
                 requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
@@ -183,18 +182,6 @@ class Swarm:
 
     diameter: float
     points: tuple[Point, ...]
-
-
-def _draw_dots(swarm: Swarm, middle: float, place: int, series: str) -> str:
-    data = dots((x, middle + offset) for x, offset in swarm.points)
-    return element(
-        "path",
-        d=data,
-        stroke=series_colour(place),
-        stroke_width=swarm.diameter,
-        stroke_linecap="round",
-        data_series=series,
-    )
 
 
 def arrange_dots(rows: Sequence[Sequence[float]], reach: float) -> list[Swarm]:

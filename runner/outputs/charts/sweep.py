@@ -15,6 +15,7 @@ from runner.outputs.charts.chart import (
     format_sample_sizes,
     join_sentences,
 )
+from runner.outputs.charts.chart_data import target_places
 from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
@@ -23,7 +24,7 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import DOT, LineStyle, Point, dots, draw_key, element, figure, line
+from runner.outputs.charts.svg import DOT, LineStyle, Point, draw_dots, draw_key, element, line
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
@@ -62,59 +63,51 @@ GOODPUT_CURVES = (
 TOKENS_CURVES = (Curve("tokens/s", SOLID, lambda level: level.output_tps, rate),)
 
 
-def draw_ttft_under_load(run: Run, prefix: str = "sweep-ttft", canvas: Canvas | None = None) -> Chart | None:
+def draw_ttft_under_load(run: Run, canvas: Canvas) -> Chart | None:
     """Draw TTFT against concurrency; None where the run swept fewer than two levels."""
     longest_s = max((y for curve in TTFT_CURVES for _, y in curve.points(run.sweep)), default=0.0)
-    quantity, title = time_quantity("TTFT", longest_s), "TTFT under load, by target"
-    return _draw_sweep(run, TTFT_CURVES, quantity, title, prefix=prefix, canvas=canvas)
+    return _draw_sweep(run, TTFT_CURVES, time_quantity("TTFT", longest_s), _("TTFT under load, by target"), canvas)
 
 
-def draw_tokens_under_load(run: Run, prefix: str = "sweep-tokens", canvas: Canvas | None = None) -> Chart | None:
+def draw_tokens_under_load(run: Run, canvas: Canvas) -> Chart | None:
     """Draw tokens/s of all replies together against concurrency; None where the run swept fewer than two levels."""
     quantity = Quantity("tokens/s, all replies together")
-    title = "Tokens a second under load, by target"
-    return _draw_sweep(run, TOKENS_CURVES, quantity, title, prefix=prefix, canvas=canvas)
+    return _draw_sweep(run, TOKENS_CURVES, quantity, _("Tokens a second under load, by target"), canvas)
 
 
-def draw_goodput_under_load(run: Run, prefix: str = "sweep-goodput", canvas: Canvas | None = None) -> Chart | None:
+def draw_goodput_under_load(run: Run, canvas: Canvas) -> Chart | None:
     """Draw requests/s that met the SLO, and all, against concurrency; None without an SLO, or below two levels."""
     if run.slo is None:
         return None
-    quantity = Quantity("requests/s")
-    title = "Goodput under load, by target"
-    return _draw_sweep(run, GOODPUT_CURVES, quantity, title, prefix=prefix, canvas=canvas)
+    return _draw_sweep(run, GOODPUT_CURVES, Quantity("requests/s"), _("Goodput under load, by target"), canvas)
 
 
-def _draw_sweep(
-    run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, *, prefix: str, canvas: Canvas | None
-) -> Chart | None:
-    canvas = canvas or Canvas()
+def _draw_sweep(run: Run, curves: Sequence[Curve], quantity: Quantity, title: str, canvas: Canvas) -> Chart | None:
     drawn = [curve for curve in curves if curve.points(run.sweep)]
     points = [point for curve in drawn for point in curve.points(run.sweep)]
     if len({level for level, _ in points}) < 2:
         return None
     levels = {target: own for target, own in _by_target(run).items() if any(curve.points(own) for curve in drawn)}
-    layout = _layout(prefix, len(levels), points, quantity, canvas)
-    order = [str(each.target) for each in run.summary]
+    layout = _layout(len(levels), points, quantity, canvas)
+    places = target_places(run)
     panels = [
         Panel(target, _sizes(own), place, "".join(_draw_curve(curve, own, layout, place, canvas) for curve in drawn))
         for target, own in levels.items()
-        for place in [canvas.colour_index(order.index(target))]
+        for place in [canvas.colour_index(places[target])]
     ]
     key = draw_key([(curve.name, curve.style) for curve in drawn], right=canvas.width) if len(curves) > 1 else ""
-    description = describe_chart(title, clauses(_describe(target, drawn, own) for target, own in levels.items()))
-    content = draw_panels(layout, panels, key)
-    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
-    return Chart(title, svg, _sweep_caption(run, curves), canvas.readings)
+    description = describe_chart(title, (_describe(target, drawn, own) for target, own in levels.items()))
+    content, caption = draw_panels(layout, panels, key), _sweep_caption(run, curves)
+    return canvas.chart(title, description, layout.grid.height, content, caption=caption)
 
 
-def _layout(prefix: str, count: int, points: Sequence[Point], quantity: Quantity, canvas: Canvas) -> PanelLayout:
+def _layout(count: int, points: Sequence[Point], quantity: Quantity, canvas: Canvas) -> PanelLayout:
     """Return a layout with a tick at every level of the sweep."""
     y_axis = Axis(canvas.fit("y", [y for _, y in points], PANEL_HEIGHT, 0.0, ticks=5), quantity)
     grid = panel_grid(count, y_axis, canvas.width)
     levels = tuple(sorted({level for level, _ in points}))
     x_scale = Scale(levels[0], levels[-1], 0.0, grid.panel_width, levels, logarithmic=True)
-    return PanelLayout(prefix, grid, Axis(x_scale, CONCURRENCY), y_axis)
+    return PanelLayout(canvas.prefix, grid, Axis(x_scale, CONCURRENCY), y_axis)
 
 
 def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
@@ -122,7 +115,7 @@ def _by_target(run: Run) -> dict[str, list[LoadPoint]]:
     levels: dict[str, list[LoadPoint]] = {}
     for level in sorted(run.sweep, key=lambda each: each.concurrency):
         levels.setdefault(str(level.target), []).append(level)
-    return {name: levels[name] for each in run.summary if (name := str(each.target)) in levels}
+    return {name: levels[name] for name in target_places(run) if name in levels}
 
 
 def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout, place: int, canvas: Canvas) -> str:
@@ -134,8 +127,7 @@ def _draw_curve(curve: Curve, levels: Sequence[LoadPoint], layout: PanelLayout, 
         for x, y in curve.points(levels)
     ]
     series = canvas.read(f"{place} {curve.name}", texts)
-    dotted = element("path", d=dots(points), stroke_width=DOT, stroke_linecap="round", data_series=series)
-    return element("path", d=line(points), fill="none", **curve.style) + dotted
+    return element("path", d=line(points), fill="none", **curve.style) + draw_dots(points, DOT, series=series)
 
 
 def _sizes(levels: Sequence[LoadPoint]) -> str:

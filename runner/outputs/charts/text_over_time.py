@@ -1,21 +1,19 @@
 """Text arriving over time: characters received against the time since the request was sent, a line for each reply."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, format_sample_sizes, join_sentences
-from runner.outputs.charts.chart_data import SpacedSample, thin
+from runner.outputs.charts.chart_data import SpacedSample, TargetSamples, target_places, thin
 from runner.outputs.charts.layouts import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
-from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, steps
-from runner.outputs.text.labels import name_request
+from runner.outputs.charts.svg import LineStyle, Point, draw_dots, draw_key, element, steps
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, translate
+from runner.outputs.text.translation import _, translate
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""
@@ -46,57 +44,45 @@ class Arrival:
         return (self.answer or self.thinking)[-1]
 
 
-class ArrivalSamples:
+class ArrivalSamples(TargetSamples[Arrival]):
     """The replies to draw of each of a run's targets; records are added one by one."""
 
     def __init__(self, run: Run) -> None:
-        self._run = run
-        self._samples = {str(each.target): SpacedSample[Arrival](MAX_LINES) for each in run.summary}
+        super().__init__(run, MAX_LINES)
 
     def add(self, record: Record) -> None:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
-            sample = self._samples[str(self._run.split.target_of(record))]
-            header = self._run.header
-            sample.add(lambda: read_arrival(record, header.checks, header.cache_probe))
-
-    @property
-    def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
-        """The samples of the targets that have any, in the suite's order."""
-        return {target: sample for target, sample in self._samples.items() if sample.seen}
+            self.keep(record, lambda label: read_arrival(record, label))
 
 
-def draw_arrivals(
-    run: Run, samples: ArrivalSamples, prefix: str = "arrivals", canvas: Canvas | None = None
-) -> Chart | None:
+def draw_arrivals(run: Run, samples: ArrivalSamples, canvas: Canvas) -> Chart | None:
     """Draw how the text of timed requests arrived; None where no reply has any."""
     arrivals = samples.by_target
     if not arrivals:
         return None
-    canvas = canvas or Canvas()
     ends = [each.end for sample in arrivals.values() for each in sample.items]
-    layout = _layout(prefix, ends, len(arrivals), canvas)
-    order = [str(each.target) for each in run.summary]
+    layout, places = _layout(ends, len(arrivals), canvas), target_places(run)
     panels = [
         Panel(
             target,
             format_sample_sizes([sample.seen]),
-            canvas.colour_index(order.index(target)),
-            _draw_lines(sample.items, layout) + _draw_ends(sample.items, layout, order.index(target), canvas),
+            place,
+            _draw_lines(sample.items, layout) + _draw_ends(sample.items, layout, place, canvas),
         )
         for target, sample in arrivals.items()
+        for place in [canvas.colour_index(places[target])]
     ]
     has_thinking = any(each.thinking for sample in arrivals.values() for each in sample.items)
     key = draw_key([("thinking", THINKING), ("answer", ANSWER)], right=canvas.width) if has_thinking else ""
-    title = "Text arriving over time, by target"
-    description = describe_chart(title, clauses(_describe(target, sample) for target, sample in arrivals.items()))
-    content = draw_panels(layout, panels, key)
-    svg = figure(prefix, _(title), description, layout.grid.height, content, width=canvas.width)
-    return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
+    title = _("Text arriving over time, by target")
+    description = describe_chart(title, (_describe(target, sample) for target, sample in arrivals.items()))
+    content, caption = draw_panels(layout, panels, key), _arrivals_caption(run, [*arrivals.values()])
+    return canvas.chart(title, description, layout.grid.height, content, caption=caption)
 
 
-def read_arrival(record: Record, checks: Expectations, idles: Sequence[float] = ()) -> Arrival:
-    """Return a record's text over time; it needs at least one text event. See `name_request` for `checks` and `idles`.
+def read_arrival(record: Record, label: str) -> Arrival:
+    """Return a record's text over time; it needs at least one text event. `label` names the request.
 
     All text from the first answer event on counts as answer.
     """
@@ -105,20 +91,16 @@ def read_arrival(record: Record, checks: Expectations, idles: Sequence[float] = 
     points = [(times_s[0], 0.0), *zip(times_s, map(float, accumulate(events.lengths)), strict=True)]
     first = events.channels.find(Channel.ANSWER)
     turn = len(points) if first < 0 else first
-    identity = record.identity
-    return Arrival(
-        thin(points[: turn + 1], MAX_STEPS) if turn else (),
-        thin(points[turn:], MAX_STEPS),
-        name_request(identity.case, identity.turn, identity.repeat, checks, idles),
-    )
+    thinking = thin(points[: turn + 1], MAX_STEPS) if turn else ()
+    return Arrival(thinking, thin(points[turn:], MAX_STEPS), label)
 
 
-def _layout(prefix: str, ends: Sequence[Point], count: int, canvas: Canvas) -> PanelLayout:
+def _layout(ends: Sequence[Point], count: int, canvas: Canvas) -> PanelLayout:
     y_axis = Axis(canvas.fit("y", [y for _, y in ends], PANEL_HEIGHT, 0.0, ticks=5, linear=True), CHARACTERS)
     grid = panel_grid(count, y_axis, canvas.width)
     x_scale = canvas.fit("x", [x for x, _ in ends], 0.0, grid.panel_width, ticks=5, linear=True)
     x_axis = Axis(x_scale, time_quantity("time since the request was sent", x_scale.high))
-    return PanelLayout(prefix, grid, x_axis, y_axis, context=False)
+    return PanelLayout(canvas.prefix, grid, x_axis, y_axis, context=False)
 
 
 def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
@@ -137,10 +119,9 @@ def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, can
         )
         for each in arrivals
     )
-    series = canvas.read(str(canvas.colour_index(place)), texts)
     x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
-    data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))
-    return element("path", d=data, stroke_width=END, stroke_linecap="round", data_series=series)
+    ends = ((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))
+    return draw_dots(ends, END, series=canvas.read(str(place), texts))
 
 
 def _draw_steps(parts: Sequence[Sequence[Point]], style: LineStyle, layout: PanelLayout) -> str:

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from statistics import median
 
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
-from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
+from runner.outputs.charts.axis import Axis, time_axis, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, format_sample_sizes, join_sentences
+from runner.outputs.charts.chart_data import target_places
 from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
@@ -18,24 +19,9 @@ from runner.outputs.charts.layouts import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import DOT, dots, element, figure, line
+from runner.outputs.charts.svg import DOT, draw_dots, element, line
 from runner.outputs.text.number_format import seconds
 from runner.outputs.text.translation import _, labelled
-
-TITLE = "TTFT over the day, by target"
-EPOCH = datetime.fromtimestamp(0, UTC)
-STEPS_H = (1 / 60, 2 / 60, 5 / 60, 10 / 60, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
-
-
-@dataclass(frozen=True, slots=True)
-class ClockTime(Quantity):
-    """Hours since a moment, labelled with the time of day."""
-
-    start: datetime = EPOCH
-
-    def tick_label(self, value: float) -> str:
-        """Return the local time of so many hours after the start."""
-        return f"{self.start + timedelta(hours=value):%H:%M}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,60 +60,35 @@ class DaySamples:
         }
 
 
-def draw_rounds_by_time(
-    run: Run, rounds: Mapping[str, Sequence[RoundPoint]], prefix: str = "day", canvas: Canvas | None = None
-) -> Chart | None:
+def draw_rounds_by_time(run: Run, rounds: Mapping[str, Sequence[RoundPoint]], canvas: Canvas) -> Chart | None:
     """Draw TTFT by round over the time of day; None where the rounds were not spread, or fewer than two have times."""
-    canvas = canvas or Canvas()
     points = [point for found in rounds.values() for point in found]
     if len({point.at for point in points}) < 2:
         return None
-    start = min(point.at for point in points)
-    layout = _layout(prefix, len(rounds), points, start, canvas)
-    order = [str(each.target) for each in run.summary]
+    layout, places = _layout(len(rounds), points, canvas), target_places(run)
     panels = [
-        Panel(
-            name,
-            format_sample_sizes([each.n for each in found]),
-            place,
-            _draw_rounds(found, layout, start, place, canvas),
-        )
+        Panel(name, format_sample_sizes([each.n for each in found]), place, _draw_rounds(found, layout, place, canvas))
         for name, found in rounds.items()
-        for place in [canvas.colour_index(order.index(name))]
+        for place in [canvas.colour_index(places[name])]
     ]
-    svg = figure(
-        prefix,
-        _(TITLE),
-        labelled(_(TITLE), _day_caption(run, points, len(rounds))),
-        layout.grid.height,
-        draw_panels(layout, panels),
-        width=canvas.width,
-    )
-    return Chart(TITLE, svg, _day_caption(run, points, len(rounds)), canvas.readings)
+    title, caption = _("TTFT over the day, by target"), _day_caption(run, points, len(rounds))
+    content = draw_panels(layout, panels)
+    return canvas.chart(title, labelled(title, caption), layout.grid.height, content, caption=caption)
 
 
-def _layout(prefix: str, count: int, points: Sequence[RoundPoint], start: datetime, canvas: Canvas) -> PanelLayout:
+def _layout(count: int, points: Sequence[RoundPoint], canvas: Canvas) -> PanelLayout:
     ttfts_s = [point.ttft_s for point in points]
     y_axis = Axis(canvas.fit("y", ttfts_s, PANEL_HEIGHT, 0.0, ticks=5), time_quantity("TTFT", max(ttfts_s)))
     grid = panel_grid(count, y_axis, canvas.width)
-    span_h = max(_hours(point.at, start) for point in points)
-    step = next((each for each in STEPS_H if span_h / each <= 4), STEPS_H[-1])
-    first = -(start.minute / 60 + start.second / 3600)
-    ticks = tuple(tick for at in range(1000) if 0 <= (tick := first + at * step) <= span_h) or (0.0,)
-    x_scale = Scale(0.0, span_h, 0.0, grid.panel_width, ticks)
-    return PanelLayout(prefix, grid, Axis(x_scale, ClockTime("time of day", start=start)), y_axis)
+    x_axis = time_axis("time of day", [point.at for point in points], 0.0, grid.panel_width, ticks=5)
+    return PanelLayout(canvas.prefix, grid, x_axis, y_axis)
 
 
-def _hours(at: datetime, start: datetime) -> float:
-    return (at - start).total_seconds() / 3600
-
-
-def _draw_rounds(found: Sequence[RoundPoint], layout: PanelLayout, start: datetime, place: int, canvas: Canvas) -> str:
-    places = [(layout.x_axis.scale(_hours(each.at, start)), layout.y_axis.scale(each.ttft_s)) for each in found]
+def _draw_rounds(found: Sequence[RoundPoint], layout: PanelLayout, place: int, canvas: Canvas) -> str:
+    places = [(layout.x_axis.scale(each.at.timestamp()), layout.y_axis.scale(each.ttft_s)) for each in found]
     texts = [f"{each.at:%m-%d %H:%M}: {seconds(each.ttft_s)}, n {each.n}" for each in found]
     series = canvas.read(f"{place} rounds", texts)
-    drawn = element("path", d=line(places), fill="none", stroke_width="1.2")
-    return drawn + element("path", d=dots(places), stroke_width=DOT, stroke_linecap="round", data_series=series)
+    return element("path", d=line(places), fill="none", stroke_width="1.2") + draw_dots(places, DOT, series=series)
 
 
 def _day_caption(run: Run, points: Sequence[RoundPoint], targets: int) -> str:

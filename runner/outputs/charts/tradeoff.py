@@ -14,14 +14,21 @@ from runner.outputs.charts.axis import (
     Axis,
     Quantity,
     Scale,
-    draw_horizontal_rules,
-    draw_ticks_below,
-    draw_ticks_beside,
+    draw_axes,
     draw_vertical_rules,
     time_quantity,
 )
 from runner.outputs.charts.chart import Canvas, Chart, describe_left_out, format_sample_sizes, join_sentences
-from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
+from runner.outputs.charts.svg import (
+    SMALL,
+    draw_dots,
+    draw_label,
+    element,
+    elide,
+    line,
+    series_colour,
+    widest,
+)
 from runner.outputs.text.number_format import amount, percent, seconds, with_interval
 from runner.outputs.text.translation import _, clauses, comma_list, labelled, translate
 
@@ -103,9 +110,8 @@ _QUALITY = _Up("pass rate", lambda point: point.passed, lambda point: point.pass
 _COST = _Up("cost per 1,000 requests", lambda point: point.cost, lambda _: None, False)
 
 
-def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = None) -> Chart | None:
+def draw_tradeoff(run: Run, canvas: Canvas) -> Chart | None:
     """Draw the targets; None where fewer than two have a time, or neither cost nor checks are known."""
-    canvas = canvas or Canvas()
     points = [
         point for place, each in enumerate(target_figures(run)) if (point := _point(each, canvas.colour_index(place)))
     ]
@@ -116,27 +122,22 @@ def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = No
     y_axis, x_axis = _axes(shown, up, canvas)
     frame = _Frame(up, x_axis.scale, y_axis.scale)
     front = [point for point in shown if not any(other.beats(point) for other in shown)]
-    title = "Cost, quality and time" if any(point.cost is not None for point in shown) else "Quality and time"
-    title = "Cost and time" if up is _COST else title
+    has_costs = any(point.cost is not None for point in shown)
+    title = _("Cost, quality and time") if has_costs else _("Quality and time")
+    title = _("Cost and time") if up is _COST else title
     content = (
-        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
-        draw_horizontal_rules(y_axis.scale, x_axis.scale.start, x_axis.scale.end),
-        draw_vertical_rules(x_axis.scale, TOP, TOP + HEIGHT),
-        draw_ticks_beside(y_axis, x_axis.scale.start - 6),
-        draw_ticks_below(x_axis, TOP + HEIGHT + 16, overhang=OVERHANG),
-        draw_label(x_axis.scale.start, TOP + HEIGHT + 34, x_axis.title, size=SMALL, soft=True),
+        draw_axes(x_axis, y_axis, overhang=OVERHANG),
+        draw_vertical_rules(x_axis.scale, TOP, BOTTOM),
         _draw_front(front, frame),
         *(_draw_point(point, frame, is_front=point in front, canvas=canvas) for point in shown),
         *_draw_names(shown, frame, canvas),
     )
     description = _(
         "{title} by target. {descriptions}.",
-        title=_(title),
+        title=title,
         descriptions=clauses(point.description for point in shown),
     )
-    height = TOP + HEIGHT + BELOW
-    svg = figure(prefix, _(title), description, height, *content, width=canvas.width)
-    return Chart(title, svg, _tradeoff_caption(run, shown, up), canvas.readings)
+    return canvas.chart(title, description, BOTTOM + BELOW, *content, caption=_tradeoff_caption(run, shown, up))
 
 
 def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
@@ -159,13 +160,12 @@ def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
 
 
 def _axes(shown: Sequence[TradeoffPoint], up: _Up, canvas: Canvas) -> tuple[Axis, Axis]:
-    bottom, top = BOTTOM, TOP
     if up is _QUALITY:
-        y_axis = Axis(Scale(0.0, 1.0, bottom, top, (0.0, 0.25, 0.5, 0.75, 1.0)), Quantity(up.name, "%", 100.0))
+        y_axis = Axis(Scale(0.0, 1.0, BOTTOM, TOP, (0.0, 0.25, 0.5, 0.75, 1.0)), Quantity(up.name, "%", 100.0))
     else:
         costs = [value for point in shown if (value := up.read(point)) is not None]
-        y_axis = Axis(canvas.fit("y", costs, bottom, top, ticks=5), Quantity(up.name, shown[0].currency or ""))
-    left = widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + OVERHANG
+        y_axis = Axis(canvas.fit("y", costs, BOTTOM, TOP, ticks=5), Quantity(up.name, shown[0].currency or ""))
+    left = y_axis.label_width + OVERHANG
     ends = [end for point in shown if (found := point.total_interval) for end in (found.low, found.high)]
     times = [*(point.total_s for point in shown), *ends]
     x_scale = canvas.fit("x", times, left, canvas.width - OVERHANG, ticks=canvas.ticks)
@@ -211,9 +211,8 @@ def _draw_point(point: TradeoffPoint, frame: _Frame, *, is_front: bool, canvas: 
         for left, top, right, bottom in frame.bars(point)
     ]
     series = canvas.read(str(point.place), [point.figures])
-    round_caps = {"d": dots(place), "stroke_linecap": "round"}
-    dot = element("path", stroke=colour, stroke_width=2 * RADIUS, data_series=series, **round_caps)
-    hollow = "" if is_front else element("path", stroke="var(--paper, #fff)", stroke_width=RADIUS, **round_caps)
+    dot = draw_dots(place, 2 * RADIUS, stroke=colour, series=series)
+    hollow = "" if is_front else draw_dots(place, RADIUS, stroke="var(--paper, #fff)")
     return element("g", *bars, dot, hollow, data_target=str(point.place))
 
 
@@ -239,9 +238,8 @@ def _draw_names(shown: Sequence[TradeoffPoint], frame: _Frame, canvas: Canvas) -
 def _draw_lines(left: float, baseline: float, lines: Sequence[str], point: TradeoffPoint) -> str:
     """Draw a target's name behind a dot in its colour, and below it what 1,000 requests cost."""
     name, *others = lines
-    swatch = {"stroke": series_colour(point.place), "stroke_width": "6", "stroke_linecap": "round"}
     parts = [
-        element("path", d=dots([(left + 4, baseline - 4)]), **swatch),
+        draw_dots([(left + 4, baseline - 4)], 6, stroke=series_colour(point.place)),
         draw_label(left + SWATCH, baseline, name, size=SMALL, title=point.target),
         *(draw_label(left + SWATCH, baseline + LINE_HEIGHT, text, size=SMALL, soft=True) for text in others),
     ]

@@ -25,20 +25,18 @@ from runner.outputs.charts.chart import (
 from runner.outputs.charts.svg import (
     SMALL,
     Point,
-    dots,
+    draw_dots,
     draw_label,
     draw_name,
     element,
     elide,
-    figure,
     line,
     series_colour,
     widest,
 )
 from runner.outputs.text.number_format import MISSING, percent, seconds, with_interval
-from runner.outputs.text.translation import BilingualText, _, clauses, comma_list, labelled, translate
+from runner.outputs.text.translation import BilingualText, _, comma_list, labelled, translate
 
-TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0
 GUTTER, NARROWEST, WIDEST_NAME = 18.0, 62.0, 150.0
 """The room between columns, the narrowest drawing area of a column, and the most room that a variant's name gets."""
@@ -160,20 +158,18 @@ class _Block:
         return self.middles[-1] + ROW / 2
 
 
-def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = None) -> Chart | None:
+def draw_variants(run: Run, canvas: Canvas) -> Chart | None:
     """Draw the variants of each model that has several; None where none has, or nothing was timed."""
-    canvas = canvas or Canvas()
     groups = group_variants(run.targets, run.header.variants)
     rows = _rows(run, groups, canvas)
     measures = _measures([row.figures for row in rows])
     if not measures:
         return None
     blocks = _blocks(rows, measures, canvas)
-    content = "".join(_draw_block(block, canvas) for block in blocks)
-    description = describe_chart(TITLE, clauses(_describe(row, measures) for row in rows))
-    height = blocks[-1].bottom + BELOW
-    svg = figure(prefix, _(TITLE), description, height, content, width=canvas.width)
-    return Chart(TITLE, svg, _variants_caption(run, rows, measures), canvas.readings)
+    title, content = _("Variants of each model"), "".join(_draw_block(block, canvas) for block in blocks)
+    description = describe_chart(title, (_describe(row, measures) for row in rows))
+    height, caption = blocks[-1].bottom + BELOW, _variants_caption(run, rows, measures)
+    return canvas.chart(title, description, height, content, caption=caption)
 
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
@@ -259,7 +255,7 @@ def _draw_mark(row: _Row, measure: SweptFigure, axis: Axis, point: Point, canvas
         ends = [(axis.scale(end), point[1]) for end in (found.interval.low, found.interval.high)]
         bar = element("path", d=line(ends), stroke=colour, stroke_width=1.4)
     series = canvas.read(f"{row.place} {measure.name}", [measure.describe(row.figures)])
-    dot = element("path", d=dots([point]), stroke=colour, stroke_width=DOT, stroke_linecap="round", data_series=series)
+    dot = draw_dots([point], DOT, stroke=colour, series=series)
     return element("g", bar, dot, data_target=str(row.place))
 
 

@@ -1,20 +1,18 @@
 """Every request in time, from the start of the run: when it was sent, when its text began, and when it ended."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, describe_left_out, join_sentences
-from runner.outputs.charts.chart_data import SpacedSample, max_points
+from runner.outputs.charts.chart_data import TargetSamples, max_points, target_places
 from runner.outputs.charts.layouts import FigureColumn, RowLayout
-from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, figure, number, series_colour
-from runner.outputs.text.labels import name_request
+from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, number, series_colour
 from runner.outputs.text.number_format import seconds
-from runner.outputs.text.translation import _, clauses, translate
+from runner.outputs.text.translation import _, translate
 
 TOP = 40.0
 MIN_TRACK_HEIGHT, MAX_TRACK_HEIGHT, TRACKS_HEIGHT = 1.6, 8.0, 420.0
@@ -88,13 +86,11 @@ class TargetSpans:
         return _("{target}: from {start} to {end}, {failed} failed, n {n}", failed=f"{failed:,}", **values)
 
 
-class SpanSamples:
+class SpanSamples(TargetSamples[RequestSpan]):
     """The requests to draw of each of a run's targets, without warm-ups; records are added one by one."""
 
     def __init__(self, run: Run) -> None:
-        self._run = run
-        points = max_points(len(run.summary))
-        self._samples = {str(each.target): SpacedSample[RequestSpan](points) for each in run.summary}
+        super().__init__(run, max_points(len(run.summary)))
         self.never_sent = 0
 
     def add(self, record: Record) -> None:
@@ -105,28 +101,16 @@ class SpanSamples:
         if start_ns is None:
             self.never_sent += 1
         else:
-            sample = self._samples[str(self._run.split.target_of(record))]
-            header = self._run.header
-            sample.add(lambda: read_span(record, start_ns, header.checks, header.cache_probe))
-
-    @property
-    def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:
-        """The samples of the targets that sent any request, in the suite's order."""
-        return {target: sample for target, sample in self._samples.items() if sample.seen}
+            self.keep(record, lambda label: read_span(record, start_ns, label))
 
 
-def draw_waterfall(
-    run: Run, spans: SpanSamples, prefix: str = "waterfall", canvas: Canvas | None = None
-) -> Chart | None:
+def draw_waterfall(run: Run, spans: SpanSamples, canvas: Canvas) -> Chart | None:
     """Draw when each request was in flight; None where none was sent."""
     samples = spans.by_target
     if not samples:
         return None
-    canvas = canvas or Canvas()
-    order = [str(each.target) for each in run.summary]
-    shown = [
-        TargetSpans(target, order.index(target), sample.seen, pack(sample.items)) for target, sample in samples.items()
-    ]
+    places = target_places(run)
+    shown = [TargetSpans(target, places[target], sample.seen, pack(sample.items)) for target, sample in samples.items()]
     height = min(max(TRACKS_HEIGHT / sum(len(each.tracks) for each in shown), MIN_TRACK_HEIGHT), MAX_TRACK_HEIGHT)
     layout = _layout(shown, height, canvas)
     ends = [each.end_s for each in shown]
@@ -135,11 +119,11 @@ def draw_waterfall(
     drawn = [
         _draw_spans(each, middle, height, scale, canvas) for each, middle in zip(shown, layout.middles, strict=True)
     ]
-    title = "Requests in time, by target"
-    description = describe_chart(title, clauses(each.description for each in shown))
+    title = _("Requests in time, by target")
+    description = describe_chart(title, (each.description for each in shown))
     content = draw_key(KEY, right=canvas.width), axis, *drawn
-    svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
-    return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
+    caption = _waterfall_caption(run, shown, spans.never_sent)
+    return canvas.chart(title, description, layout.height, *content, caption=caption)
 
 
 def in_flight_since_ns(timestamps: Timestamps) -> int | None:
@@ -147,8 +131,8 @@ def in_flight_since_ns(timestamps: Timestamps) -> int | None:
     return timestamps.sent if timestamps.slot is None else timestamps.slot
 
 
-def read_span(record: Record, start_ns: int, checks: Expectations, idles: Sequence[float] = ()) -> RequestSpan:
-    """Return when a record's request was in flight; see `name_request` for `checks` and `idles`.
+def read_span(record: Record, start_ns: int, label: str) -> RequestSpan:
+    """Return when a record's request, named by `label`, was in flight.
 
     One that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
@@ -164,8 +148,6 @@ def read_span(record: Record, start_ns: int, checks: Expectations, idles: Sequen
     end_ns = max(at for at in candidates if at is not None)
     text_us = record.text_events.at_us
     text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
-    identity = record.identity
-    label = name_request(identity.case, identity.turn, identity.repeat, checks, idles)
     return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed, label)
 
 

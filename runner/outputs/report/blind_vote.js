@@ -91,10 +91,7 @@ function vote(turn, position) {
 function advance(turn) {
   const open = toVoteOn().filter((each) => !votes.has(each.element.dataset.at));
   const next = open.find((each) => turns.indexOf(each) > turns.indexOf(turn)) ?? open[0];
-  if (!next) return;
-  change({ row: turns.indexOf(next) });
-  next.element.focus({ preventScroll: true });
-  bringIntoView(next);
+  if (next) goTo(next);
 }
 
 /* Return the turns to vote on. */

@@ -1,6 +1,6 @@
 """The grid at a glance: a heat table of cases and targets, with a figure for each of several metrics in each cell."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -108,16 +108,15 @@ def compose_heatmap(
     taken = turns if fits else shown[: MAX_CELLS // max(len(columns), 1)]
     tables = [_Figures(column) for column in columns]
     places = {(turn.label, turn.prompt): at for at, turn in enumerate(shown)}
-    found = [
-        (turn.label, [table.of_turn(turn.case, turn.turn, turn.prompt) for table in tables], _place(turn, places))
-        for turn in taken
-    ]
+    found = [(turn, [table.of_turn(turn.case, turn.turn, turn.prompt) for table in tables]) for turn in taken]
     metrics = tuple(
-        metric
-        for metric in _metrics()
-        if any(metric.read(figures) is not None for _, row, _ in found for figures in row)
+        metric for metric in _metrics() if any(metric.read(figures) is not None for _, row in found for figures in row)
     )
-    cases = tuple(_row(label, row, metrics, place) for label, row, place in found if _tells_any(row, metrics))
+    cases = tuple(
+        _row(turn.label, row, metrics, places.get((turn.label, turn.prompt)))
+        for turn, row in found
+        if _tells_any(row, metrics)
+    )
     whole = _row_of_cases(_("all cases"), tables, metrics, None)
     tags = tuple(
         _row_of_cases(tag, tables, metrics, cases_of_tag) for tag, cases_of_tag in _cases_by_tag(columns).items()
@@ -134,10 +133,6 @@ def compose_heatmap(
 def _tells_any(row: Sequence[CaseFigures], metrics: Sequence[HeatmapMetric]) -> bool:
     """Return whether a target has a figure or a failure; what a cache probe sends again has neither."""
     return any(each.failed or any(metric.read(each) is not None for metric in metrics) for each in row)
-
-
-def _place(turn: GridTurn, places: Mapping[tuple[str, str], int]) -> int | None:
-    return places.get((turn.label, turn.prompt))
 
 
 def _cases_by_tag(columns: Sequence[TargetColumn]) -> dict[str, frozenset[str]]:

@@ -5,7 +5,9 @@
 {
   const REACH = 28; // how far, in pixels, a pointer may be from a mark
   const SVG = "http://www.w3.org/2000/svg";
-  const reading = document.getElementById("reading");
+  const reading = document.body.appendChild(document.createElement("div"));
+  [reading.id, reading.hidden] = ["reading", true];
+  reading.setAttribute("role", "tooltip");
   const marksOf = new WeakMap();
 
   /* Return the points of a path: its dots, the ends of its steps, or the corners of its lines. */

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.check_results import REQUEST, CheckFault
+from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.analysis.measured_targets import name_target
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run
@@ -75,14 +75,11 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
     cells = [replace(cell, target=name_target(cell.target, number, of)) for cell in run.checked]
     if not cells:
         return None
-    reasons = _collect_reasons([(f"{cell.case} · {cell.target}", cell.faults) for cell in cells])
+    reasons = _collect_reasons(cells)
     place = {key: at for at, key in enumerate(list(reasons)[:MAX_REASONS])}
-    targets, cases = (
-        tuple(dict.fromkeys(names)) for names in zip(*((str(c.target), c.case) for c in cells), strict=True)
-    )
-    found = {
-        (cell.case, str(cell.target)): _cell(cell.verdict, cell.passed, cell.n, cell.faults, place) for cell in cells
-    }
+    targets = tuple(dict.fromkeys(str(cell.target) for cell in cells))
+    cases = tuple(dict.fromkeys(cell.case for cell in cells))
+    found = {(cell.case, str(cell.target)): _cell(cell, place) for cell in cells}
     left_out = []
     if len(cases) > MAX_CASES:
         left_out.append(_("The first {n} of {all} cases are shown.", n=MAX_CASES, all=f"{len(cases):,}"))
@@ -117,22 +114,21 @@ def _key(fault: CheckFault) -> ReasonKey:
     return _("request"), is_failed, describe_outcome(outcome), error or None
 
 
-def _cell(
-    verdict: CheckVerdict, passed: int, n: int, faults: Sequence[CheckFault], place: dict[ReasonKey, int]
-) -> CheckCell:
-    links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
+def _cell(cell: CheckedCell, place: dict[ReasonKey, int]) -> CheckCell:
+    verdict = cell.verdict
+    links = {key[0]: CheckLink(key[0], place.get(key)) for key in map(_key, cell.faults)}
     shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
-    counts = _("{k} of {n}", k=f"{passed:,}", n=f"{n:,}")
+    counts = _("{k} of {n}", k=f"{cell.passed:,}", n=f"{cell.n:,}")
     return CheckCell(verdict, _(verdict.value), VERDICT_ICONS[verdict], counts, shown)
 
 
-def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[ReasonKey, tuple[int, list[str]]]:
+def _collect_reasons(cells: Sequence[CheckedCell]) -> dict[ReasonKey, tuple[int, list[str]]]:
     """Return how often and where each reason was given; failures first."""
     reasons: dict[ReasonKey, tuple[int, list[str]]] = {}
-    for label, faults in cells:
-        for fault in faults:
+    for cell in cells:
+        for fault in cell.faults:
             count_so_far, places = reasons.get(_key(fault), (0, []))
-            reasons[_key(fault)] = (count_so_far + fault.count, [*places, label])
+            reasons[_key(fault)] = (count_so_far + fault.count, [*places, f"{cell.case} · {cell.target}"])
     return dict(sorted(reasons.items(), key=lambda item: not item[0][1]))
 
 

@@ -15,7 +15,7 @@ from runner.outputs.text.diff_cells import format_p
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
 from runner.outputs.text.ranking import is_ahead, is_lead
-from runner.outputs.text.translation import _, comma_list, labelled, translate
+from runner.outputs.text.translation import _, comma_list, join, labelled, translate
 from runner.outputs.text.undecided_reasons import describe_doubt, describe_this_run
 
 
@@ -84,6 +84,14 @@ class LeaderComparison:
         return times(self.factor)
 
     @property
+    def note(self) -> str:
+        """Its ratio, and in how many pairs it was behind; empty if no pairs were compared."""
+        if not self.factor:
+            return ""
+        behind = [] if self.ahead is None else [_("behind in {pairs}", pairs=self.ahead)]
+        return join(" · ", [self.ratio, *behind])
+
+    @property
     def ahead(self) -> str | None:
         """In how many pairs of requests the first was faster."""
         return None if self.lead is None else _("{k} of {n}", k=f"{self.lead.ahead:,}", n=f"{self.lead.pairs:,}")
@@ -102,13 +110,17 @@ class RankedTarget:
     n: int
     comparison: LeaderComparison | None
 
+    @property
+    def sample(self) -> str:
+        """The interval, if there is one, and n."""
+        return join(" · ", [*([self.interval] if self.interval else []), f"n {self.n:,}"])
+
 
 @dataclass(frozen=True, slots=True)
 class UnrankedTarget:
     """A column without any figure, and why."""
 
     label: str
-    place: int
     why: str
 
 
@@ -167,14 +179,14 @@ def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]
         ]
         if found:
             ranked = sorted(found, key=lambda each: each.median.value)
-            missing = [(at, column) for at, column in enumerate(columns) if not duration.median(column.figures)]
+            missing = [column for column in columns if not duration.median(column.figures)]
             rankings.append(_rank(ranked, missing, duration))
     return tuple(rankings)
 
 
 def _rank(
     ranked: Sequence[_RankedColumn],
-    missing: Sequence[tuple[int, TargetColumn]],
+    missing: Sequence[TargetColumn],
     duration: RankedDuration,
 ) -> DurationRanking:
     first, *others = ranked
@@ -184,7 +196,7 @@ def _rank(
     return DurationRanking(
         duration=duration,
         places=(first.rank(slowest, None), *behind),
-        unranked=tuple(UnrankedTarget(column.name, at, _describe_absence(column, duration)) for at, column in missing),
+        unranked=tuple(UnrankedTarget(column.name, _describe_absence(column, duration)) for column in missing),
         doubts=(
             *_describe_doubts([other.column.name for other in others], comparisons),
             *dict.fromkeys(translate(warning) for comparison in comparisons for warning in comparison.warnings),

@@ -220,10 +220,14 @@ function go(step) {
   const visible = turns.filter((turn) => !turn.element.hidden);
   const from = visible.indexOf(turns[state.row]);
   const to = visible[from < 0 ? 0 : Math.min(Math.max(from + step, 0), visible.length - 1)];
-  if (!to) return;
-  change({ row: turns.indexOf(to) });
-  to.element.focus({ preventScroll: true });
-  bringIntoView(to);
+  if (to) goTo(to);
+}
+
+/* Make a turn the current one. */
+function goTo(turn, changes = {}) {
+  change({ ...changes, row: turns.indexOf(turn) });
+  turn.element.focus({ preventScroll: true });
+  bringIntoView(turn);
 }
 
 /* Scroll twice: rows that come near are laid out for the first time then, and move the rows below. */

@@ -81,8 +81,6 @@ document.getElementById("glance-section")?.addEventListener("click", (event) => 
   if (!found) return;
   event.preventDefault();
   const [row, column] = [Number(found[1]) - 1, Number(found[2]) - 1];
-  change({ show: "all", find: "", row, column, hidden: state.hidden.filter((each) => each !== column) });
-  turns[row].element.focus({ preventScroll: true });
-  bringIntoView(turns[row]);
+  goTo(turns[row], { show: "all", find: "", column, hidden: state.hidden.filter((each) => each !== column) });
   headings[column].scrollIntoView({ block: "nearest", inline: "center" });
 });

@@ -1,6 +1,6 @@
 """The history of targets on a page: for each suite a table, the changes, charts over time, and the runs with links."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -11,7 +11,7 @@ from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_histor
 from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
-from runner.outputs.text.translation import _, labelled, plural
+from runner.outputs.text.translation import _, plural
 from runner.storage.stored_summary import StoredRun
 
 MAX_LISTED_RUNS = 500
@@ -51,10 +51,10 @@ class SuiteHistory:
     changes: tuple[tuple[str, str | None], ...]
     """Sentences on changes, each with where the page of its first run is."""
     notes: tuple[str, ...]
-    charts: tuple[tuple[str, PageChart], ...]
-    """Headings and charts over time."""
-    hours: tuple[tuple[str, PageChart], ...]
-    """Headings and charts of the hours of the day."""
+    charts: tuple[PageChart, ...]
+    """Charts over time."""
+    hours: tuple[PageChart, ...]
+    """Charts by the hour of the day."""
     runs: tuple[ListedRun, ...]
     more: str | None
 
@@ -90,20 +90,16 @@ def compose_history(series: Sequence[RunSeries], hrefs: Mapping[str, str]) -> Hi
 
 def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str]) -> SuiteHistory:
     places = {target: at for at, target in enumerate(dict.fromkeys(each.target for each in series))}
-    charts = [tuple(_draw(f"suite-{number}-{at}", each, places[each.target])) for at, each in enumerate(series)]
+    drawn = [_draw(f"suite-{number}-{at}", each, places[each.target]) for at, each in enumerate(series)]
+    charts, hours = zip(*drawn, strict=True)
     runs = sorted(
         {point.run.summary.run_id: point.run for each in series for point in each.points}.values(),
         key=lambda run: run.started_at,
         reverse=True,
     )
-    has_no_hours = [each for each, drawn in zip(series, charts, strict=True) if len(drawn) == 1]
-    notes = [
-        *filter(None, map(describe_left_out, series)),
-        *(
-            [_("Hours of the day are drawn where runs began at {least} or more.", least=FEWEST_HOURS)]
-            * bool(has_no_hours)
-        ),
-    ]
+    notes = [*filter(None, map(describe_left_out, series))]
+    if None in hours:
+        notes.append(_("Hours of the day are drawn where runs began at {least} or more.", least=FEWEST_HOURS))
     more = len(runs) - MAX_LISTED_RUNS
     return SuiteHistory(
         suite=series[0].suite,
@@ -115,25 +111,18 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
             for change in each.changes
         ),
         notes=tuple(notes),
-        charts=tuple(drawn[0] for drawn in charts),
-        hours=tuple(drawn[1] for drawn in charts if len(drawn) > 1),
+        charts=tuple(filter(None, charts)),
+        hours=tuple(filter(None, hours)),
         runs=tuple(_listed(run, hrefs) for run in runs[:MAX_LISTED_RUNS]),
         more=plural(more, "{n} earlier run is not listed.", "{n} earlier runs are not listed.") if more > 0 else None,
     )
 
 
-def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, PageChart]]:
-    """Yield the chart over time, and that of the hours if there is one."""
+def _draw(prefix: str, series: RunSeries, place: int) -> tuple[PageChart | None, PageChart | None]:
+    """Return the chart over time, and that of the hours if there is one."""
     drawn = DrawnSeries(series)
-    for kind, draw in (("time", draw_history), ("hours", draw_runs_by_hour)):
-        chart = draw_for_page(
-            lambda own, canvas, draw=draw: draw(drawn, own, canvas, place),  # type: ignore[misc]
-            f"{prefix}-{kind}",
-            partial(Canvas),
-        )
-        if chart is not None:
-            heading = labelled(_(series.measure.label), series.target)
-            yield (labelled(_("Hours of the day"), heading) if kind == "hours" else heading), chart
+    over_time = draw_for_page(partial(draw_history, drawn, place), Canvas(f"{prefix}-time"))
+    return over_time, draw_for_page(partial(draw_runs_by_hour, drawn, place), Canvas(f"{prefix}-hours"))
 
 
 def _line(series: RunSeries) -> SeriesLine:

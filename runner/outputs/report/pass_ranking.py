@@ -12,7 +12,7 @@ from runner.errors import CompareError
 from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.diff_cells import format_p, format_points
 from runner.outputs.text.number_format import MISSING, interval_ends, percent
-from runner.outputs.text.translation import BilingualText, _, labelled, plural, translate
+from runner.outputs.text.translation import _, join, labelled, plural, translate
 from runner.outputs.text.undecided_reasons import describe_doubt
 
 
@@ -46,16 +46,11 @@ class RankedPassRate:
         return percent(self.rate.share)
 
     @property
-    def interval(self) -> str:
-        """The ends of its interval."""
-        return interval_ends(self.rate.interval, percent) or MISSING
-
-    @property
-    def sample(self) -> BilingualText:
-        """How many repeats of how many cases it rests on."""
-        return plural(
-            self.rate.cases, "n {repeats} in {n} case", "n {repeats} in {n} cases", repeats=f"{self.rate.n:,}"
-        )
+    def sample(self) -> str:
+        """The ends of its interval, and how many repeats of how many cases it rests on."""
+        repeats = f"{self.rate.n:,}"
+        n = plural(self.rate.cases, "n {repeats} in {n} case", "n {repeats} in {n} cases", repeats=repeats)
+        return join(" · ", [interval_ends(self.rate.interval, percent) or MISSING, n])
 
 
 @dataclass(frozen=True, slots=True)

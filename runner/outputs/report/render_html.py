@@ -2,8 +2,8 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -24,9 +24,7 @@ from runner.outputs.text.translation import BilingualText, _, in_language, other
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries
 
-_SCRIPTS = ("blind_mode_start", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
-_DIFF_SCRIPTS = ("blind_mode_start", "page_language")
-_HISTORY_SCRIPTS = ("blind_mode_start", "page_language", "charts")
+_GRID_SCRIPTS = ("word_diff", "grid", "grid_columns", "blind_vote")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
@@ -48,7 +46,8 @@ def write_report(
         # The number of columns cannot be in a style attribute: the policy allows none.
         columns = Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
         content = {"page": page, "words": _script_words(page)}
-        return _render("report_page.html.j2", content, _SCRIPTS, style=columns, images=page.has_images)
+        scripts = ("charts", *(_GRID_SCRIPTS if page.rows else ()))
+        return _render("report_page.html.j2", content, *scripts, style=columns, images=page.has_images)
 
 
 def write_diff(difference: Difference, language: str | None = None) -> str:
@@ -58,7 +57,7 @@ def write_diff(difference: Difference, language: str | None = None) -> str:
     """
     with in_language(language):
         content = {"section": compose_diff(difference), "suite": difference.new.suite}
-        return _render("diff_page.html.j2", content, _DIFF_SCRIPTS)
+        return _render("diff_page.html.j2", content)
 
 
 def write_history(series: "Sequence[RunSeries]", hrefs: Mapping[str, str], language: str | None = None) -> str:
@@ -73,20 +72,15 @@ def write_history(series: "Sequence[RunSeries]", hrefs: Mapping[str, str], langu
     from runner.outputs.report.history_page import compose_history  # noqa: PLC0415 -- no report needs it
 
     with in_language(language):
-        return _render("history_page.html.j2", {"page": compose_history(series, hrefs)}, _HISTORY_SCRIPTS)
+        return _render("history_page.html.j2", {"page": compose_history(series, hrefs)}, "charts")
 
 
 def _render(
-    template: str,
-    content: Mapping[str, object],
-    script_names: Sequence[str],
-    *,
-    style: str = "",
-    images: bool = False,
+    template: str, content: Mapping[str, object], *script_names: str, style: str = "", images: bool = False
 ) -> str:
     """Return a page of a template filled with its content, with the scripts of these names and further style."""
     style = _asset("style.css") + style
-    scripts = {name: _asset(f"{name}.js") for name in script_names}
+    scripts = [_asset(f"{name}.js") for name in ("head", "page_language", *script_names)]
     return (
         _environment()
         .get_template(template)
@@ -94,7 +88,7 @@ def _render(
             content,
             style=style,
             scripts=scripts,
-            policy=_policy(style, scripts.values(), images=images),
+            policy=_policy(style, scripts, images=images),
             languages=_page_languages(),
         )
     )
@@ -151,8 +145,8 @@ def _environment() -> Environment:
         count=counted,
         markup=Markup,
         thousands="{:,}".format,
-        code=_mark_code,
-        name=_break_name,
+        code=partial(_mark_both, _mark_code),
+        name=partial(_mark_both, _break_name),
         names=_break_names,
         tongue=language_of_text,
         unbroken=lambda text: BilingualText(_unbroken(text), _unbroken(other_of(text))),
@@ -164,12 +158,14 @@ def _environment() -> Environment:
     return environment
 
 
+def _mark_both(mark: Callable[[str], Markup], text: str) -> Markup:
+    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
+    here, there = mark(str(text)), mark(other_of(text))
+    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
+
+
 def _mark_code(text: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
-    return _both_marked(_mark_code_of(str(text)), _mark_code_of(other_of(text)))
-
-
-def _mark_code_of(text: str) -> Markup:
     parts = _unbroken(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
     return Markup("").join(marked) if len(parts) % 2 else escape(_unbroken(text))
@@ -177,31 +173,21 @@ def _mark_code_of(text: str) -> Markup:
 
 def _break_name(name: str) -> Markup:
     """Return a name that a browser may break behind separators only."""
-    return _both_marked(_break_name_of(str(name)), _break_name_of(other_of(name)))
-
-
-def _break_name_of(name: str) -> Markup:
     return Markup('<bdi class="breakable">{}</bdi>').format(Markup("<wbr>").join(_BREAKS.split(printable(name))))
 
 
 def _break_names(sentence: str, names: Sequence[str]) -> Markup:
     """Return a sentence in which names can be broken like names."""
-    here = _break_names_of(str(sentence), [str(name) for name in names])
-    return _both_marked(here, _break_names_of(other_of(sentence), list(map(other_of, names))))
+    longest_first = sorted({*map(str, names), *map(other_of, names)}, key=len, reverse=True)
+    found = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if names else re.compile("(?!)")
 
+    def mark(text: str) -> Markup:
+        parts = found.split(text)
+        return Markup("").join(
+            _break_name(part) if at % 2 else escape(_unbroken(part)) for at, part in enumerate(parts)
+        )
 
-def _break_names_of(sentence: str, names: Sequence[str]) -> Markup:
-    found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
-    parts, at = [], 0
-    for match in found.finditer(sentence):
-        parts += [escape(_unbroken(sentence[at : match.start()])), _break_name_of(match[0])]
-        at = match.end()
-    return Markup("").join([*parts, escape(_unbroken(sentence[at:]))])
-
-
-def _both_marked(here: Markup, there: Markup) -> Markup:
-    """Return marked text, with its form in the other language in a template, which is not shown, for the switch."""
-    return here if here == there else Markup("<span data-swap>{}<template>{}</template></span>").format(here, there)
+    return _mark_both(mark, sentence)
 
 
 def _make_printable(value: object) -> object:
@@ -250,7 +236,7 @@ def _policy(style: str, scripts: Iterable[str], *, images: bool = False) -> str:
 
     Images are those in the page itself, if it has any.
     """
-    allowed = " ".join(map(_digest, scripts)) or "'none'"
+    allowed = " ".join(map(_digest, scripts))
     own_images = "img-src data:; " if images else ""
     return (
         f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; {own_images}"

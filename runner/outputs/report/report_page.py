@@ -153,7 +153,7 @@ class ReportPage:
     @property
     def chart_names(self) -> tuple[str, ...]:
         """The names of the charts that are folded."""
-        return tuple(dict.fromkeys(chart.title.partition(" · ")[0] for chart in self.charts[2:]))
+        return tuple(dict.fromkeys(chart.title for chart in self.charts[2:]))
 
     @property
     def texts(self) -> dict[str, object]:
@@ -203,9 +203,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         remarks=(*more, *_sentences(runs, remarks)),
         checks=clauses(_sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
-        judged=tuple(
-            section for number, run in enumerate(runs, start=1) for section in show_judged(run, number, len(runs))
-        ),
+        judged=tuple(_show_judged(runs)),
         votes=None if votes is None else VotesSection(describe_votes(votes), tabulate_votes(votes)),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_diff(difference) if difference else None,
@@ -225,8 +223,12 @@ def _cache_tables(runs: Sequence[Run]) -> Iterator[CaptionedTable]:
     for number, run in enumerate(runs, start=1):
         table = cache_table(run)
         if table is not None:
-            title = table.title if len(runs) == 1 else labelled(_("run {n}", n=number), table.title)
-            yield table._replace(title=title)
+            yield table._replace(title=_name_run(table.title, number, runs))
+
+
+def _name_run(text: str, number: int, runs: Sequence[Run]) -> str:
+    """Return a text on a run; where there are several runs, it begins with the run's name."""
+    return labelled(_("run {n}", n=number), text) if len(runs) > 1 else text
 
 
 def _describe_start(run: Run) -> str:
@@ -243,8 +245,7 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
-    described = [(_("run {n}", n=number), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [labelled(name, each) if len(runs) > 1 else each for name, texts in described for each in texts]
+    return [_name_run(text, number, runs) for number, run in enumerate(runs, start=1) for text in describe(run)]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:
@@ -304,17 +305,13 @@ def _turn_texts(row: ShownTurn) -> dict[str, object]:
     }
 
 
-def show_judged(run: Run, number: int, of: int) -> list[JudgedSection]:
-    """Return a section for each judging of a run, the given one of several."""
-    sections = []
-    for judged in run.judged:
-        title = _("by {judge}", judge=judged.judge)
-        sections.append(
-            JudgedSection(
-                title=labelled(_("run {n}", n=number), title) if of > 1 else title,
-                criteria=printable(judged.criteria),
+def _show_judged(runs: Sequence[Run]) -> Iterator[JudgedSection]:
+    """Yield a section for each judging of each run."""
+    for number, run in enumerate(runs, start=1):
+        for judged in run.judged:
+            yield JudgedSection(
+                title=_name_run(_("by {judge}", judge=judged.judge), number, runs),
+                criteria=judged.criteria,
                 tables=tabulate_win_rates(judged.rates),
                 sentences=tuple(describe_judged(judged)),
             )
-        )
-    return sections

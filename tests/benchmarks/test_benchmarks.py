@@ -12,11 +12,11 @@ CHECKOUT = Path(__file__).parents[2]
 TINY = ("--streams", "2", "--rate", "500", "--tokens", "5", "--requests", "6")
 
 
-def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the benchmark by its path, as its README says, without other tools that a developer may have installed."""
-    environ = {name: value for name, value in os.environ.items() if name not in {"AIPERF", "GUIDELLM"}}
+def run_benchmark(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark by its path, as its README says, without other tools that a developer may have installed."""
+    environ = {variable: value for variable, value in os.environ.items() if variable not in {"AIPERF", "GUIDELLM"}}
     return subprocess.run(
-        [sys.executable, "tests/benchmarks/accuracy.py", *TINY, *arguments],
+        [sys.executable, f"tests/benchmarks/{name}.py", *arguments],
         cwd=CHECKOUT,
         env={**environ, "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
@@ -29,7 +29,7 @@ def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.thorough
 def test_accuracy_prints_a_row_for_each_client_and_names_tools_that_are_not_installed() -> None:
     """The table counts every request of the three clients beside it; stderr names the other tools as skipped."""
-    done = accuracy()
+    done = run_benchmark("accuracy", *TINY)
     assert done.returncode == 0, done.stderr
     rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
     assert [rows[client][1] for client in CLIENTS] == ["6"] * 3
@@ -40,7 +40,7 @@ def test_accuracy_prints_a_row_for_each_client_and_names_tools_that_are_not_inst
 
 def test_accuracy_counts_every_request_token_and_gap() -> None:
     """A client's figures include everything that the server sent: six replies of five tokens, with four gaps each."""
-    done = accuracy("--clients", ",".join(CLIENTS), "--json")
+    done = run_benchmark("accuracy", *TINY, "--clients", ",".join(CLIENTS), "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
     assert [row["client"] for row in rows] == [*CLIENTS]
@@ -53,7 +53,7 @@ def test_accuracy_counts_every_request_token_and_gap() -> None:
 
 def test_accuracy_refuses_an_unknown_client() -> None:
     """A mistyped client is named in an error."""
-    done = accuracy("--clients", "comparee")
+    done = run_benchmark("accuracy", *TINY, "--clients", "comparee")
     assert (done.returncode, "no client is called comparee" in done.stderr) == (1, True)
 
 
@@ -61,15 +61,7 @@ def test_accuracy_refuses_an_unknown_client() -> None:
 def test_cluster_measures_workers_and_driver() -> None:
     """A tiny load runs in both parts, and every target gets a verdict."""
     tiny = ("--workers", "1", "2", "--streams", "2", "--repeats", "1", "--sizes", "20", "40")
-    done = subprocess.run(
-        [sys.executable, "tests/benchmarks/cluster.py", *tiny],
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_benchmark("cluster", *tiny)
     assert done.returncode == 0, done.stderr
     judged = [line for line in done.stdout.splitlines() if line.startswith("target 8: ")]
     assert len(judged) == 3
@@ -79,15 +71,7 @@ def test_cluster_measures_workers_and_driver() -> None:
 @pytest.mark.thorough
 def test_the_start_is_printed_beside_that_of_the_sdk() -> None:
     """The output has CPU and wall time of both, and a verdict on each ratio."""
-    done = subprocess.run(
-        [sys.executable, "tests/benchmarks/start.py", "--starts", "1"],
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_benchmark("start", "--starts", "1")
     assert done.returncode == 0, done.stderr
     assert "python -c 'import openai': CPU " in done.stdout
     assert "command to first request: CPU " in done.stdout

@@ -148,7 +148,7 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
     """What `snapshot --update` keeps is a baseline; a run slower than its baseline fails."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     # Slow enough that a busy machine does not add half of it.
-    ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "32", "--concurrency", "4", "-q")
+    ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "32", "--concurrency", "16", "-q")
     assert compare(tmp_path, "snapshot", "suite.yaml", *ask, "--update", "-o", "base").returncode == 0
     gate = ("--gate", "--metric", "ttft", "--min-effect", "50%")
     done = compare(tmp_path, "run", "suite.yaml", *ask, *gate, "--baseline", "suite.snapshot", "-o", "same", "--json")

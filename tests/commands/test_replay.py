@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -247,28 +248,28 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
             assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
 
 
+def ask_replay_of_hi(folder: Path, prompt: str) -> tuple[CompletedProcess[str], dict[str, str]]:
+    """Ask a replay in which only "Hi" was recorded; return the finished command and its row."""
+    said = delta_event("Hello", finish_reason="stop").decode()
+    write_recordings(folder, [recorded_reply("acme", "Hi", said, sent_ns=10)])
+    write_yaml(folder / "s.yaml", {"cases": [{"id": "hi", "prompt": prompt}]})
+    with replaying(folder) as (url, _):
+        write_config(folder, mine={"base_url": url, "keyless": True, "models": ["m"]})
+        done = compare(folder, "run", "s.yaml", "-o", "asked")
+    (row,) = read_rows(folder / "asked")
+    return done, row
+
+
 def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
     """Rows say `simulated` because the head of each reply says so, whatever the provider's row says."""
-    said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
-    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Hi"]}]})
-    with replaying(tmp_path) as (url, _):
-        write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
-        done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
+    done, row = ask_replay_of_hi(tmp_path, "Hi")
     assert done.returncode == 0, done.stderr
-    (row,) = read_rows(tmp_path / "asked")
     assert (row["reply"], row["simulated"]) == ("Hello", "true")
 
 
 def test_a_question_that_was_not_recorded_is_named_as_such(tmp_path: Path) -> None:
     """The hint is about the recording, and not about base_url."""
-    said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
-    write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Another"]}]})
-    with replaying(tmp_path) as (url, _):
-        write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
-        done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
-    (row,) = read_rows(tmp_path / "asked")
+    done, row = ask_replay_of_hi(tmp_path, "Another")
     assert (row["outcome"], row["error_type"]) == ("not_found", "not_recorded")
     assert "not recorded" in done.stdout + done.stderr
     assert "base_url" not in done.stdout + done.stderr

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -21,6 +19,7 @@ from runner.suite.errors import NotImportable
 from runner.suite.imports.draft_suite import ImportSource
 from runner.suite.imports.promptfoo.assertions import checks_of, parse_assertion
 from runner.suite.load import load
+from tests.conftest import RunCli
 from tests.support.promptfoo_imports import suite_of
 
 
@@ -536,10 +535,7 @@ def test_a_csv_table_needs_no_ids_and_may_have_unknown_columns() -> None:
 # The command
 
 
-Cli = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
+def test_an_imported_suite_lists_what_was_skipped(run_cli: RunCli) -> None:
     """The suite runs as it is; the list is on stderr and at the top of the suite."""
     Path("promptfooconfig.yaml").write_text(
         "prompts: ['Say {{word}}']\nproviders: [bedrock:x]\n"
@@ -583,7 +579,7 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
         ("a.toml", "", "files called .toml are not read. Known: .yaml, .csv, .tsv, .jsonl, .json."),
     ],
 )
-def test_an_unknown_file_type_is_refused(run_cli: Cli, name: str, text: str, message: str) -> None:
+def test_a_file_that_cannot_be_imported_is_refused(run_cli: RunCli, name: str, text: str, message: str) -> None:
     """The message has the place, the cause and a hint, and nothing is written."""
     Path(name).write_text(text)
     refused = run_cli("import", name, "-o", "made.yaml")
@@ -592,7 +588,7 @@ def test_an_unknown_file_type_is_refused(run_cli: Cli, name: str, text: str, mes
     assert not Path("made.yaml").exists()
 
 
-def test_import_never_overwrites_a_suite(run_cli: Cli) -> None:
+def test_import_never_overwrites_a_suite(run_cli: RunCli) -> None:
     """The existing file may have been edited since."""
     Path("a.csv").write_text("prompt\nHi\n")
     Path("suite.yaml").write_text("mine")

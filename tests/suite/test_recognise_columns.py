@@ -1,8 +1,6 @@
 """Rows in the formats of known data sets: `cases_from` and the import give the same cases and reference answers."""
 
 import json
-import subprocess
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,7 @@ from runner.providers.registry import builtin
 from runner.suite.errors import NotImportable
 from runner.suite.load import load
 from runner.suite.recognise_columns import ColumnNames, recognise
-
-Cli = Callable[..., subprocess.CompletedProcess[str]]
+from tests.conftest import RunCli
 
 
 def named(file: str, **columns: str) -> tuple[Case, ...]:
@@ -204,7 +201,7 @@ def test_columns_with_other_names_are_named() -> None:
     assert asked(named("t.jsonl", prompt="turn")) == [("x", None, [], ("a", "b"))]
 
 
-def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
+def test_the_import_command_takes_the_columns_names(run_cli: RunCli) -> None:
     """`--prompt-column` and `--expected-column` name them, and the suite that is written runs."""
     Path("t.csv").write_text("Frage,Antwort\nWarum?,Darum\n")
     refused = run_cli("import", "t.csv", "-o", "s.yaml")

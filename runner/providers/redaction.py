@@ -61,7 +61,7 @@ DEEPEST = 32
 
 _ENTITIES: dict[str, list[str]] = {}
 for _name, _character in html5.items():
-    if _name.endswith(";") and len(_character) == 1 and _character.isascii():
+    if _name.endswith(";") and len(_character) == 1 and (_character.isascii() or _character in IGNORED):
         _ENTITIES.setdefault(_character, []).append(_name)
 
 SECRET_NAME = re.compile("auth|cookie|credential|key|pass|secret|session|signature|token", re.IGNORECASE)
@@ -121,7 +121,7 @@ class _ValueMatcher:
     @property
     def longest(self) -> int:
         """The length of the longest form; 0 if there is no value."""
-        return max((len(value) * (MOST_IGNORED + LONGEST_ESCAPE) for value in self._values), default=0)
+        return max((len(value) * (MOST_IGNORED + 1) * LONGEST_ESCAPE for value in self._values), default=0)
 
     def open_at(self, text: str) -> int:
         """Return the index at which a value may begin that the text cuts off; the text's length if there is none."""
@@ -338,9 +338,17 @@ def _pattern_of(value: str) -> str:
     """Return a pattern for a value whose characters may be escaped, with ignored characters between them."""
     pattern = ""
     for place, character in enumerate(value):
-        ignored = IGNORED.replace(character, "")
-        pattern += (f"[{re.escape(ignored)}]{{0,{MOST_IGNORED}}}?" if place else "") + _any_form(character)
+        pattern += (f"{_any_ignored(but=character)}{{0,{MOST_IGNORED}}}?" if place else "") + _any_form(character)
     return pattern
+
+
+def _any_ignored(*, but: str) -> str:
+    """Return a pattern for one ignored character, which may be escaped as those of the value may be."""
+    return f"(?:{'|'.join(_any_form(character) for character in IGNORED if character != but)})"
+
+
+_BACKSLASH = r"(?:\\|%(?:25)*5c|&\#0{0,5}92;?|&\#x0{0,5}5c;?|&bsol;)"
+"""A backslash before an escape, which may itself be escaped."""
 
 
 def _any_form(character: str) -> str:
@@ -348,10 +356,10 @@ def _any_form(character: str) -> str:
     forms = [
         re.escape(character),
         "".join(f"%(?:25)*{byte:02x}" for byte in character.encode()),
-        rf"\\u{code:04x}",
+        rf"{_BACKSLASH}u{code:04x}",
         rf"&\#0{{0,5}}{code};?",
         rf"&\#x0{{0,5}}{code:x};?",
-        *(rf"\\x{code:02x}" for _ in range(code < 0x100)),
+        *(rf"{_BACKSLASH}x{code:02x}" for _ in range(code < 0x100)),
         *(f"&{re.escape(name)}" for name in _ENTITIES.get(character, ())),
     ]
     return f"(?:{'|'.join(forms)})"

@@ -47,6 +47,10 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "Markdown": lambda key: key.replace("_", "\\_"),
     "emphasised": lambda key: f"{key[:5]}**{key[5:9]}**{key[9:]}",
     "invisible": "\u200b".join,
+    "invisible, JSON escapes": "\\u200b".join,
+    "invisible in a url": lambda key: quote("\u200b".join(key), safe=""),
+    "invisible, named entities": "&ZeroWidthSpace;".join,
+    "JSON escapes in a url": lambda key: quote("".join(f"\\u{ord(character):04x}" for character in key), safe=""),
     "base64": lambda key: base64.b64encode(key.encode()).decode(),
     "base64 of a user and it": lambda key: base64.b64encode(f"user:{key}".encode()).decode(),
     "base64 within": lambda key: base64.b64encode(f"x{key} and more".encode()).decode(),
@@ -67,8 +71,8 @@ def is_in(text: str, key: str) -> bool:
     if any(form in text or form in text.translate(str.maketrans("-_", "+/")) for form in encoded):
         return True
     seen = {text, unquote(text), unquote(unquote(text)), html.unescape(text), text.replace("\\/", "/")}
-    with_escapes = re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), text)
-    bare = [each.lower().translate({ord(one): None for one in IGNORED}) for each in (*seen, with_escapes)]
+    seen |= {re.sub(r"\\u([0-9a-fA-F]{4})", lambda found: chr(int(found[1], 16)), each) for each in seen}
+    bare = [each.lower().translate({ord(one): None for one in IGNORED}) for each in seen]
     wanted = (key.lower().translate({ord(one): None for one in IGNORED}), key.encode().hex())
     return any(form in each for each in bare for form in wanted)
 

@@ -57,14 +57,10 @@ def calibrate(
     compare calibrate -j 200 --rate 50
     """
     from runner.calibration.measure import CalibrationInterrupted
-    from runner.calibration.stored_calibration import CALIBRATION, store
     from runner.cli.calibration_progress import open_calibration_progress
-    from runner.commands.calibrate import calibrate
+    from runner.commands.calibrate import calibrate, store_calibration
     from runner.commands.exit_codes import INTERRUPTED
-    from runner.storage.run_folder import check_output
 
-    path = output or CALIBRATION
-    check_output(path)
     try:
         with open_calibration_progress(open_console("auto", stderr=True)) as observer:
             found = calibrate(
@@ -72,6 +68,7 @@ def calibrate(
                 tokens_per_s=rate,
                 requests=requests,
                 search=not no_search,
+                output=output,
                 observer=observer,
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
@@ -80,8 +77,7 @@ def calibrate(
     if as_json:
         mark_result()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
-    store(found.to_json(), path)
-    echo_written([path])
+    echo_written([store_calibration(found, output)])
 
 
 def tabulate_calibration(found: "Calibration") -> str:

@@ -25,6 +25,7 @@ from runner.simulator.response_steps import (
 )
 from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.server import answer_with
+from runner.storage.find_run import find_run
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording_format import Label, Reads, conversation_digest
 
@@ -205,7 +206,7 @@ def provider_url(base_url: str, provider: str) -> str:
 
 
 def serve(
-    folder: Path,
+    run: Path,
     host: str,
     port: int,
     *,
@@ -213,14 +214,16 @@ def serve(
     announce: Callable[[str], object],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve a run's recordings until a signal; call `announce` with each line of instructions.
+    """Serve the recordings of a run until a signal; call `announce` with each line of instructions.
 
-    A child process, which ends when its standard input is closed, announces only its base URL.
+    The run is named by its folder, its id or `latest`. A child process, which ends when its standard input is closed,
+    announces only its base URL.
 
     Raises:
-        CompareError: there are no recordings, or the address cannot be used.
+        CompareError: there is no such run, it has no recordings, or the address cannot be used.
 
     """
+    folder = find_run(run)
     recordings = read_recordings(folder)
     handler = ReplayHandler(recordings, fast=fast)
 

@@ -8,8 +8,7 @@ import click
 
 from runner.cli.command_groups import Command
 from runner.cli.shared_options import NumberParam, output_option, whole_number
-from runner.cli.standard_streams import mark_result
-from runner.cli.terminal import echo_error, echo_written, open_console
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.timestamp_errors import ErrorSpread
@@ -75,8 +74,9 @@ def calibrate(
         echo_error("interrupted: nothing is stored")
         sys.exit(INTERRUPTED)
     if as_json:
-        mark_result()
-    click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
+        echo_json(found.to_json(), nl=False)
+    else:
+        click.echo(tabulate_calibration(found))
     echo_written([store_calibration(found, output)])
 
 

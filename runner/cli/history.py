@@ -71,6 +71,6 @@ def history(
         open_console(color).print(render_history(series))
     else:
         echo_error(explain_none(place, selection))
-    if series and outputs:
+    if series:
         write_history(series, outputs, language)
         echo_written(outputs)

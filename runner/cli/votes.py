@@ -40,6 +40,5 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
         echo_json(write_json(found))
     else:
         open_console(color).print(render_votes(found))
-    if outputs:
-        write_votes(found, outputs)
-        echo_written(outputs)
+    write_votes(found, outputs)
+    echo_written(outputs)

@@ -62,6 +62,28 @@ ARROWS: dict[str, tuple[str, ...]] = {
 }
 """Room -> the other rooms it may import."""
 
+ROOMS_OF_COMMANDS = ("commands", "outputs", "errors", "version")
+"""Rooms from which `cli` imports anything: use cases, what prints their results, and what messages share."""
+
+NAMES_OF_COMMANDS = frozenset(
+    {
+        # Types of what a use case takes, returns or shows
+        *("CalibrationInterrupted", "CalibrationLoad", "CalibrationObserver", "CapacitySearch", "Case", "ColumnNames"),
+        *("CompletedRequestCount", "Event", "Observer", "Parameters", "Plan", "RampSetting", "Record", "Request"),
+        *("RequestCounts", "Target"),
+        # Values that options accept, and defaults
+        *("ARRIVALS", "AnsweredByColumn", "HIGHEST_TEMPERATURE", "PERCENTILES", "REPORT", "RESULTS", "TIMED"),
+        # Parsers of the values of options
+        *("parse_duration", "parse_money", "parse_percentiles", "parse_reply_limit", "parse_share", "parse_slo"),
+        *("parse_until_ci", "parse_vary"),
+        # The one function of `simulate`, `replay` and `schema`
+        *("faults", "json_schema", "serve"),
+        # What the terminal needs: tracebacks without keys, variables, the short name of a folder
+        *("Key", "Redactor", "is_ci", "read_environment", "shown_folder"),
+    }
+)
+"""Names that `cli` imports from other rooms, except for types alone."""
+
 HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.progress_display",),
     "PIL": ("commands.run.make_thumbnails",),
@@ -223,13 +245,18 @@ def imports() -> tuple[Import, ...]:
     return tuple(found for importer in modules() for found in _imports_of(importer, nodes_of(importer)))
 
 
-def _imports_of(importer: str, nodes: Iterable[ast.AST]) -> Iterator[Import]:
-    for_types = {
+def _nodes_for_types(nodes: Iterable[ast.AST]) -> set[int]:
+    """Return the ids of the nodes that only a type checker reads."""
+    return {
         id(inner)
         for node in nodes
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
         for inner in ast.walk(node)
     }
+
+
+def _imports_of(importer: str, nodes: Iterable[ast.AST]) -> Iterator[Import]:
+    for_types = _nodes_for_types(nodes)
     for node in nodes:
         for name in _names_imported(node):
             package, _, rest = name.partition(".")
@@ -331,6 +358,28 @@ def test_imports_go_along_the_arrows() -> None:
         )
         == []
     )
+
+
+def test_commands_call_use_cases() -> None:
+    """Beside use cases and outputs, `cli` takes from other rooms types, values and parsers, all of which are listed."""
+    taken = {
+        alias.name
+        for name in modules()
+        if within(name, "cli")
+        for found in _imports_at_run_time(nodes_of(name))
+        for alias in found.names
+        if not within((found.module or "").removeprefix("runner").removeprefix("."), "cli", *ROOMS_OF_COMMANDS)
+    }
+    assert taken == NAMES_OF_COMMANDS
+
+
+def _imports_at_run_time(nodes: Iterable[ast.AST]) -> Iterator[ast.ImportFrom]:
+    """Yield the imports of names from other modules of the package, except those for types alone."""
+    nodes = tuple(nodes)
+    for_types = _nodes_for_types(nodes)
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and within(node.module or "", "runner") and id(node) not in for_types:
+            yield node
 
 
 def test_measuring_and_output_import_nothing_of_each_other() -> None:

@@ -8,8 +8,9 @@ from runner.analysis.history import RunSeries
 from runner.api.keywords import refuse_unknown_keywords
 from runner.api.options import read_value
 from runner.api.run_table import interval_columns
-from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
-from runner.storage.run_folder import RESULTS, check_outputs
+from runner.commands.history import follow_targets, write_history
+from runner.commands.run.options import spell_keyword
+from runner.storage.run_folder import RESULTS
 
 
 @refuse_unknown_keywords
@@ -35,8 +36,9 @@ def history(
 
     """
     outputs = () if output is None else read_value("output", output)
-    check_outputs(outputs, HISTORY_WRITERS, spell=lambda path: f"output={str(path)!r}")
-    series, found = follow_targets(read_value("folder", folder), metrics=read_value("metrics", metrics))
+    series, found = follow_targets(
+        read_value("folder", folder), metrics=read_value("metrics", metrics), outputs=outputs, spell=spell_keyword
+    )
     if series:
         write_history(series, outputs)
     table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))

@@ -8,8 +8,7 @@ import click
 
 from runner.cli.command_groups import Command
 from runner.cli.shared_options import NumberParam, output_option, whole_number
-from runner.cli.standard_streams import mark_result
-from runner.cli.terminal import echo_error, echo_written, open_console
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.timestamp_errors import ErrorSpread
@@ -57,14 +56,10 @@ def calibrate(
     compare calibrate -j 200 --rate 50
     """
     from runner.calibration.measure import CalibrationInterrupted
-    from runner.calibration.stored_calibration import CALIBRATION, store
     from runner.cli.calibration_progress import open_calibration_progress
-    from runner.commands.calibrate import calibrate
+    from runner.commands.calibrate import calibrate, store_calibration
     from runner.commands.exit_codes import INTERRUPTED
-    from runner.storage.run_folder import check_output
 
-    path = output or CALIBRATION
-    check_output(path)
     try:
         with open_calibration_progress(open_console("auto", stderr=True)) as observer:
             found = calibrate(
@@ -72,16 +67,17 @@ def calibrate(
                 tokens_per_s=rate,
                 requests=requests,
                 search=not no_search,
+                output=output,
                 observer=observer,
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
         echo_error("interrupted: nothing is stored")
         sys.exit(INTERRUPTED)
     if as_json:
-        mark_result()
-    click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
-    store(found.to_json(), path)
-    echo_written([path])
+        echo_json(found.to_json(), nl=False)
+    else:
+        click.echo(tabulate_calibration(found))
+    echo_written([store_calibration(found, output)])
 
 
 def tabulate_calibration(found: "Calibration") -> str:

@@ -1,6 +1,5 @@
 """Ask for confirmation before many requests, high costs, or sending a key to a host that a found file names."""
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,22 +43,15 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to quest
 
 
 def ask_about_hosts(refusal: "HostNotAllowed") -> None:
-    """Ask about each host that is not allowed yet, and store the ones that are allowed.
+    """Ask about each host that is not allowed yet.
 
     Raises:
         HostNotAllowed: the refusal itself, if there is no terminal or the answer was no.
 
     """
-    from runner.commands.allowed_hosts import remember
-    from runner.providers.environment import is_ci
-
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    if not is_terminal or is_ci(os.environ):
+    if not is_terminal or not all(click.confirm(host.question, err=True) for host in refusal.hosts):
         raise refusal
-    for host in refusal.hosts:
-        if not click.confirm(host.question, err=True):
-            raise refusal
-    remember(refusal.hosts)
 
 
 def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:

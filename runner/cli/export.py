@@ -1,6 +1,7 @@
 """`compare export`: write a finished run in the form of another tool."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,8 +9,10 @@ from runner.cli.command_groups import Command
 from runner.cli.shared_options import by_option, is_given, outputs_option, percentiles_option, run_argument
 from runner.cli.standard_streams import mark_result
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
-from runner.core.answered_by import AnsweredByColumn
 from runner.outputs.text.escape import printable
+
+if TYPE_CHECKING:
+    from runner.core.answered_by import AnsweredByColumn
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 """Formats that hold no summary."""
@@ -31,7 +34,7 @@ def export(
     *,
     outputs: tuple[Path, ...],
     percents: tuple[float, ...],
-    by: AnsweredByColumn | None,
+    by: "AnsweredByColumn | None",
     content: bool,
     **forms: bool,
 ) -> None:

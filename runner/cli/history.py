@@ -56,15 +56,14 @@ def history(
     the size of the change, its interval, and what else changed at the same run. docs/history.md explains the rule.
     """
     from runner.cli.summary_progress import echo_problems, open_summary_progress
-    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
+    from runner.commands.history import follow_targets, write_history
     from runner.commands.runs import explain_none
     from runner.outputs.history import render_history, write_json
-    from runner.storage.run_folder import RESULTS, check_outputs
+    from runner.storage.run_folder import RESULTS
 
-    check_outputs(outputs, HISTORY_WRITERS)
     place = folder or RESULTS
     with open_summary_progress(place, color) as observe:
-        series, found = follow_targets(place, selection, metrics, observe)
+        series, found = follow_targets(place, selection, metrics, observe, outputs=outputs)
     echo_problems(found)
     if as_json:
         echo_json(write_json(series))
@@ -72,6 +71,6 @@ def history(
         open_console(color).print(render_history(series))
     else:
         echo_error(explain_none(place, selection))
-    if series and outputs:
+    if series:
         write_history(series, outputs, language)
         echo_written(outputs)

@@ -25,13 +25,11 @@ from runner.cli.shared_options import (
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
 from runner.core.suite import MAX_TEMPERATURE
-from runner.errors import CompareError
 
 if TYPE_CHECKING:
+    from runner.analysis.run_results import Run
     from runner.commands.judge import JudgeOptions, PreparedJudging
     from runner.pricing.money import Money
-
-SUFFIXES = (".md", ".json")
 
 JUDGE_ONLY = {"criteria_file": "--criteria", "pairs": "--pairs", "budgets": "--budget", "only_plan": "--plan"}
 """Parameter -> option that has no effect without a judge."""
@@ -130,24 +128,23 @@ def judge(
     interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, or
     there is no result to show, 3 requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
-    from runner.commands.judge import prepare_judging, read_criteria
-    from runner.storage.run_folder import check_outputs
+    from runner.commands.judge import load_judged, prepare_judging, read_criteria
+    from runner.commands.load_stored_run import load_run
 
-    check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
     if options is None:
         _refuse_without_judge()
-        _refuse_without_results(run)
-        _show(run, outputs, view)
+        _show(load_judged(run, outputs), outputs, view)
         return
     if criteria_file is not None:
         options = replace(options, criteria=read_criteria(criteria_file))
-    prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts)
+    reads = () if criteria_file is None else (criteria_file,)
+    prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts, outputs=outputs, reads=reads)
     if only_plan:
         _print_plan(prepared, view.color)
         return
     confirm(prepared.run, confirm_over, yes=yes)
     code = _perform(run, prepared, options, view)
-    _show(run, outputs, view)
+    _show(load_run(run), outputs, view)
     sys.exit(code)
 
 
@@ -155,13 +152,6 @@ def _refuse_without_judge() -> None:
     given = [flag for name, flag in JUDGE_ONLY.items() if is_given(name)]
     if given:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
-
-
-def _refuse_without_results(name: Path) -> None:
-    from runner.commands.load_stored_run import load_run
-
-    if not load_run(name).judged:
-        raise CompareError(f"no judge has compared the replies of {name} yet. Add --by provider/model")
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
@@ -196,13 +186,11 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
     return INCOMPLETE if finished else INTERRUPTED
 
 
-def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
+def _show(run: "Run", outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import write_judged
-    from runner.commands.load_stored_run import find_folder, load_run
     from runner.outputs.judge import render_judged, write_json
     from runner.storage.run_folder import REPORT
 
-    run = load_run(name)
     write_judged(run, outputs)
     if view.as_json:
         echo_json(write_json(run.judged, run.header.run_id))
@@ -212,5 +200,5 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
             console.print(render_judged(each))
     if not view.quiet:
         echo_written(outputs)
-    if view.launch:
-        show_page(find_folder(name) / REPORT, None, launch=True)
+    if view.launch and run.folder is not None:
+        show_page(run.folder / REPORT, None, launch=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.command_groups import GroupedCommand
-from runner.cli.run_options import CACHES, CONCURRENCY, LOAD, OUTPUTS, REPEATS, TARGETS, run_options
+from runner.cli.run_options import RUN, run_options
 from runner.cli.shared_options import json_option, suite_argument
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
@@ -19,16 +19,17 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @suite_argument
-@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS, CACHES, LOAD)
+@run_options(*RUN)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     """Show what `compare run SUITE` would send, and its maximum cost; send nothing.
 
-    It takes the options of `compare run` that decide what is sent: targets, cases, repeats, load and cache probes.
+    It takes the options of `compare run`, so that a command line can be tried with `plan` in place of `run`.
 
     \b
     compare plan prompts/basic.yaml
     compare plan prompts/basic.yaml -m deepseek/deepseek-flash --repeat 20
+    compare plan prompts/basic.yaml --ab deepseek/deepseek-flash zhipu/glm-5.3 --until-ci 5%
 
     Keys need not be set, but without any key in CI, targets must be named, since the simulator does not answer there.
     No file is written, and no question is asked. The plan is for one machine: with --vantage, a run sends all of

@@ -30,6 +30,5 @@ def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
     recorded pace. `compare run SUITE --replay RUN` does not need this server.
     """
     from runner.simulator.replay import serve
-    from runner.storage.find_run import find_run
 
-    serve(find_run(run), host, port, fast=fast, announce=click.echo)
+    serve(run, host, port, fast=fast, announce=click.echo)

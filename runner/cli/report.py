@@ -17,9 +17,9 @@ from runner.cli.shared_options import (
     slo_option,
 )
 from runner.cli.terminal import echo_error, echo_written, open_console
-from runner.core.answered_by import AnsweredByColumn
 
 if TYPE_CHECKING:
+    from runner.core.answered_by import AnsweredByColumn
     from runner.core.slo import Slo
 
 
@@ -52,7 +52,7 @@ def report(
     language: str | None,
     percents: tuple[float, ...],
     slo: "Slo | None",
-    by: AnsweredByColumn | None,
+    by: "AnsweredByColumn | None",
     color: str,
     launch: bool,
 ) -> None:

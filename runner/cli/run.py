@@ -9,19 +9,7 @@ import click
 
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.run_options import (
-    CACHES,
-    CLUSTER,
-    COMPARISON,
-    CONCURRENCY,
-    LOAD,
-    MEASUREMENT,
-    OUTPUTS,
-    RECORDED_RUNS,
-    REPEATS,
-    TARGETS,
-    run_options,
-)
+from runner.cli.run_options import RUN, run_options
 from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
 from runner.cli.shared_options import ParsedParam
 from runner.cli.terminal import echo_error, echo_workflow_commands, echo_written
@@ -43,7 +31,7 @@ def _parse_allowed_errors(text: str) -> "AllowedErrors":
 
 @click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
-@run_options(TARGETS, CONCURRENCY, OUTPUTS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
+@run_options(*RUN)
 @click.option(
     "--allow-errors",
     "allowed",

@@ -352,3 +352,6 @@ COMPARISON = (
     min_effect_option,
     min_pass_change_option,
 )
+
+RUN = (TARGETS, CONCURRENCY, OUTPUTS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
+"""All options of a run; `compare plan` takes the same."""

@@ -3,6 +3,7 @@
 import click
 
 from runner.cli.command_groups import Command
+from runner.cli.terminal import echo_json
 
 
 @click.command(cls=Command)
@@ -10,8 +11,6 @@ def schema() -> None:
     """Print the JSON Schema of suite files, for editors that validate YAML."""
     import json
 
-    from runner.cli.standard_streams import mark_result
     from runner.suite.schema import json_schema
 
-    mark_result()
-    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    echo_json(json.dumps(json_schema(), indent=2, ensure_ascii=False))

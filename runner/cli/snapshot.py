@@ -56,6 +56,7 @@ def snapshot(
     """
     from runner.errors import CompareError
     from runner.outputs.github import report_comparison
+    from runner.outputs.snapshot import render_comparisons
     from runner.providers.environment import is_ci
 
     if update and review:
@@ -68,7 +69,7 @@ def snapshot(
     if code:
         sys.exit(code)
     if not review:
-        view.open_results().print(_render(compared), soft_wrap=True)
+        view.open_results().print(render_comparisons(compared.comparisons), soft_wrap=True)
     path = compared.run.header.path
     echo_workflow_commands(report_comparison(os.environ, path, compared.comparisons, compared.lines))
     accepted = compared.comparisons if update else _review(compared, view) if review else ()
@@ -92,12 +93,6 @@ def _compare(
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)
     return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
-
-
-def _render(compared: "ComparedRun") -> object:
-    from runner.outputs.snapshot import render_comparisons
-
-    return render_comparisons(compared.comparisons)
 
 
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:

@@ -8,7 +8,6 @@ from rich.rule import Rule
 from rich.text import Text
 
 from runner.cli.live_replies import arrange, fits, print_plainly
-from runner.core.tool_call import list_calls
 from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.report.reply_grid import GridTurn, Replies, TargetColumn, grid_turns, read_replies, target_columns
@@ -16,7 +15,7 @@ from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
 
 if TYPE_CHECKING:
-    from runner.analysis.result_columns import Cell, Row
+    from runner.analysis.result_columns import Row
     from runner.analysis.run_results import Run
 
 
@@ -49,10 +48,4 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
 def _shown_reply(label: str, row: "Row | None") -> PartialReply:
     if row is None:
         return PartialReply(name=label, ending="not asked")
-    calls = "\n".join(list_calls(row["tool_calls"]))
-    reasoning, reply = _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"])
-    return PartialReply(name=label, ending=describe_ending(row), reasoning=reasoning, reply=reply, calls=calls)
-
-
-def _text_or_empty(cell: "Cell") -> str:
-    return cell if isinstance(cell, str) else ""
+    return PartialReply.of_row(label, row, describe_ending(row))

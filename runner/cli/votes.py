@@ -32,18 +32,13 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
 
     A voter opens the report, presses b, votes, and exports a file; names that end in .json are such files.
     """
-    from runner.commands.load_stored_run import load_run
-    from runner.commands.votes import choose_files, load_votes, write_votes
-    from runner.outputs.votes import VOTES_WRITERS, render_votes, write_json
-    from runner.storage.run_folder import check_outputs
+    from runner.commands.votes import load_named_votes, write_votes
+    from runner.outputs.votes import render_votes, write_json
 
-    runs, files = choose_files(names)
-    check_outputs(outputs, VOTES_WRITERS, reads=names)
-    found = load_votes([load_run(run) for run in runs], files)
+    found = load_named_votes(names, outputs)
     if as_json:
         echo_json(write_json(found))
     else:
         open_console(color).print(render_votes(found))
-    if outputs:
-        write_votes(found, outputs)
-        echo_written(outputs)
+    write_votes(found, outputs)
+    echo_written(outputs)

@@ -11,29 +11,32 @@ from runner.errors import CompareError
 from runner.providers.allowed_hosts import HostNotAllowed, UnallowedHost, unallowed_hosts
 from runner.providers.config_files import user_config
 from runner.providers.endpoint import Endpoint
+from runner.providers.environment import is_ci
 from runner.providers.find_config_files import user_folder
 from runner.providers.registry import Registry
 
 AskUser = Callable[[HostNotAllowed], None]
-"""Asks the user about hosts that are not allowed; raises the refusal if the answer is no."""
+"""Asks the user about hosts that are not allowed; raises the refusal if the answer is no. It is not called in CI."""
 
 
 def refuse_unallowed(
     endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], ask: AskUser | None = None
 ) -> None:
-    """Ask about the hosts of these endpoints that the user has not allowed, or refuse them without `ask`.
+    """Ask about the hosts of these endpoints that the user has not allowed, and remember the answer yes.
 
     Raises:
-        HostNotAllowed: the user has not allowed a host.
+        HostNotAllowed: the user has not allowed a host, or cannot be asked: there is no `ask`, or this is CI.
+        CompareError: the answer cannot be stored.
 
     """
     hosts = find_unallowed(endpoints, registry, environ)
     if not hosts:
         return
     refusal = HostNotAllowed(hosts, user_config())
-    if ask is None:
+    if ask is None or is_ci(os.environ):
         raise refusal
     ask(refusal)
+    _remember(hosts)
 
 
 def find_unallowed(
@@ -49,13 +52,7 @@ def _is_remembered(host: UnallowedHost) -> bool:
     return folder is not None and os.path.isfile(folder / host.digest)  # noqa: PTH113 -- never raises
 
 
-def remember(hosts: Iterable[UnallowedHost]) -> None:
-    """Store that the user allowed these hosts.
-
-    Raises:
-        CompareError: the folder cannot be written, or there is no home folder.
-
-    """
+def _remember(hosts: Iterable[UnallowedHost]) -> None:
     folder = _answers()
     if folder is None:
         raise CompareError("there is no home folder to keep the answer in; add --allow-host instead")

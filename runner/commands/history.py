@@ -9,10 +9,11 @@ from urllib.parse import quote
 
 from runner.analysis.diff_measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.history import RunSeries, make_series
+from runner.commands.run.options import spell_option
 from runner.commands.runs import Observe, RunList, RunSelection, list_stored_runs
-from runner.errors import CompareError
+from runner.errors import CompareError, ErrorCollector, Spelling
 from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.run_folder import REPORT, RESULTS
+from runner.storage.run_folder import REPORT, RESULTS, check_outputs
 
 DEFAULT_MEASURES = ("ttft", "total")
 
@@ -22,16 +23,30 @@ def follow_targets(
     selection: RunSelection | None = None,
     metrics: tuple[str, ...] = (),
     observe: Observe | None = None,
+    *,
+    outputs: Sequence[Path] = (),
+    spell: Spelling = spell_option,
 ) -> tuple[tuple[RunSeries, ...], RunList]:
     """Return a series for each suite, target and measure, and the runs in them.
 
-    `observe` is called as summaries are derived; see `list_stored_runs`.
+    Args:
+        parent: the folder that holds the runs' folders.
+        selection: filter on the runs.
+        metrics: names of the measures; empty for TTFT and total time.
+        observe: called as summaries are derived; see `list_stored_runs`.
+        outputs: files that the series will be written to.
+        spell: returns an option as the user writes it.
 
     Raises:
-        CompareError: there is no such folder, or a measure is unknown or has no level.
+        CompareError: there is no such folder; or measures are unknown or have no level, or outputs cannot be written,
+            all of which the message names.
 
     """
-    measures = _choose(metrics)
+    errors = ErrorCollector()
+    measures = errors.attempt(_choose, metrics)
+    errors.attempt(check_outputs, outputs, HISTORY_WRITERS, spell=lambda path: spell("outputs", str(path)))
+    errors.raise_collected()
+    assert measures is not None
     found = list_stored_runs(parent, selection, observe=observe)
     return make_series(found.runs, measures), found
 

@@ -4,7 +4,7 @@ Its requests and answers are appended to the run's journal. Answered requests ar
 continues an interrupted judging.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -33,14 +33,14 @@ from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
 from runner.engine.run_observers import Observer
-from runner.errors import CompareError, MissingKey
+from runner.errors import CompareError, ErrorCollector, MissingKey
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.request import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
 from runner.storage.atomic_write import write_by_suffix
-from runner.storage.run_folder import REPORT, SUMMARY_PAGE, FolderClaim, claim_folder
+from runner.storage.run_folder import REPORT, SUMMARY_PAGE, FolderClaim, check_outputs, claim_folder
 
 VIEWS = (SUMMARY_PAGE, REPORT)
 """Files of a run that show the judge's results."""
@@ -117,6 +117,8 @@ def prepare_judging(
     *,
     sends: bool = True,
     ask: AskUser | None = None,
+    outputs: Sequence[Path] = (),
+    reads: Sequence[Path] = (),
 ) -> PreparedJudging:
     """Return a judging of a run that is ready to start.
 
@@ -125,13 +127,21 @@ def prepare_judging(
         options: the options of the judging.
         sends: whether requests will follow; if not, the judge needs no key.
         ask: asks the user about hosts that are not allowed, and raises the refusal if the answer is no.
+        outputs: files that the results will be written to.
+        reads: files that the judging reads beside the run, which no output may replace.
 
     Raises:
-        CompareError: there is no such run, it has no pairs to compare, or the judge cannot be asked.
+        CompareError: there is no such run, it has no pairs to compare, an output cannot be written, or the judge cannot
+            be asked.
 
     """
-    target = _parse_judge(options)
-    folder = find_folder(name)
+    errors = ErrorCollector()
+    target = errors.attempt(_parse_judge, options)
+    folder = errors.attempt(find_folder, name)
+    errors.attempt(check_outputs, outputs, JUDGE_WRITERS, reads=[name, *reads])
+    errors.raise_collected()
+    assert target is not None
+    assert folder is not None
     log = journal.read(folder)
     pairs, of_pairs = _choose_pairs(log, options)
     suite, registry, context = _find_context(log)
@@ -298,6 +308,20 @@ def count_open(name: Path, options: JudgeOptions) -> int:
 def has_verdict(name: Path, judging: str) -> bool:
     """Return whether any pair of a judging, named by its id, is decided."""
     return any(each.id == judging and each.undecided < each.pairs for each in load_run(name).judged)
+
+
+def load_judged(name: Path, outputs: Sequence[Path] = ()) -> Run:
+    """Return a run whose replies a judge has compared; `outputs` are the files that the results will be written to.
+
+    Raises:
+        CompareError: there is no such run, no judge has compared its replies, or an output cannot be written.
+
+    """
+    check_outputs(outputs, JUDGE_WRITERS, reads=[name])
+    run = load_run(name)
+    if not run.judged:
+        raise CompareError(f"no judge has compared the replies of {name} yet. Add --by provider/model")
+    return run
 
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:

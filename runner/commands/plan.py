@@ -8,7 +8,7 @@ from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import PrepareContext, prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.errors import MissingKey, SeveralErrors, UnknownTarget
+from runner.errors import ErrorCollector, MissingKey, SeveralErrors, UnknownTarget
 from runner.providers.key import find_key
 from runner.providers.registry import Registry
 
@@ -25,12 +25,24 @@ class PlanPreview:
 
 
 def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
-    """Prepare a suite's run as if all keys were set. Nothing is sent, and no file is written.
+    """Prepare a suite's run as if all keys were set, and open its gate. Nothing is sent, and no file is written.
 
     Raises:
         CompareError: the run could not be started for a reason other than missing keys of named targets.
 
     """
+    errors = ErrorCollector()
+    if options.compares:
+        from runner.commands.diff import open_gate  # brings pandas
+
+        errors.attempt(open_gate, options)
+    preview = errors.attempt(_preview_run, path, options)
+    errors.raise_collected()
+    assert preview is not None
+    return preview
+
+
+def _preview_run(path: Path, options: RunOptions) -> PlanPreview:
     suite, registry = load_suite(path)
     try:
         return PlanPreview(prepare(suite, registry, options, sends=False), {})

@@ -6,12 +6,35 @@ from pathlib import Path
 from runner.analysis.match_votes import judge_outcomes, match_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
-from runner.commands.load_stored_run import find_folder
-from runner.errors import CompareError
+from runner.commands.load_stored_run import find_folder, load_run
+from runner.errors import CompareError, ErrorCollector
 from runner.storage.atomic_write import write_by_suffix
+from runner.storage.run_folder import check_outputs
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
 
 SUFFIX = ".json"
+
+
+def load_named_votes(names: Sequence[Path], outputs: Sequence[Path] = ()) -> Votes:
+    """Return the figures of votes on runs, named in front of the files of votes.
+
+    Args:
+        names: the runs, then files of votes; by default those in the runs' folders.
+        outputs: files that the figures will be written to.
+
+    Raises:
+        CompareError: no run is named, there is no file of votes, an output cannot be written, or as for `load_votes`.
+
+    """
+    from runner.outputs.votes import VOTES_WRITERS
+
+    errors = ErrorCollector()
+    named = errors.attempt(choose_files, names)
+    errors.attempt(check_outputs, outputs, VOTES_WRITERS, reads=names)
+    errors.raise_collected()
+    assert named is not None
+    runs, files = named
+    return load_votes([load_run(run) for run in runs], files)
 
 
 def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -253,12 +253,19 @@ def _forecast_target(
         sum(requests, requests[0] if warms_cache(target, case) else Bound()).cost
         for case, requests in zip(plan.cases, conversations, strict=True)
     ]
+    found = target_forecast(target, limit, price, total, costs)
     return replace(
-        target_forecast(target, limit, price, total, costs),
+        found,
+        upload_bytes=found.upload_bytes if each_round.upload_bytes or warmup.upload_bytes else 0,
         warmups=len(warmups) * len(plan.origins),
-        sized_tokens=None if rounds is None else sum(sized) * rounds * len(plan.origins),
+        sized_tokens=_times(sum(sized), rounds, len(plan.origins)),
         sized_cost=_money(_input_cost(sized, rounds, len(plan.origins), price), price),
     )
+
+
+def _times(in_a_round: int, rounds: int | None, origins: int) -> int | None:
+    """Return how much all rounds have of what each has; None without a limit on rounds, unless each has nothing."""
+    return 0 if not in_a_round else None if rounds is None else in_a_round * rounds * origins
 
 
 def target_forecast(

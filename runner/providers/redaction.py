@@ -42,7 +42,13 @@ IGNORED = "\\*_~`\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _WITHOUT_IGNORED = {ord(character): None for character in IGNORED}
 _IGNORED = re.compile(f"[{re.escape(IGNORED)}]")
 _ESCAPE = re.compile(r"%[0-9a-f]{2}|\\[ux][0-9a-f]{2}|&(?:#|[a-z]+;)", re.IGNORECASE)
-_OPEN_ESCAPE = re.compile(r"(?:%[0-9a-f]?|&(?:#x?[0-9a-f]{0,7}|[a-z]{0,8})|\\(?:[ux][0-9a-f]{0,3})?)\Z", re.IGNORECASE)
+_OPEN_ESCAPE = re.compile(
+    r"""
+      (?:%[cd][0-9a-f] | %e[0-9a-f](?:%[89ab][0-9a-f])? | %f[0-9a-f](?:%[89ab][0-9a-f]){0,2})?(?:%[0-9a-f]?)?\Z
+    | (?:&(?:\#x?[0-9a-f]{0,7} | [a-z]{0,24}) | \\(?:[ux][0-9a-f]{0,3})?)\Z
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 """An escape at the end of a text that may be incomplete."""
 
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)

@@ -25,6 +25,7 @@ from runner.simulator.response_steps import (
 )
 from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error, refuse_method
 from runner.simulator.server import answer_with
+from runner.storage.find_run import find_run
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording_format import Label, Reads, conversation_digest
 
@@ -203,13 +204,16 @@ def provider_url(base_url: str, provider: str) -> str:
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
-def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
-    """Serve a run's recordings until a signal; call `announce` with each line of instructions.
+def serve(run: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
+    """Serve the recordings of a run until a signal; call `announce` with each line of instructions.
+
+    The run is named by its folder, its id or `latest`.
 
     Raises:
-        CompareError: there are no recordings, or the address cannot be used.
+        CompareError: there is no such run, it has no recordings, or the address cannot be used.
 
     """
+    folder = find_run(run)
     recordings = read_recordings(folder)
     handler = ReplayHandler(recordings, fast=fast)
 

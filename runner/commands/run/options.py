@@ -206,6 +206,11 @@ class RunOptions:
         return tuple(path for path in self.outputs if is_folder(path))
 
     @property
+    def compares(self) -> bool:
+        """Whether the run is compared with a baseline, or two of its targets with each other."""
+        return self.baseline is not None or self.arms is not None
+
+    @property
     def cache_idles(self) -> tuple[float, ...]:
         """Seconds of waiting before each turn of a cache probe; empty if the run is not a cache probe."""
         return (0.0, 0.0, *(CACHE_WAITS if self.cache_waits is None else self.cache_waits)) if self.cache_probe else ()
@@ -267,10 +272,6 @@ class _Spellings(dict[str, object]):
     def __missing__(self, name: str) -> str:
         field, _, value = name.partition("=")
         return self._spell(field, value or None)
-
-
-def _compares(o: RunOptions) -> bool:
-    return o.baseline is not None or o.arms is not None
 
 
 def _ends_otherwise(o: RunOptions) -> bool:
@@ -350,12 +351,12 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
         "{baseline} compares with another run, {arms} within this one; choose one of the two",
     ),
     (
-        lambda o: (o.gate or o.fail_undecided) and not _compares(o),
+        lambda o: (o.gate or o.fail_undecided) and not o.compares,
         "a gate needs a comparison; add {baseline=PATH} or {arms=BASE NEW}",
     ),
-    (lambda o: bool(o.metrics) and not _compares(o), f"{{metrics}} {_OF_A_COMPARISON}"),
-    (lambda o: o.min_effect is not None and not _compares(o), f"{{min_effect}} {_OF_A_COMPARISON}"),
-    (lambda o: o.min_pass_change is not None and not _compares(o), f"{{min_pass_change}} {_OF_A_COMPARISON}"),
+    (lambda o: bool(o.metrics) and not o.compares, f"{{metrics}} {_OF_A_COMPARISON}"),
+    (lambda o: o.min_effect is not None and not o.compares, f"{{min_effect}} {_OF_A_COMPARISON}"),
+    (lambda o: o.min_pass_change is not None and not o.compares, f"{{min_pass_change}} {_OF_A_COMPARISON}"),
     (
         lambda o: o.arms is not None and bool(o.models or o.providers),
         "{arms} names the targets; leave {models} and {providers} out",

@@ -81,7 +81,7 @@ def prepare_with_gate(
             is asked, and the message has the mistakes of the run, too.
 
     """
-    if options.baseline is None and options.arms is None:
+    if not options.compares:
         return prepare_file(path, options, ask=ask), None
     from runner.commands.diff import open_gate  # brings pandas
 

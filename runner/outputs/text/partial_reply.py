@@ -1,11 +1,16 @@
 """A reply in a live view: its text so far, and its state in a line. Pure."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event, Text
 from runner.core.failure_kinds import NO_MESSAGE, hint_for
 from runner.core.record import Record
+from runner.core.tool_call import list_calls
 from runner.outputs.text.number_format import seconds
+
+if TYPE_CHECKING:
+    from runner.analysis.result_columns import Row
 
 
 @dataclass(slots=True)
@@ -21,6 +26,12 @@ class PartialReply:
     """Tool calls, each on a line; while they arrive, their text so far."""
     started_ns: int | None = None
     first_ns: int | None = None
+
+    @classmethod
+    def of_row(cls, name: str, row: "Row", ending: str) -> Self:
+        """Return a finished reply from its row in the tables."""
+        reasoning, reply = ("" if row[column] is None else str(row[column]) for column in ("reasoning", "reply"))
+        return cls(name, ending, reasoning, reply, "\n".join(list_calls(row["tool_calls"])))
 
     def start(self, at_ns: int) -> None:
         """Note that the request left its lane, which is shortly before it is sent."""

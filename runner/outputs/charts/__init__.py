@@ -16,5 +16,5 @@
 and a narrow window, and with both kinds of scale where values allow it. The other modules are what charts share.
 
 A page decides on the size of charts (they scale), on their ink (`currentColor`) and on their colours (`--series-1` to
-`--series-8`); it must give each chart a `prefix` of its own, with which all its ids begin.
+`--series-8`); it must give each chart's canvas a `prefix` of its own, with which all its ids begin.
 """

@@ -125,7 +125,7 @@ class Canvas:
 
     def chart(self, title: str, description: str, height: float, *content: str, caption: str) -> Chart:
         """Return what was drawn on this canvas as a chart of this height."""
-        svg = figure(self.prefix, title, description, height, *content, width=self.width)
+        svg = figure(self.prefix, title, description, *content, width=self.width, height=height)
         return Chart(title, svg, caption, self.readings)
 
 

@@ -17,7 +17,6 @@ from runner.outputs.charts.svg import (
     FAINT,
     SIZE,
     SMALL,
-    WIDE,
     draw_label,
     draw_name,
     element,
@@ -60,7 +59,7 @@ class PanelGrid:
 
     count: int
     left: float
-    width: float = WIDE
+    width: float
 
     @property
     def columns(self) -> int:
@@ -102,7 +101,7 @@ class PanelLayout:
     context: bool = True
 
 
-def panel_grid(count: int, y_axis: Axis, width: float = WIDE) -> PanelGrid:
+def panel_grid(count: int, y_axis: Axis, width: float) -> PanelGrid:
     """Return the grid of this many panels, with room for the labels of their vertical axis."""
     return PanelGrid(count, y_axis.label_width + 8, width)
 
@@ -173,7 +172,7 @@ class RowLayout:
     figures: Sequence[FigureColumn]
     heights: Sequence[float]
     top: float
-    width: float = WIDE
+    width: float
 
     @property
     def stacked(self) -> bool:

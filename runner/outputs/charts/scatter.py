@@ -72,7 +72,7 @@ class ScatterPoints:
     target: str
     place: int
     points: tuple[Point, ...]
-    requests: tuple[RequestPlace, ...] = ()
+    requests: tuple[RequestPlace, ...]
     """Each point's request."""
 
     @property

@@ -103,7 +103,7 @@ def draw_dots(points: Iterable[Point], diameter: float, *, stroke: str | None = 
     return element("path", d=data, stroke=stroke, stroke_width=width, stroke_linecap="round", data_series=series)
 
 
-def figure(prefix: str, title: str, description: str, height: float, *content: str, width: float = WIDE) -> str:
+def figure(prefix: str, title: str, description: str, *content: str, width: float, height: float) -> str:
     """Return an `<svg>` element that scales, takes its ink from the page, and describes itself in words.
 
     `prefix` begins every id, so that several charts can stand in one page.
@@ -212,9 +212,9 @@ def draw_name(x: float, y: float, name: str, room: float, *, anchor: str = "star
     return draw_label(x, y, elide(shown, room), anchor=anchor, title=shown)
 
 
-def draw_key(styles: Sequence[tuple[str, LineStyle]], y: float = SMALL, right: float = WIDE) -> str:
-    """Draw a sample of each line style with its name, aligned to the right end of a line of text."""
-    drawn, x = [], right
+def draw_key(styles: Sequence[tuple[str, LineStyle]], right: float) -> str:
+    """Draw a sample of each line style with its name, aligned to the right end of the first line of text."""
+    drawn, x, y = [], right, SMALL
     for name, style in [(_(key), style) for key, style in reversed(styles)]:
         x -= text_width(name, SMALL)
         drawn.append(draw_label(x, y, name, size=SMALL, soft=True))

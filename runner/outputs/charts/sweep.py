@@ -95,7 +95,7 @@ def _draw_sweep(run: Run, curves: Sequence[Curve], quantity: Quantity, title: st
         for target, own in levels.items()
         for place in [canvas.colour_index(places[target])]
     ]
-    key = draw_key([(curve.name, curve.style) for curve in drawn], right=canvas.width) if len(curves) > 1 else ""
+    key = draw_key([(curve.name, curve.style) for curve in drawn], canvas.width) if len(curves) > 1 else ""
     description = describe_chart(title, (_describe(target, drawn, own) for target, own in levels.items()))
     content, caption = draw_panels(layout, panels, key), _sweep_caption(run, curves)
     return canvas.chart(title, description, layout.grid.height, content, caption=caption)

@@ -35,7 +35,7 @@ class Arrival:
 
     thinking: Sequence[Point]
     answer: Sequence[Point]
-    label: str = ""
+    label: str
     """The name of the request."""
 
     @property
@@ -74,7 +74,7 @@ def draw_arrivals(run: Run, samples: ArrivalSamples, canvas: Canvas) -> Chart | 
         for place in [canvas.colour_index(places[target])]
     ]
     has_thinking = any(each.thinking for sample in arrivals.values() for each in sample.items)
-    key = draw_key([("thinking", THINKING), ("answer", ANSWER)], right=canvas.width) if has_thinking else ""
+    key = draw_key([("thinking", THINKING), ("answer", ANSWER)], canvas.width) if has_thinking else ""
     title = _("Text arriving over time, by target")
     description = describe_chart(title, (_describe(target, sample) for target, sample in arrivals.items()))
     content, caption = draw_panels(layout, panels, key), _arrivals_caption(run, [*arrivals.values()])

@@ -121,7 +121,7 @@ def draw_waterfall(run: Run, spans: SpanSamples, canvas: Canvas) -> Chart | None
     ]
     title = _("Requests in time, by target")
     description = describe_chart(title, (each.description for each in shown))
-    content = draw_key(KEY, right=canvas.width), axis, *drawn
+    content = draw_key(KEY, canvas.width), axis, *drawn
     caption = _waterfall_caption(run, shown, spans.never_sent)
     return canvas.chart(title, description, layout.height, *content, caption=caption)
 

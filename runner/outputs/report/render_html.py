@@ -44,10 +44,10 @@ def write_report(
     with in_language(language):
         page = compose_report(runs, difference, votes)
         # The number of columns cannot be in a style attribute: the policy allows none.
-        columns = Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
+        style = _asset("replies.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
         content = {"page": page, "words": _script_words(page)}
         scripts = ("charts", *(_GRID_SCRIPTS if page.rows else ()))
-        return _render("report_page.html.j2", content, *scripts, style=columns, images=page.has_images)
+        return _render("report_page.html.j2", content, *scripts, style=style, images=page.has_images)
 
 
 def write_diff(difference: Difference, language: str | None = None) -> str:

@@ -135,7 +135,7 @@ class ErrorCollector:
             raise SeveralErrors(self.errors)
 
 
-MOST_LISTED = 5
+MAX_LISTED = 5
 """Number of names that a message lists; it gives the number of further ones."""
 
 
@@ -144,7 +144,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def list_first(names: Sequence[str], most: int = MOST_LISTED) -> str:
+def list_first(names: Sequence[str], most: int = MAX_LISTED) -> str:
     """Return names as `a, b and 3 more`: the first `most` names, and how many follow."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

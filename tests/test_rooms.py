@@ -72,7 +72,7 @@ NAMES_OF_COMMANDS = frozenset(
         *("CompletedRequestCount", "Event", "Observer", "Parameters", "Plan", "RampSetting", "Record", "Request"),
         *("RequestCounts", "Target"),
         # Values that options accept, and defaults
-        *("ARRIVALS", "AnsweredByColumn", "HIGHEST_TEMPERATURE", "PERCENTILES", "REPORT", "RESULTS", "TIMED"),
+        *("ARRIVALS", "AnsweredByColumn", "MAX_TEMPERATURE", "PERCENTILES", "REPORT", "RESULTS", "TIMED"),
         # Parsers of the values of options
         *("parse_duration", "parse_money", "parse_percentiles", "parse_reply_limit", "parse_share", "parse_slo"),
         *("parse_until_ci", "parse_vary"),

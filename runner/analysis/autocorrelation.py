@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.student_t import quantile, two_sided_p
 
-FEWEST_ROUNDS = 8
+MIN_ROUNDS = 8
 """Minimum number of rounds for an estimate; with fewer, autocorrelation cannot be distinguished from chance."""
 
 HIGHEST = 0.97
@@ -50,7 +50,7 @@ class AutocorrelationMargin:
 IN_TESTS = AutocorrelationMargin(0.75, 30, (0.5, 1.0))
 """For tests, which add nothing in short runs because these would then detect nothing."""
 
-IN_INTERVALS = AutocorrelationMargin(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
+IN_INTERVALS = AutocorrelationMargin(1.0, MIN_ROUNDS, (-1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def autocorrelation(series: Floats) -> Floats:
 
     """
     count = series.shape[1]
-    if count < FEWEST_ROUNDS:
+    if count < MIN_ROUNDS:
         return np.zeros(len(series))
     found: Floats = (count * raw_autocorrelation(series) + 1) / (count - 3)
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
+from runner.analysis.intervals import LEVEL, MIN_UNITS, Interval
 from runner.analysis.student_t import quantile_of
 
 Floats = NDArray[np.float64]
@@ -166,7 +166,7 @@ def _standard_errors(values: Floats, wins: Floats) -> Floats | None:
     Standard Errors for Linear Regression with Multi-Stage Samples", Survey Methodology 28, 2002.
     """
     cases, size = len(wins), len(values)
-    if cases < FEWEST_UNITS:
+    if cases < MIN_UNITS:
         return None
     without = _information(values, wins.sum(axis=0)) - _information(values, wins) + 1 / size
     if float(np.linalg.eigvalsh(without).min()) < _TOLERANCE:

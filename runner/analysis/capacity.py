@@ -12,7 +12,7 @@ from enum import StrEnum
 from math import ceil
 
 from runner.analysis.goodput import Goodput
-from runner.analysis.proportions import MOST_REQUESTS, fewest_above
+from runner.analysis.proportions import MAX_REQUESTS, fewest_above
 
 ENOUGH_READINGS = 100
 """Minimum number of independent readings of the number in flight for a rate to keep an SLO. With this number, at most
@@ -120,7 +120,7 @@ class CapacitySearch:
         times = self.share * (1 - self.share) / spread * ((goodput.share - end) / (goodput.share - self.share)) ** 2
         left_out = 0 if self.by_rate else LEFT_OUT_PER_PLACE * tried.load
         needed = goodput.n * times + left_out
-        return None if needed > MOST_REQUESTS else _round_up(needed)
+        return None if needed > MAX_REQUESTS else _round_up(needed)
 
     def highest_kept(self, tried: Sequence[TriedLoad]) -> float | None:
         """Return the highest load that keeps the SLO, below all that do not; None if there is none."""

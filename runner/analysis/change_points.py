@@ -23,7 +23,7 @@ from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, varia
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.student_t import quantile_of, two_sided_p
 
-FEWEST_PER_SIDE = 3
+MIN_PER_SIDE = 3
 """Minimum number of runs before and after a change; two alone do not distinguish a new level from outliers."""
 
 ALPHA = 0.01
@@ -112,7 +112,7 @@ def find_share_changes(shares: Floats, alpha: float = ALPHA, min_change: float =
 
 def _split(logs: Floats, offset: int, alpha: float) -> list[int]:
     """Return the places at which a series splits, each plus `offset`."""
-    if len(logs) < 2 * FEWEST_PER_SIDE:
+    if len(logs) < 2 * MIN_PER_SIDE:
         return []
     at = _best_split(logs)
     if _p_of_split(logs, at, alpha) > alpha:
@@ -131,7 +131,7 @@ def _refine_splits(logs: Floats, places: list[int]) -> list[int]:
 
 def _best_split(logs: Floats) -> int:
     """Return the best split of a series of at least six runs."""
-    return int(np.argmax(_contrasts(_mid_ranks(logs)[None, :])[0])) + FEWEST_PER_SIDE
+    return int(np.argmax(_contrasts(_mid_ranks(logs)[None, :])[0])) + MIN_PER_SIDE
 
 
 def _mid_ranks(values: Floats) -> Floats:
@@ -148,11 +148,11 @@ def _contrasts(ranks: Floats) -> Floats:
         ranks: one order of the runs per row; shape (orders, runs).
 
     Returns:
-        shape (orders, splits); the first split has FEWEST_PER_SIDE runs before it.
+        shape (orders, splits); the first split has MIN_PER_SIDE runs before it.
 
     """
     runs = ranks.shape[1]
-    before = np.arange(FEWEST_PER_SIDE, runs - FEWEST_PER_SIDE + 1)
+    before = np.arange(MIN_PER_SIDE, runs - MIN_PER_SIDE + 1)
     excess = np.cumsum(ranks - ranks.mean(axis=1, keepdims=True), axis=1)[:, before - 1]
     contrasts: Floats = np.abs(excess) * np.sqrt(runs / (before * (runs - before)))
     return contrasts
@@ -165,7 +165,7 @@ def _p_of_split(logs: Floats, at: int, alpha: float) -> float:
     Carlo p-values", Biometrika 78, 1991), and none at all if a bound shows that no order would be as extreme.
     """
     ranks = _mid_ranks(logs)
-    observed, as_extreme = float(_contrasts(ranks[None, :])[0, at - FEWEST_PER_SIDE]), 0
+    observed, as_extreme = float(_contrasts(ranks[None, :])[0, at - MIN_PER_SIDE]), 0
     if _bound_of_best(observed, len(ranks)) < BEYOND_CHANCE:
         return 1 / (DRAWS + 1)
     rng, at_once = np.random.default_rng(SEED), max(1, RANKS_AT_ONCE // len(ranks))

@@ -101,7 +101,7 @@ def warn_of_models(base: Arm, new: Arm) -> list[str]:
     return [f"{new.label}: another model answered: {before} in base, {after} in new"] if differs else []
 
 
-MOST_MIX_APART = 0.1
+MAX_MIX_APART = 0.1
 """Largest difference of a vendor's shares in two arms without a warning."""
 
 MIXES = {
@@ -120,7 +120,7 @@ def warn_of_mixes(base: Arm, new: Arm) -> list[str]:
     for column, sentence in MIXES.items():
         before, after = _count_values(base, column), _count_values(new, column)
         apart = [abs(_share(before, name) - _share(after, name)) for name in before.keys() | after.keys()]
-        if before and after and max(apart) > MOST_MIX_APART:
+        if before and after and max(apart) > MAX_MIX_APART:
             counts = f"{_list_counts(before)} in base, {_list_counts(after)} in new"
             warnings[column] = f"{new.label}: {sentence}: {counts}"
     if "served_by" in warnings:
@@ -150,13 +150,13 @@ def warn_of_currencies(base: Arm, new: Arm) -> list[str]:
 # Timing of pairs
 
 
-MOST_FIRST = 0.75
+MAX_FIRST = 0.75
 """Largest share of pairs in which one side was sent first without a warning."""
 
-FEWEST_PAIRS = 8
+MIN_PAIRS = 8
 """Minimum number of pairs to judge that share; of seven, one side is first in six or more too often by chance."""
 
-MOST_LAG_ROUNDS = 0.5
+MAX_LAG_ROUNDS = 0.5
 """Largest median time between the two requests of a pair without a warning, in rounds."""
 
 
@@ -215,8 +215,8 @@ def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
     if timing is None or timing.n == 1:
         return []
     first, share = (base, timing.base_first) if timing.base_first >= 0.5 else (new, 1 - timing.base_first)
-    is_uneven = share > MOST_FIRST and timing.n >= FEWEST_PAIRS and header.release != "together"
-    if not is_uneven and timing.lag_rounds <= MOST_LAG_ROUNDS:
+    is_uneven = share > MAX_FIRST and timing.n >= MIN_PAIRS and header.release != "together"
+    if not is_uneven and timing.lag_rounds <= MAX_LAG_ROUNDS:
         return []
     warning = (
         f"{first.label} was sent first in {share:.0%} of {timing.n:,} pairs, and the median pair lay "
@@ -228,14 +228,14 @@ def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
 
 # Caches
 
-MOST_CACHED_APART = 0.1
+MAX_CACHED_APART = 0.1
 """Largest difference of the shares of cached requests without a warning, if both arms have some."""
 
 
 def warn_of_caches(base: Arm, new: Arm) -> list[str]:
     """Return a warning if a prompt cache served requests of one arm and none, or a much smaller share, of the other."""
     shares = [_share_cached(arm) for arm in (base, new)]
-    if (shares[0] > 0) == (shares[1] > 0) and abs(shares[0] - shares[1]) <= MOST_CACHED_APART:
+    if (shares[0] > 0) == (shares[1] > 0) and abs(shares[0] - shares[1]) <= MAX_CACHED_APART:
         return []
     warning = (
         f"{new.label}: a prompt cache served {_describe_cached(base)} of base and {_describe_cached(new)} of new, "

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import (
     ALIKE,
-    FEWEST_ROUNDS,
+    MIN_ROUNDS,
     autocorrelation,
     share_autocorrelation,
     t_test_of_shift,
@@ -41,7 +41,7 @@ from runner.analysis.diff_measures import (
     Unit,
 )
 from runner.analysis.goodput import mark_met
-from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
+from runner.analysis.intervals import LEVEL, MIN_UNITS, Interval
 from runner.analysis.pass_rate_diff import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.proportions import (
     CountsByRound,
@@ -240,7 +240,7 @@ def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> Permutat
     result = _compare_proportions(base.share, new.share, design_effect_of_slow(base, new))
     rounds = len(base.ranks), len(new.ranks)
     least = min(1.0, 2 / (SignFlips(min(rounds)) if paired else Relabellings(*rounds)).count)
-    interval = result.interval if min(rounds) >= FEWEST_UNITS else None
+    interval = result.interval if min(rounds) >= MIN_UNITS else None
     return replace(result, p=max(result.p, least), smallest_p=least, units=min(rounds), interval=interval)
 
 
@@ -254,7 +254,7 @@ def widen_for_autocorrelation(rows: Sequence[MeasureEvidence]) -> list[MeasureEv
     each row and from all rows together.
     """
     every = [each for row in rows for each in row.rounds if not row.result.constant]
-    enough = [each for each in every if len(each) >= FEWEST_ROUNDS]
+    enough = [each for each in every if len(each) >= MIN_ROUNDS]
     shared = 0.0
     if enough:
         found = np.array([float(autocorrelation(each[None, :])[0]) for each in enough])
@@ -288,7 +288,7 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
 
 def _correlation(series: Floats, shared: float) -> Floats:
     """Return the autocorrelation of the rounds of one side of a row; shape (1,)."""
-    if len(series) < FEWEST_ROUNDS:
+    if len(series) < MIN_ROUNDS:
         return np.zeros(1)
     return with_margin(np.maximum(autocorrelation(series[None, :]), shared), len(series))
 

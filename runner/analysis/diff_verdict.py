@@ -21,7 +21,7 @@ from runner.errors import CompareError
 MIN_EFFECT = 0.10
 """Default minimum effect, as a ratio minus 1."""
 
-POWER, SPREAD_AT_MOST, FEWEST_DEGREES = 0.9, 0.9, 3
+POWER, SPREAD_AT_MOST, MIN_DEGREES = 0.9, 0.9, 3
 """Power of a recommended number of units; confidence level of the upper limit of the spread that it assumes; and
 minimum degrees of freedom for this limit. The limit is used because a few units underestimate the spread too often."""
 
@@ -239,5 +239,5 @@ def _lower_limits(result: PermutationResult, criteria: Criteria) -> list[int]:
 
 def _likely_spread(result: PermutationResult) -> float:
     """Return an upper confidence limit of the spread, which the true one exceeds with a probability of 10 %."""
-    degrees = max(result.units - 1, FEWEST_DEGREES)
+    degrees = max(result.units - 1, MIN_DEGREES)
     return result.spread * math.sqrt(degrees / chi_squared_quantile(1 - SPREAD_AT_MOST, degrees))

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady_rows
-from runner.analysis.intervals import FEWEST_UNITS, Interval
+from runner.analysis.intervals import MIN_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
 from runner.analysis.steady_state import end_within, rate_span, rates_of
 from runner.core.slo import Slo
@@ -90,7 +90,7 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: fl
     """
     for clusters in (rows["block"].to_numpy(), pd.factorize(rows["case"].to_numpy(dtype=object))[0]):
         counts = count_by_round(met.to_numpy(), clusters)
-        if len(counts[0]) >= FEWEST_UNITS:
+        if len(counts[0]) >= MIN_UNITS:
             effect = max(least_effect, design_effect(counts, batches=batch_sizes(len(counts[0]))))
             return Interval(*wilson_interval(Proportion.of(counts).divided(effect)))
     return None

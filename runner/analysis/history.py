@@ -15,12 +15,12 @@ import numpy as np
 
 from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
-from runner.analysis.history_verdict import usual_range_of
 from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.prediction_intervals import usual_range_of
 from runner.analysis.student_t import quantile_of
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
-FEWEST_FOR_RANGE = 3
+MIN_FOR_RANGE = 3
 """Minimum number of runs for a usual range; two do not show how much others vary."""
 
 WORSE_CLOCK = 2.0
@@ -91,7 +91,7 @@ class RunSeries:
         It is a prediction interval, see `usual_range_of`.
         """
         levels = [point.level for point in self.steady_points]
-        if len(levels) < FEWEST_FOR_RANGE:
+        if len(levels) < MIN_FOR_RANGE:
             return None
         figure = figure_of(self.last.target, self.measure)
         return usual_range_of(levels, figure.n if self.is_share and figure else None)

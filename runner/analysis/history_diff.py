@@ -20,11 +20,11 @@ from runner.analysis.diff_measures import (
 )
 from runner.analysis.diff_verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.analysis.history import belongs_in_history, count_asked, load_of, stored_level
-from runner.analysis.history_verdict import FEWEST_RUNS, ComparedShare, HistoryFinding, compare_against_history
+from runner.analysis.prediction_intervals import MIN_RUNS, ComparedShare, HistoryFinding, compare_against_history
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
 
-MOST_RUNS = 60
+MAX_RUNS = 60
 """Maximum number of earlier runs to compare with: two months of nightly runs."""
 
 
@@ -68,7 +68,7 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
         [row.past for row in rows], [row.new for row in rows], rule, [row.share(rule) for row in rows]
     )
     summary = new.summary
-    used = comparable[-MOST_RUNS:]
+    used = comparable[-MAX_RUNS:]
     return Difference(
         base=Side(f"history in {folder}", summary.suite, used[0].summary.started_at if used else ""),
         new=Side(summary.run_id, summary.suite, summary.started_at),
@@ -147,7 +147,7 @@ def _figures(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[S
         if measure is FAILURES:
             shares = tuple(each.failed / each.n for each in before if each.n)
             if target.n:
-                yield _ComparedFigure(target, measure, target.failed / target.n, shares[-MOST_RUNS:])
+                yield _ComparedFigure(target, measure, target.failed / target.n, shares[-MAX_RUNS:])
         elif (new := stored_level(target, measure)) is not None:
             levels = [
                 level
@@ -156,7 +156,7 @@ def _figures(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[S
                 and (measure.unit is not Unit.MONEY or each.costs.keys() == target.costs.keys())
                 and (level := stored_level(each, measure)) is not None
             ]
-            yield _ComparedFigure(target, measure, new, _since_last_change(levels[-MOST_RUNS:], measure))
+            yield _ComparedFigure(target, measure, new, _since_last_change(levels[-MAX_RUNS:], measure))
 
 
 def _since_last_change(levels: list[float], measure: Measure) -> tuple[float, ...]:
@@ -192,7 +192,7 @@ def _currency(row: _ComparedFigure) -> str | None:
 
 def _decide(measure: Measure, found: HistoryFinding, rule: Rule) -> Decision:
     if found.change is None or found.p is None:
-        return Decision(Verdict.UNDECIDED, UndecidedReason.FEW_RUNS, FEWEST_RUNS)
+        return Decision(Verdict.UNDECIDED, UndecidedReason.FEW_RUNS, MIN_RUNS)
     if found.moved:
         is_rise = found.change > (0 if measure.unit is Unit.SHARE else 1)
         return Decision(verdict_of_direction(measure.better, is_rise=is_rise))

@@ -19,7 +19,7 @@ from runner.core.percentiles import MEDIAN, name_extreme, name_percentile, neare
 
 LEVEL = 0.95
 
-FEWEST_UNITS = 6
+MIN_UNITS = 6
 """Minimum number of rounds; five or fewer all lie on one side of the median with a probability above 5 %."""
 
 Floats = NDArray[np.float64]
@@ -107,7 +107,7 @@ def median_interval(values: Sequence[float], rounds: Sequence[int] | None = None
         rounds: round of each value; without them each value is a round by itself.
 
     """
-    found = _clustered_ranks(values, 0.5, rounds, FEWEST_UNITS)
+    found = _clustered_ranks(values, 0.5, rounds, MIN_UNITS)
     return None if found is None else _between(values, found)
 
 
@@ -160,7 +160,7 @@ def percentile_interval(
     """
     ranks = _interval_ranks(len(values), percent / 100)
     if ranks is not None and rounds is not None:
-        fewest = max(FEWEST_UNITS, smallest_sample(percent))
+        fewest = max(MIN_UNITS, smallest_sample(percent))
         clustered = _clustered_ranks(values, percent / 100, rounds, fewest)
         ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
     return None if ranks is None else _between(values, ranks)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.record import Record
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

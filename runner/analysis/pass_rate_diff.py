@@ -28,14 +28,14 @@ FINEST = 2520
 """Largest denominator of the differences of a case's shares, the least common multiple of 1 to 10. The denominator is
 the least common multiple of all counts; above this limit, differences are rounded."""
 
-MOST_STEPS = 500_000_000
+MAX_STEPS = 500_000_000
 """Maximum number of additions for the null distribution; with more cases, differences are rounded to coarser shares."""
 
 ENOUGH_FOR = 0.67
 """Share of the 36 plausible pairs of pass rates for which a number of cases must be enough. It is higher than for
 requests, because the few cases of a suite show little of how similar the arms are."""
 
-MOST_ROUNDS = 1_000
+MAX_ROUNDS = 1_000
 """Maximum number of rounds to recommend."""
 
 DECIDED = frozenset({CheckVerdict.PASSED, CheckVerdict.FAILED})
@@ -135,7 +135,7 @@ def _inflate(p: float, effect: float) -> float:
 def _integer_differences(passes: PairedPasses) -> Whole:
     """Return the differences of the cases' shares, new minus base, as multiples of a common unit; shape (cases,)."""
     counts = {int(each) for each in (*passes.base.decided, *passes.new.decided)}
-    coarsest = max(1, MOST_STEPS // passes.base.cases**2)
+    coarsest = max(1, MAX_STEPS // passes.base.cases**2)
     scale = min(math.lcm(*counts), FINEST, coarsest)
     return np.rint((passes.new.shares - passes.base.shares) * scale).astype(np.int64)
 
@@ -235,4 +235,4 @@ def rounds_needed(passes: PairedPasses, least: float, level: float) -> float | N
     if allowed <= 0 or not within:
         return math.inf
     needed = max(math.ceil(passes.effect * within * rounds / allowed), math.floor(rounds) + 1)
-    return needed if needed <= MOST_ROUNDS else math.inf
+    return needed if needed <= MAX_ROUNDS else math.inf

@@ -38,7 +38,7 @@ class Proportion:
         return Proportion(self.value * n, n)
 
 
-BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
+BATCHES, MIN_BATCHES = (1, 2, 4), 8
 """Numbers of rounds in a batch to detect failures that come in spells, and the minimum number of batches of several
 rounds to distinguish spells from chance."""
 
@@ -128,7 +128,7 @@ def _dispersion_of_arm(failed: Floats, tried: Floats, size: int) -> tuple[float,
     """
     requests, batches = float(tried.sum()), len(failed) // size
     share = float(failed.sum()) / requests
-    if not 0 < share < 1 or batches < (FEWEST_BATCHES if size > 1 else 2):
+    if not 0 < share < 1 or batches < (MIN_BATCHES if size > 1 else 2):
         return 0.0, 0.0, 0
     starts = np.arange(batches) * size
     of_batch, total = np.add.reduceat(failed, starts), np.add.reduceat(tried, starts)
@@ -196,7 +196,7 @@ def fewest_above(share: float) -> int:
     return math.ceil(z**2 * share / (1 - share))
 
 
-MOST_REQUESTS = 1_000_000
+MAX_REQUESTS = 1_000_000
 """Maximum number of requests to consider."""
 
 PLAUSIBLE, ENOUGH_FOR, POWER = (1 / 6, 3 / 6, 5 / 6), 0.6, 0.8
@@ -257,7 +257,7 @@ def _requests_within(base: float, new: float, least: float, spread: float) -> fl
 
     too_few, enough = 0, 1
     while not is_enough(enough):
-        if enough > MOST_REQUESTS:
+        if enough > MAX_REQUESTS:
             return math.inf
         too_few, enough = enough, 2 * enough
     while enough - too_few > 1:

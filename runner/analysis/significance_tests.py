@@ -32,7 +32,7 @@ COARSE, FINE, FINE_BELOW = 1_999, 99_999, 0.02
 """Number of random permutations for a first p-value, that for a p-value that may matter, and the largest such p-value.
 The second p-value replaces the first, so the choice between the two is not a second chance to reject."""
 
-MOST_DRAWS, FINEST_BELOW = 10_000_000, 0.001
+MAX_DRAWS, FINEST_BELOW = 10_000_000, 0.001
 """Maximum number of random permutations, and the largest p-value for which a test draws more than FINE if its level
 needs it."""
 
@@ -225,8 +225,8 @@ def _standard_deviation(values: Floats) -> float:
 
 
 def draws_for(share: float) -> int:
-    """Return the number of random permutations for a test at a level: 10 / `share`, limited to FINE and MOST_DRAWS."""
-    return min(MOST_DRAWS, max(FINE, math.ceil(10 / share)))
+    """Return the number of random permutations for a test at a level: 10 / `share`, limited to FINE and MAX_DRAWS."""
+    return min(MAX_DRAWS, max(FINE, math.ceil(10 / share)))
 
 
 def smallest_p(permutations: Permutations, draws: int = FINE) -> float:
@@ -254,7 +254,7 @@ def fewest_of_two_samples(share: float) -> int | None:
 
 
 def _is_reachable(share: float) -> bool:
-    return share >= 2 / (MOST_DRAWS + 1)
+    return share >= 2 / (MAX_DRAWS + 1)
 
 
 def p_values(rows: Floats, permutations: Permutations, draws: int = FINE) -> Floats:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, autocorrelation, variance_inflation, with_margin
-from runner.analysis.intervals import FEWEST_UNITS, Interval
+from runner.analysis.intervals import MIN_UNITS, Interval
 from runner.analysis.proportions import (
     CountsByRound,
     Proportion,
@@ -170,6 +170,6 @@ def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Pr
     """
     counts = count_by_round(slow.to_numpy(), rounds.to_numpy())
     share = Proportion.of(counts)
-    if len(counts[0]) < FEWEST_UNITS:
+    if len(counts[0]) < MIN_UNITS:
         return share, None
     return share, Interval(*wilson_interval(share.divided(design_effect(counts))))

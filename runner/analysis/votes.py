@@ -13,7 +13,7 @@ from math import fsum, sqrt
 
 import numpy as np
 
-from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
+from runner.analysis.intervals import LEVEL, MIN_UNITS, Interval
 from runner.analysis.student_t import quantile_of
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
 
@@ -260,7 +260,7 @@ def _alpha(parts: Sequence[_Disagreement]) -> float | None:
 def _interval(alpha: float, of_case: Sequence[_Disagreement]) -> Interval | None:
     """Return the jackknife interval of alpha, which leaves out one case at a time."""
     number = len(of_case)
-    if number < FEWEST_UNITS or alpha == 1:
+    if number < MIN_UNITS or alpha == 1:
         return None
     without = [_alpha([*of_case[:at], *of_case[at + 1 :]]) for at in range(number)]
     found = np.array([each for each in without if each is not None])

@@ -25,7 +25,7 @@ from referencing.jsonschema import EMPTY_REGISTRY, specification_with
 from runner.checks.check_finding import WorkExceeded
 from runner.checks.regex import compile_pattern, is_found
 
-MOST_STEPS = 100_000
+MAX_STEPS = 100_000
 """Limit on the steps of one evaluation; a step takes about 10 to 20 µs."""
 
 CHARACTERS_PER_STEP = 1_000
@@ -50,12 +50,12 @@ def first_error(schema: str, value: Any) -> ValidationError | None:
     """Return the first reason why a value does not fit a schema, given as JSON; None if it fits.
 
     Raises:
-        WorkExceeded: that takes more than `MOST_STEPS`.
+        WorkExceeded: that takes more than `MAX_STEPS`.
         Unresolvable: the schema points to what is not in it.
         RecursionError: the schema points to itself without end, or the value is nested too deeply.
 
     """
-    _steps_left.set(MOST_STEPS)
+    _steps_left.set(MAX_STEPS)
     errors: Iterator[ValidationError] = _validator(schema).iter_errors(value)
     return next(errors, None)
 
@@ -88,7 +88,7 @@ def _counted(keyword: Keyword) -> Keyword:
 
 
 def _count_steps(steps: int) -> None:
-    left = _steps_left.get(MOST_STEPS) - steps
+    left = _steps_left.get(MAX_STEPS) - steps
     if left < 0:
         raise WorkExceeded
     _steps_left.set(left)

@@ -25,16 +25,16 @@ SHARED_SCRIPTS = MappingProxyType(
         "Cyrillic": ("ru", "uk", "bg"),
     }
 )
-FEWEST_LETTERS = 20
+MIN_LETTERS = 20
 """Number of letters that the model needs to distinguish languages of one script."""
 
 MANY_KANA = 0.1
 """Share of kana among Han and kana characters from which a text is Japanese."""
 
-MOST_LETTERS = 2_000
+MAX_LETTERS = 2_000
 """Number of letters of a long answer that the model reads."""
 
-MOST_CHARACTERS = 100_000
+MAX_CHARACTERS = 100_000
 """Number of characters of a long answer whose script is examined."""
 
 Word = tuple[str, str]
@@ -49,7 +49,7 @@ _WORDS = (
 
 def language(answer: str, wanted: object) -> CheckFinding:
     """Pass if most words are in the language; code blocks do not count, and each Chinese character is a word."""
-    words = list(named_matches(_WORDS, _CODE.sub("", answer[:MOST_CHARACTERS])))
+    words = list(named_matches(_WORDS, _CODE.sub("", answer[:MAX_CHARACTERS])))
     if not words:
         return undecided("there are no words in it")
     script = _leading_script(words)
@@ -57,7 +57,7 @@ def language(answer: str, wanted: object) -> CheckFinding:
     if found is not None:
         return PASSED if found == wanted else failed(f"most of it is {found}, not {wanted}")
     if wanted in SHARED_SCRIPTS[script]:
-        return undecided(f"fewer than {FEWEST_LETTERS} letters, too few to tell the language")
+        return undecided(f"fewer than {MIN_LETTERS} letters, too few to tell the language")
     return failed(f"it is written in {script} letters, not in {wanted}")
 
 
@@ -77,9 +77,9 @@ def _language_of(words: Sequence[Word], script: str) -> str | None:
         return "ja" if is_japanese(han=counts["Han"], kana=counts["Kana"]) else "zh"
     if script == "Hangul":
         return "ko"
-    text = " ".join(word for of, word in words if of == script)[:MOST_LETTERS]
+    text = " ".join(word for of, word in words if of == script)[:MAX_LETTERS]
     letters = sum(map(str.isalpha, text))
-    return _classify(text, script) if letters >= FEWEST_LETTERS else None
+    return _classify(text, script) if letters >= MIN_LETTERS else None
 
 
 @lru_cache(maxsize=1024)

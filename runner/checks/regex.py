@@ -11,7 +11,7 @@ import re2  # type: ignore[import-untyped]
 
 from runner.checks.check_finding import WorkExceeded
 
-MOST_WORK = 300_000_000
+MAX_WORK = 300_000_000
 """Instructions of compiled patterns times characters of a text: at worst, RE2 needs 7 ns for each."""
 
 
@@ -36,10 +36,10 @@ def limit_work(patterns: Iterable[str], text: str) -> None:
     """Refuse patterns that may take too long on a text, since linear time is long for a huge pattern.
 
     Raises:
-        WorkExceeded: the instructions of the patterns times the characters exceed `MOST_WORK`.
+        WorkExceeded: the instructions of the patterns times the characters exceed `MAX_WORK`.
 
     """
-    if sum(compile_pattern(pattern).programsize for pattern in patterns) * len(text) > MOST_WORK:
+    if sum(compile_pattern(pattern).programsize for pattern in patterns) * len(text) > MAX_WORK:
         raise WorkExceeded
 
 

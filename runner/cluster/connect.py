@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import ByteStream
 
-from runner.core.cluster import ANY_CLUSTER, ClusterOptions, Node
+from runner.core.cluster_node import ANY_CLUSTER, ClusterOptions, Node
 from runner.errors import CompareError
 from runner.providers.base_url import is_on_this_machine
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 
 REGION_LABELS = ("ray.io/availability-region", "topology.kubernetes.io/region", "region")
 """Labels that may contain a node's region; the first one that is set counts."""

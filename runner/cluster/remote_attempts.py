@@ -11,7 +11,7 @@ import anyio
 from runner.analysis.cluster_workers import WORKER_LOST
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, shift_phases
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.events import Failed, Outcome
 from runner.engine.attempt_runners import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint

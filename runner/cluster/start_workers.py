@@ -16,7 +16,7 @@ from runner.cluster.node_names import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.cluster.worker_messages import WorkerIntroduction
 from runner.cluster.worker_pool import WORKER_START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
-from runner.core.cluster import ClusterOptions, Node
+from runner.core.cluster_node import ClusterOptions, Node
 from runner.errors import CompareError, counted
 from runner.version import __version__
 
@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 NODE_CHECK_S = 1.0
 """Seconds between two checks whether a lost node is back."""
 
-MOST_IN_FLIGHT = 10_000
+MAX_IN_FLIGHT = 10_000
 """Most attempts in flight on one worker, which is also the most of a run."""
 
 
@@ -117,7 +117,7 @@ async def _prepare(actors: list[Any], names: Iterator[str], nodes: Sequence[Node
 
 async def _start_actor(node_id: str | None = None) -> Any:
     """Start a worker that Ray neither restarts nor calls twice, since each attempt needs a permit."""
-    options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MOST_IN_FLIGHT}
+    options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MAX_IN_FLIGHT}
     where = "SPREAD" if node_id is None else NodeAffinitySchedulingStrategy(node_id, soft=False)
     return await _ask_head(ray.remote(Worker).options(**options, scheduling_strategy=where).remote)
 

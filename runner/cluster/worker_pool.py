@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from runner.cluster.worker_messages import PackedKey, WorkerCalibration, pack_keys
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.errors import ClusterLost, CompareError
 from runner.providers.base_url import is_on_this_machine
 from runner.providers.endpoint import Endpoint

@@ -25,7 +25,7 @@ from runner.storage.journal import JOURNAL_FILE
 from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
-FEWEST_A_PLACE = 5
+MIN_A_PLACE = 5
 """Minimum number of requests per place in flight: with fewer there is hardly a steady state."""
 
 RunOnce = Callable[[PreparedRun], FinishedRun]
@@ -191,11 +191,11 @@ def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySea
         raise CompareError(f"name the number of requests at each load: {options.spell('max_requests', 500)}")
     if search.by_rate:
         return search
-    enough = options.max_requests // FEWEST_A_PLACE
+    enough = options.max_requests // MIN_A_PLACE
     if enough < search.first:
         raise CompareError(
             f"{options.spell('max_requests', options.max_requests)} is too few for a concurrency of "
-            f"{search.first:g}: give {ceil(FEWEST_A_PLACE * search.first)} or more, {FEWEST_A_PLACE} for each request "
+            f"{search.first:g}: give {ceil(MIN_A_PLACE * search.first)} or more, {MIN_A_PLACE} for each request "
             "in flight"
         )
     return replace(search, most=min(search.most, enough))

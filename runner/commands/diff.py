@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HISTORY = "history"
 """Name that stands for all comparable runs before a run."""
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 Pair = tuple[str, str]
 
@@ -262,7 +262,7 @@ def _refuse_disjoint(base: Run, what: str, planned: Sequence[str], kept: Sequenc
     if kept and not {*planned} & {*kept}:
         raise CompareError(
             f"nothing could be compared: the baseline {base.header.run_id} has no {what} of this run. "
-            f"It has {list_first(kept, MOST_NAMED)}; this run has {list_first(planned, MOST_NAMED)}"
+            f"It has {list_first(kept, MAX_NAMED)}; this run has {list_first(planned, MAX_NAMED)}"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import anyio
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.engine.event_loop_lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
 from runner.wire.attempt import Attempt, AttemptRequest, Watch

@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile

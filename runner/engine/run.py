@@ -18,7 +18,7 @@ from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.lane_schedule import Levels, RunRules, StopCheck, first_request, never_stop
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, rare_gc
-from runner.engine.request_template import RequestTemplates
+from runner.engine.request_template_and_refused_fields import RequestTemplates
 from runner.engine.send_requests import RequestSender, SendContext
 from runner.engine.spread_rounds import Spread
 from runner.errors import CompareError

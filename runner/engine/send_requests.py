@@ -23,7 +23,7 @@ from runner.engine.input_probes_and_cache_warming import InputProbes, PrefixWarm
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.provider_lane import Lane, LimitChange, Permit
-from runner.engine.request_template import RequestTemplates
+from runner.engine.request_template_and_refused_fields import RequestTemplates
 from runner.engine.retry import RetryPolicy, with_requested_wait
 from runner.engine.run_observers import Observer
 from runner.planning.request import Request

@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.change_points import FEWEST_PER_SIDE
-from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
+from runner.analysis.change_points import MIN_PER_SIDE
+from runner.analysis.history import MIN_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.cjk_line_breaks import WrappedText
 from runner.outputs.narrow_terminal_tables import SplitTable
 from runner.outputs.text.diff_cells import format_level
@@ -24,8 +24,8 @@ SHOWN = 40
 """Maximum number of runs in a sparkline."""
 
 NO_RANGE = (
-    f"note: a usual range needs {FEWEST_FOR_RANGE} runs before the newest, since the last change; "
-    f"a change needs {FEWEST_PER_SIDE} runs on each side"
+    f"note: a usual range needs {MIN_FOR_RANGE} runs before the newest, since the last change; "
+    f"a change needs {MIN_PER_SIDE} runs on each side"
 )
 
 HEADINGS = ("target", "measure", "runs", "last", "usual range", "", "trend")

@@ -15,7 +15,7 @@ from runner.pricing.money import Money, add_up
 
 NO_LIMIT = "no limit"
 UNKNOWN = "unknown"
-MOST_VARIANTS = 20
+MAX_VARIANTS = 20
 """Maximum number of variants that are described one by one."""
 
 Vary = Mapping[str, Sequence[object]]
@@ -82,9 +82,9 @@ def describe_variants(forecast: Forecast) -> list[str]:
         if each.name.variant is not None:
             settings[each.name.variant, describe_settings(each.settings)] = None
     sentences = [f"Variant {name}: {what}." for name, what in settings]
-    more = len(sentences) - MOST_VARIANTS
+    more = len(sentences) - MAX_VARIANTS
     rest = [f"And {counted(more, 'variant')} more; --json has all."] if more > 0 else []
-    return [*sentences[:MOST_VARIANTS], *rest]
+    return [*sentences[:MAX_VARIANTS], *rest]
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:

@@ -12,7 +12,7 @@ from itertools import count, islice
 from random import Random
 from typing import Literal
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.load_profile import rounds_a_level
 from runner.core.sized_input import PROBE_QUESTION
 from runner.core.suite import Case

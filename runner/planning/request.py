@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from runner.core.attachment_parts import sent_content, with_text_before
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.non_default_fields import non_default_fields
 from runner.core.record import Record, skipped

@@ -52,10 +52,10 @@ _OPEN_ESCAPE = re.compile(
 """An escape at the end of a text that may be incomplete."""
 
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
-MOST_IGNORED = 3
+MAX_IGNORED = 3
 """Ignored characters that may stand between two characters of a key."""
 
-MOST_NESTED = 2
+MAX_NESTED = 2
 """Levels of escapes that are undone, such as a percent escape within JSON."""
 
 LONGEST_ESCAPE = 12
@@ -102,7 +102,7 @@ class _ValueMatcher:
         is_escaped = _ESCAPE.search(text) is not None
         if not is_escaped and not _IGNORED.search(text):
             return False
-        for level in range(1 + MOST_NESTED if is_escaped else 1):
+        for level in range(1 + MAX_NESTED if is_escaped else 1):
             text = _unescaped(text) if level else text
             bare = _IGNORED.sub("", text.lower())
             if any(value in bare for value in self._bare):
@@ -127,7 +127,7 @@ class _ValueMatcher:
     @property
     def longest(self) -> int:
         """The length of the longest form; 0 if there is no value."""
-        return max((len(value) * (MOST_IGNORED + 1) * LONGEST_ESCAPE for value in self._values), default=0)
+        return max((len(value) * (MAX_IGNORED + 1) * LONGEST_ESCAPE for value in self._values), default=0)
 
     def open_at(self, text: str) -> int:
         """Return the index at which a value may begin that the text cuts off; the text's length if there is none."""
@@ -139,7 +139,7 @@ class _ValueMatcher:
 
     def _may_begin(self, rest: str) -> bool:
         bare = rest
-        for _ in range(MOST_NESTED):
+        for _ in range(MAX_NESTED):
             bare = _unescaped(_OPEN_ESCAPE.sub("", bare))
         bare = bare.lower().translate(_WITHOUT_IGNORED)
         return any(value.startswith(bare) for value in self._bare) or any(
@@ -344,7 +344,7 @@ def _pattern_of(value: str) -> str:
     """Return a pattern for a value whose characters may be escaped, with ignored characters between them."""
     pattern = ""
     for place, character in enumerate(value):
-        pattern += (f"{_any_ignored(but=character)}{{0,{MOST_IGNORED}}}?" if place else "") + _any_form(character)
+        pattern += (f"{_any_ignored(but=character)}{{0,{MAX_IGNORED}}}?" if place else "") + _any_form(character)
     return pattern
 
 

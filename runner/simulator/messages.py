@@ -11,7 +11,7 @@ from runner.core.tool_call import ToolCall
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
-from runner.simulator.named_events import Document, Part, named_step, open_named_event, part_steps
+from runner.simulator.named_event_stream import Document, Part, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
     Content,
     check_result,

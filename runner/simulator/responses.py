@@ -7,7 +7,7 @@ from runner.core.events import Channel
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
-from runner.simulator.named_events import Document, Part, named_event, named_step, open_named_event, part_steps
+from runner.simulator.named_event_stream import Document, Part, named_event, named_step, open_named_event, part_steps
 from runner.simulator.request_fields import (
     FORMATS,
     check_result,

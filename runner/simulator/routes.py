@@ -8,7 +8,7 @@ from runner.simulator import chat_completions, messages, responses
 from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
-from runner.simulator.named_events import named_event
+from runner.simulator.named_event_stream import named_event
 from runner.simulator.request_fields import model_name, parse_object
 from runner.simulator.response_steps import Envelope, Headers, Response, Step, encode, json_response
 

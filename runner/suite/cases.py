@@ -29,7 +29,7 @@ MAX_SUFFIX = 80
 AXIS = "input.tokens"
 """Name of the list of sizes among a case's lists of values; no variable can have this name."""
 
-MOST_TOKENS = 10_000_000
+MAX_TOKENS = 10_000_000
 BUILT_IN_NAME = "Alice's Adventures in Wonderland"
 _BUILT_IN = "filler_text.txt"
 _SIZE = re.compile(r"([0-9]{1,3}(?:[_,]?[0-9]{3})*|[0-9]+)(k|M|)")
@@ -327,8 +327,8 @@ def parse_tokens(text: str) -> int:
     """
     found = _SIZE.fullmatch(text.strip())
     tokens = int(re.sub("[_,]", "", found[1])) * _UNITS[found[2]] if found else 0
-    if not 1 <= tokens <= MOST_TOKENS:
-        raise ValueError(f"`{text[:40]}` is no number of tokens from 1 to {MOST_TOKENS:,}")
+    if not 1 <= tokens <= MAX_TOKENS:
+        raise ValueError(f"`{text[:40]}` is no number of tokens from 1 to {MAX_TOKENS:,}")
     return tokens
 
 

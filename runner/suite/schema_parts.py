@@ -15,8 +15,8 @@ JsonSchema = TypeVar("JsonSchema", bound=bool | Mapping[str, JsonValue])
 
 DAY_S = 86_400
 TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
-MOST_TOOLS = 128
-MOST_STEPS = 50
+MAX_TOOLS = 128
+MAX_STEPS = 50
 DEFAULT_STEPS = 5
 """Highest number of requests for one turn of the user, if the suite has tool results and sets no number."""
 
@@ -135,7 +135,7 @@ class ToolSchema(StrictModel):
         )
 
 
-ToolList = Annotated[tuple[ToolSchema, ...], Field(max_length=MOST_TOOLS)]
+ToolList = Annotated[tuple[ToolSchema, ...], Field(max_length=MAX_TOOLS)]
 ToolsFile = RootModel[ToolList]
 """The content of a file of tools."""
 
@@ -167,7 +167,7 @@ ToolResults = Annotated[
     ),
 ]
 MaxSteps = Annotated[
-    Annotated[int, Field(ge=1, le=MOST_STEPS)] | None,
+    Annotated[int, Field(ge=1, le=MAX_STEPS)] | None,
     Field(description=f"The most requests for one turn of the user, with `tool_results`. Left out: {DEFAULT_STEPS}."),
 ]
 OVERRIDES = ("tools", "tool_choice", "response_format")

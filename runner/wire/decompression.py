@@ -16,7 +16,7 @@ GZIP = frozenset({"gzip", "x-gzip"})
 KNOWN = GZIP | {"deflate", "zlib", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 """Names of codings. Any other word in the header is ignored."""
 
-MOST_CODINGS = 5
+MAX_CODINGS = 5
 """Maximum number of nested codings of a body; each needs memory of its own."""
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -95,7 +95,7 @@ class Decompression:
         unknown = [coding for coding in self._codings if coding not in GZIP | {"deflate", "zlib"}]
         if unknown:
             raise BadCompression(f"{unknown[0]!r} was not asked for")
-        if len(self._codings) > MOST_CODINGS:
+        if len(self._codings) > MAX_CODINGS:
             raise BadCompression(f"{len(self._codings)} nested codings")
         self._layers = [_Layer(self._limit) for _ in self._codings]
         self.is_compressed = True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis import change_points
-from runner.analysis.change_points import FEWEST_PER_SIDE, find_changes
+from runner.analysis.change_points import MIN_PER_SIDE, find_changes
 
 Floats = NDArray[np.float64]
 
@@ -144,6 +144,6 @@ def test_another_unit_moves_no_change(logs: list[float], shift: float) -> None:
     found = find_changes(np.array(logs))
     moved = find_changes(np.array(logs) + shift)
     ends = [0, *(change.at for change in found), len(logs)]
-    assert all(after - before >= FEWEST_PER_SIDE for before, after in pairwise(ends)) or not found
+    assert all(after - before >= MIN_PER_SIDE for before, after in pairwise(ends)) or not found
     if not any(abs(one - other) < 1e-6 for one in logs for other in logs if one != other):
         assert [change.at for change in moved] == [change.at for change in found]

@@ -27,7 +27,7 @@ from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError

@@ -25,7 +25,7 @@ from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.event_loop import run_async
-from runner.core.cluster import ClusterOptions, Node
+from runner.core.cluster_node import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.core.target_name import SIMULATOR
 from runner.providers.endpoint import find_endpoint

@@ -33,7 +33,7 @@ from tests.benchmarks.gate_worlds import CASES, Floats
 SURE = 0.999
 """Level of the interval of a rate that must overlap its band, so that hardly any figure fails by chance."""
 
-MOST_PERMUTED, MOST_INVERTED = 150, 20
+MAX_PERMUTED, MAX_INVERTED = 150, 20
 """Most rounds for which the permutation test, and its interval, are computed; for more, Student's t gives the same."""
 
 MIN_EFFECT = float(np.log1p(Rule().min_effect))
@@ -119,7 +119,7 @@ def judge(new: Floats, base: Floats | None = None, rows: int = 1) -> Judged:
     shifts = new.mean(axis=1) - (0 if base is None else base.mean(axis=1))
     permutations = SignFlips(rounds) if base is None else Relabellings(rounds, rounds)
     values = new if base is None else np.concatenate([base, new], axis=1)
-    permuted = p_values(values, permutations) if rounds <= MOST_PERMUTED else np.zeros(len(new))
+    permuted = p_values(values, permutations) if rounds <= MAX_PERMUTED else np.zeros(len(new))
     p, half = t_test_of_shift(new, base, 0.95, _correlations(sides, rows))
     none = [np.zeros(len(new))] * len(sides)
     plain = t_test_of_shift(new, base, 0.95, none)
@@ -134,7 +134,7 @@ def judge(new: Floats, base: Floats | None = None, rows: int = 1) -> Judged:
             is_bound=True,
         ),
         earlier=_decide_all(
-            shifts, permuted if rounds <= MOST_PERMUTED else plain[0], plain[1], permutations, rows, is_bound=False
+            shifts, permuted if rounds <= MAX_PERMUTED else plain[0], plain[1], permutations, rows, is_bound=False
         ),
         threshold=_any(shifts > MIN_EFFECT, rows),
         t_test=_any(np.logical_and(student.pvalue < 0.05, student.statistic > 0), rows),
@@ -146,7 +146,7 @@ def _widen(values: Floats, shifts: Floats, half: Floats, permutations: Permutati
 
     Only intervals of rows that the narrower one decides are widened.
     """
-    if permutations.units > MOST_INVERTED * (1 if isinstance(permutations, SignFlips) else 2):
+    if permutations.units > MAX_INVERTED * (1 if isinstance(permutations, SignFlips) else 2):
         return half
     size = np.abs(shifts)
     for at in np.flatnonzero((size - half >= MIN_EFFECT) | (size + half < MIN_EFFECT)):

@@ -22,8 +22,8 @@ from scipy import stats
 
 from runner.analysis.diff_findings import claim_for_this_run
 from runner.analysis.diff_verdict import Rule, Verdict
-from runner.analysis.history_verdict import compare_against_history
 from runner.analysis.intervals import percentile_interval
+from runner.analysis.prediction_intervals import compare_against_history
 from runner.analysis.proportions import Proportion, fisher_p
 from tests.benchmarks.gate_rules import CLAIMS, Judged, Rate, judge, judge_failures, judge_slow, needed_rounds
 from tests.benchmarks.gate_worlds import (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runner.analysis.cluster_workers import summarize_workers
 from runner.cluster.node_names import list_vantages, name_nodes
 from runner.cluster.worker_messages import WorkerSpan, pack_keys, shift_phases, unpack_keys
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.outputs.text.connections_and_clocks import describe_workers
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin

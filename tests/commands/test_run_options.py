@@ -16,7 +16,7 @@ from runner.commands.run.options import (
     parse_output,
     spell_keyword,
 )
-from runner.core.cluster import ClusterOptions
+from runner.core.cluster_node import ClusterOptions
 from runner.errors import CompareError
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import delta_event, event_stream, serve

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runner.commands.run.options import spell_option
 from runner.commands.run.stop_rules import stop_rule
 from runner.commands.run.until_ci_stop_rules import relative_half_widths
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile

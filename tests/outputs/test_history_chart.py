@@ -15,7 +15,7 @@ from runner.analysis.diff_measures import TIMED_MEASURES
 from runner.analysis.history import RunSeries, make_series
 from runner.analysis.stored_summary import summarize_run
 from runner.outputs.charts.chart import NARROW, Canvas
-from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_runs_by_hour
+from runner.outputs.charts.history import MAX_DRAWN, PARTS, DrawnSeries, draw_history, draw_runs_by_hour
 from runner.outputs.charts.svg import WIDE
 from runner.storage.stored_summary import StoredRun
 from tests.support.crafted_runs import answered, run_of
@@ -43,7 +43,7 @@ def levels(count: int) -> list[float]:
     return [(0.375 if at >= count // 2 else 0.3) * random.lognormvariate(0, 0.05) for at in range(count)]
 
 
-@pytest.mark.parametrize("count", [2, MOST_DRAWN])
+@pytest.mark.parametrize("count", [2, MAX_DRAWN])
 def test_up_to_1500_runs_all_have_a_dot(count: int) -> None:
     """Nothing is left out, and the caption has no rule."""
     drawn = DrawnSeries(series_of(levels(count)))
@@ -66,8 +66,8 @@ def test_a_sample_of_ten_thousand_runs_keeps_extremes_and_changes() -> None:
     assert len(chart.readings["runs"]) == len(shown)
     hours = draw_runs_by_hour(drawn, 0, Canvas())
     assert hours is not None
-    assert f"10,000 runs, by when they began. The newest {MOST_DRAWN:,} are drawn." in hours.caption
-    assert [each.value for each in drawn.newest] == values[-MOST_DRAWN:]
+    assert f"10,000 runs, by when they began. The newest {MAX_DRAWN:,} are drawn." in hours.caption
+    assert [each.value for each in drawn.newest] == values[-MAX_DRAWN:]
 
 
 @settings(max_examples=10)

@@ -65,7 +65,7 @@ OF_OTHER_VERSIONS = {
 }
 """Sentences of earlier versions' journals and of later Pythons; and a list of quotes, which is joined."""
 
-MOST_PIECES = 3
+MAX_PIECES = 3
 """A part of a template may come from so many places: `clocks differ` is a word of one line behind one of another."""
 
 
@@ -190,12 +190,12 @@ def test_every_hint_is_translated() -> None:
 
 
 def count_pieces(part: str, written: str) -> int:
-    """Return the number of pieces, of whole words, in which the part occurs; MOST_PIECES + 1 if not all of it does."""
+    """Return the number of pieces, of whole words, in which the part occurs; MAX_PIECES + 1 if not all of it does."""
     words, pieces = part.split(" ") if part else [], 0
     while words:
         longest = next((n for n in range(len(words), 0, -1) if " ".join(words[:n]) in written), 0)
         if not longest:
-            return MOST_PIECES + 1
+            return MAX_PIECES + 1
         words, pieces = words[longest:], pieces + 1
     return pieces
 
@@ -210,7 +210,7 @@ def test_a_sentence_of_another_room_is_still_written_there() -> None:
         template
         for template in sentences()
         for part, *_ in Formatter().parse(template)
-        if count_pieces(part.strip(" ;:,."), written) > MOST_PIECES and template not in OF_OTHER_VERSIONS
+        if count_pieces(part.strip(" ;:,."), written) > MAX_PIECES and template not in OF_OTHER_VERSIONS
     }
     assert unwritten == set()
 

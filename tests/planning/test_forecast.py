@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Api, Case, Message, Parameters

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import level_of
 from runner.core.suite import Case, Message, Parameters, Timeouts, ToolDefinition

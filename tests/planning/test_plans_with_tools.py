@@ -25,9 +25,9 @@ from runner.providers.tool_fields import tool_text
 from tests.support.plans import first_requests
 
 LIMIT = 40
-MOST_CALLS = LIMIT // MIN_TOKENS_OF_CALL
+MAX_CALLS = LIMIT // MIN_TOKENS_OF_CALL
 TOOL = ToolDefinition("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
-CALLS = st.lists(st.sampled_from(["get_weather", "get_time"]), max_size=MOST_CALLS).map(
+CALLS = st.lists(st.sampled_from(["get_weather", "get_time"]), max_size=MAX_CALLS).map(
     lambda names: tuple(ToolCall(name, "{}") for name in names)
 )
 CASES = st.builds(

@@ -11,7 +11,7 @@ import pytest
 
 import runner
 from runner.analysis.run_results import Run
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.core.until_ci import UntilCi

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record, skipped

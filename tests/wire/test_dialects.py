@@ -9,7 +9,7 @@ from openai import AsyncOpenAI
 
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Api, Parameters
-from runner.engine.request_template import RequestTemplates
+from runner.engine.request_template_and_refused_fields import RequestTemplates
 from runner.planning.request import Target
 from runner.providers.body_fields import BodyBuilder, thinking_fields
 from runner.providers.provider_row import ProviderRow

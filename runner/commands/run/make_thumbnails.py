@@ -20,7 +20,7 @@ from runner.storage.attachment_files import (
 SIDE = 320
 """Length of a thumbnail's longer side in pixels."""
 
-MOST_PIXELS = 50_000_000
+MAX_PIXELS = 50_000_000
 """Pixels above which an image is not opened, since it would take hundreds of megabytes of memory."""
 
 QUALITY = 75
@@ -50,7 +50,7 @@ def _thumbnail(image: Attachment) -> Thumbnail | None:
         return None
     if len(content) <= MAX_THUMBNAIL_BYTES:
         return Thumbnail(image.media_type or "", content)
-    if (image.width or 0) * (image.height or 0) > MOST_PIXELS:
+    if (image.width or 0) * (image.height or 0) > MAX_PIXELS:
         return None
     small = _shrunk(content)
     return None if small is None or len(small) > MAX_THUMBNAIL_BYTES else Thumbnail("image/jpeg", small)

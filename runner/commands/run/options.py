@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.cluster import ANY_CLUSTER, ClusterOptions
+from runner.core.cluster_node import ANY_CLUSTER, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile, RampSetting, WrongLoad
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo

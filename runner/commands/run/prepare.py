@@ -17,7 +17,7 @@ from runner.commands.run.refuse_secrets_and_attachments import known_secrets, re
 from runner.commands.run.replay_source import ReplaySource, open_replay_source, vary_as_recorded
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, resumed_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_recorded, select_targets, with_options
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, ErrorCollector, InvalidFile, MissingKey, SeveralErrors
 from runner.outputs import find_writer, known_suffixes

@@ -9,7 +9,7 @@ from typing import Self
 
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.model_family import family_of
 from runner.core.suite import Suite

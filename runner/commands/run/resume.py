@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from runner.commands.run.options import LOAD_FIELDS, RunOptions
-from runner.core.cluster import Node
+from runner.core.cluster_node import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.suite import Suite

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from runner.analysis.check_results import CheckedCell, CheckTally
-from runner.analysis.intervals import FEWEST_UNITS, median_interval
+from runner.analysis.intervals import MIN_UNITS, median_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.core.conversation_state import CompletedRequestCount
@@ -93,7 +93,7 @@ class Precision(StopRule):
 
     def __call__(self) -> str | None:
         """Return why to stop, once every interval is narrow enough."""
-        if self._measuring is None and self._rounds >= FEWEST_UNITS and self._rounds > self._measured_rounds:
+        if self._measuring is None and self._rounds >= MIN_UNITS and self._rounds > self._measured_rounds:
             self._measured_rounds = self._rounds
             samples = {target: (values[:], rounds[:]) for target, (values, rounds) in self._samples.items()}
             self._measuring = self._executor.submit(relative_half_widths, samples)

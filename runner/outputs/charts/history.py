@@ -45,11 +45,11 @@ HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 BOTTOM = TOP + HEIGHT
 OVERHANG = 12.0
 
-FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
+MIN_HOURS, MIN_OF_HOUR = 3, 3
 """So many hours of the day make a pattern, and so many runs a mean."""
 
 
-MOST_DRAWN, PARTS = 1_500, 500
+MAX_DRAWN, PARTS = 1_500, 500
 """Of more runs not every one is drawn: over time three of each of so many parts, by the hour of the day the newest."""
 
 
@@ -84,7 +84,7 @@ class DrawnSeries:
         If there are too many runs to tell apart, each interval of time shows its lowest, middle and highest run, so
         that no outlier is lost, and runs beside a change are kept.
         """
-        if len(self.times) <= MOST_DRAWN:
+        if len(self.times) <= MAX_DRAWN:
             return [*map(self._draw, range(len(self.times)))]
         start, span = self.times[0], self.times[-1] - self.times[0]
         parts: dict[int, list[int]] = defaultdict(list)
@@ -99,7 +99,7 @@ class DrawnSeries:
     @cached_property
     def newest(self) -> list[_DrawnRun]:
         """The runs that are drawn by the hour of the day: the newest, since extremes would look like a pattern."""
-        return [*map(self._draw, range(len(self.times))[-MOST_DRAWN:])]
+        return [*map(self._draw, range(len(self.times))[-MAX_DRAWN:])]
 
     @property
     def with_interval(self) -> int:
@@ -250,7 +250,7 @@ def _history_caption(drawn: DrawnSeries) -> str:
 def draw_runs_by_hour(drawn: DrawnSeries, place: int, canvas: Canvas) -> Chart | None:
     """Draw each run's deviation from the level at its time, by hour of the day; None if there are too few hours."""
     series, figures = drawn.series, drawn.newest
-    if len({at.hour for at in drawn.times}) < FEWEST_HOURS:
+    if len({at.hour for at in drawn.times}) < MIN_HOURS:
         return None
     levels = [
         level for start, end in _parts(series) for level in [_mean(series, drawn.values[start:end])] * (end - start)
@@ -295,7 +295,7 @@ def _draw_hour_means(times: Sequence[datetime], shares: Sequence[float], x_scale
         by_hour[at.hour].append(share)
     drawn = []
     for hour, values in by_hour.items():
-        if len(values) < FEWEST_OF_HOUR:
+        if len(values) < MIN_OF_HOUR:
             continue
         (mean, interval), left, right = mean_interval(values), x_scale(hour), x_scale(hour + 1.0)
         drawn.append(line([(left, y_scale(mean)), (right, y_scale(mean))]))
@@ -313,7 +313,7 @@ def _hours_caption(drawn: DrawnSeries) -> str:
             _("The newest {n} are drawn.", n=f"{dots:,}") if dots < len(drawn.times) else None,
             _(
                 "A bar is the mean of an hour with its 95 % interval, where it has {least} runs or more.",
-                least=FEWEST_OF_HOUR,
+                least=MIN_OF_HOUR,
             ),
         ],
         simulated=drawn.series.last.run.summary.simulated,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
-from runner.analysis.intervals import FEWEST_UNITS, Statistic
+from runner.analysis.intervals import MIN_UNITS, Statistic
 from runner.analysis.run_results import Run, cache_latest
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import (
@@ -160,7 +160,7 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
             _("The stroke below is the median, on the line of its 95 % interval.")
             if with_interval
             else _("The stroke below is the median."),
-            _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
+            _("With fewer than {n} rounds there is no interval.", n=MIN_UNITS) if without_interval else None,
             scale,
             describe_left_out(
                 requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from runner.analysis.history import RunSeries
 from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
-from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_runs_by_hour
+from runner.outputs.charts.history import MIN_HOURS, DrawnSeries, draw_history, draw_runs_by_hour
 from runner.outputs.text.diff_cells import format_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
@@ -99,7 +99,7 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
     )
     notes = [*filter(None, map(describe_left_out, series))]
     if None in hours:
-        notes.append(_("Hours of the day are drawn where runs began at {least} or more.", least=FEWEST_HOURS))
+        notes.append(_("Hours of the day are drawn where runs began at {least} or more.", least=MIN_HOURS))
     more = len(runs) - MAX_LISTED_RUNS
     return SuiteHistory(
         suite=series[0].suite,

@@ -80,7 +80,7 @@ def _render(
 ) -> str:
     """Return a page of a template filled with its content, with the scripts of these names and further style."""
     style = _asset("style.css") + style
-    scripts = [_asset(f"{name}.js") for name in ("head", "page_language", *script_names)]
+    scripts = [_asset(f"{name}.js") for name in ("before_first_paint", "page_language", *script_names)]
     return (
         _environment()
         .get_template(template)

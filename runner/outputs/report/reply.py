@@ -179,7 +179,7 @@ def _fill(text: BilingualText, number: int) -> BilingualText:
     return BilingualText(text.format(n=f"{number:,}"), text.other.format(n=f"{number:,}"))
 
 
-MOST_CHARACTERS = 2_000
+MAX_CHARACTERS = 2_000
 """The characters of a long text that are looked at."""
 
 _LETTERS = re.compile(
@@ -189,7 +189,7 @@ _LETTERS = re.compile(
 
 def language_of_text(text: str | None) -> str:
     """Return `zh`, `ja` or `ko`; empty, which is HTML's word for unknown, where many languages have these letters."""
-    beginning = (text or "")[:MOST_CHARACTERS]
+    beginning = (text or "")[:MAX_CHARACTERS]
     if beginning.isascii():
         return ""
     counts = Counter(found.lastgroup for found in _LETTERS.finditer(beginning))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runner.analysis.bradley_terry import Separation, Strength
-from runner.analysis.intervals import FEWEST_UNITS
+from runner.analysis.intervals import MIN_UNITS
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.number_format import MISSING, percent, with_interval, with_n
 from runner.outputs.text.table import TextTable, TitledTable
@@ -67,7 +67,7 @@ def describe_rates(rates: WinRates) -> Iterator[BilingualText]:
     if any(each.value is not None and each.interval is None for each in rates.strengths):
         yield _(
             "A strength has no interval with fewer than {n} cases, or where one case alone connects targets.",
-            n=FEWEST_UNITS,
+            n=MIN_UNITS,
         )
 
 

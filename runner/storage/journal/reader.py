@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.record_fields import JudgeAnswer
-from runner.errors import MOST_LISTED, JournalError, counted
+from runner.errors import MAX_LISTED, JournalError, counted
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
 from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
@@ -44,7 +44,7 @@ class Damage:
         """Return a sentence on the lines that are left out, with the reasons."""
         named = [
             f"{f'line {number}' if number else 'the header'} ({self.lines[number]})"
-            for number in sorted(self.lines)[:MOST_LISTED]
+            for number in sorted(self.lines)[:MAX_LISTED]
         ]
         more = len(self.lines) - len(named)
         return "; ".join(named) + (f"; and {counted(more, 'more line')}" if more else "")

@@ -35,7 +35,7 @@ FIELD = re.compile(rb"(?:^|[\r\n])(?:[ \t]*[Dd][Aa][Tt][Aa][ \t]*|event|id|retry
 PREFIX_SIZE = 1024
 """Number of bytes kept from the beginning of a stream, to quote them if it turns out not to be one."""
 
-MOST_TOGETHER = 128
+MAX_TOGETHER = 128
 """Maximum number of reads decoded together; if one of them is not plain, some are decoded again."""
 
 
@@ -293,7 +293,7 @@ class _StreamDecoder:
             if len(found) < len(together):
                 self._batch_size = 1
                 break
-            self._batch_size = min(2 * self._batch_size, MOST_TOGETHER)
+            self._batch_size = min(2 * self._batch_size, MAX_TOGETHER)
         return texts
 
     def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:

@@ -31,7 +31,7 @@ EPOCH_S = 1e9
 LIMITS = ("requests", "tokens")
 
 LIMIT_HEADER = re.compile(r"(?:.{0,40}-)?rate-?limit(?:-.{0,80})?")
-MOST_LIMIT_HEADERS, LONGEST_LIMIT = 32, 200
+MAX_LIMIT_HEADERS, LONGEST_LIMIT = 32, 200
 """Maximum number of a response's rate-limit headers that are kept, and of characters of each; no vendor sends more."""
 
 
@@ -40,7 +40,7 @@ def rate_limits(headers: Mapping[str, str]) -> dict[str, str] | None:
 
     The headers' names must be in lower case.
     """
-    found = [name for name in headers if LIMIT_HEADER.fullmatch(name)][:MOST_LIMIT_HEADERS]
+    found = [name for name in headers if LIMIT_HEADER.fullmatch(name)][:MAX_LIMIT_HEADERS]
     return {name: headers[name][:LONGEST_LIMIT] for name in found} or None
 
 

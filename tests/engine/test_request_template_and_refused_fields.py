@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.engine.request_template import find_refused_field, leave_out_refused, refuses_name
+from runner.engine.request_template_and_refused_fields import find_refused_field, leave_out_refused, refuses_name
 
 
 @pytest.mark.parametrize(

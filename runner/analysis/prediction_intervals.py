@@ -19,7 +19,7 @@ from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.significance_tests import holm_adjust
 from runner.analysis.student_t import quantile_of, two_sided_p
 
-FEWEST_RUNS = 14
+MIN_RUNS = 14
 """Minimum number of earlier runs; with fewer, the day-to-day variation is too uncertain. Two weeks of nightly runs
 include two weekends."""
 
@@ -72,12 +72,12 @@ def compare_against_history(
     rule = rule or Rule()
     of_rows = shares or [None] * len(new)
     rows = [_HistoryRow(tuple(values), value, share) for values, value, share in zip(past, new, of_rows, strict=True)]
-    tested = [row for row in rows if len(row.past) >= FEWEST_RUNS]
+    tested = [row for row in rows if len(row.past) >= MIN_RUNS]
     adjusted = iter(holm_adjust([row.p for row in tested]))
     level = rule.alpha / max(1, len(tested))
     return tuple(
         row.decide(next(adjusted), level, rule)
-        if len(row.past) >= FEWEST_RUNS
+        if len(row.past) >= MIN_RUNS
         else HistoryFinding(len(row.past), row.base, row.change)
         for row in rows
     )

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from runner.analysis.diff_verdict import Rule
-from runner.analysis.history_verdict import FEWEST_RUNS, compare_against_history
+from runner.analysis.prediction_intervals import MIN_RUNS, compare_against_history
 
 
 def nights(count: int, sd: float, seed: int = 1) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
@@ -15,7 +15,7 @@ def nights(count: int, sd: float, seed: int = 1) -> np.ndarray[tuple[int, int], 
 
 def test_p_is_that_of_a_prediction_by_student() -> None:
     """The p-value of a value against fourteen is that of Student's t test of a sample of one."""
-    past, new = nights(1, 0.1)[0, :FEWEST_RUNS], 1.3
+    past, new = nights(1, 0.1)[0, :MIN_RUNS], 1.3
     (found,) = compare_against_history([past.tolist()], [new])
     assert found.p == pytest.approx(stats.ttest_ind([np.log(new)], np.log(past)).pvalue)
     assert found.change == pytest.approx(new / stats.gmean(past))

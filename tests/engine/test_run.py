@@ -408,7 +408,7 @@ def answer_in_part(asked: ReceivedRequest) -> ScriptedReply:
     """Answer one prompt, start to answer another, and leave the others without a response."""
     if asked.method == "GET":
         return json_reply("404 Not Found", "")
-    return {"quick": streamed_reply("Hello"), "begun": PARTIAL}.get(
+    return {"quick": streamed_reply("Hello", first_s=0.4), "begun": PARTIAL}.get(
         asked.prompt, ScriptedReply([(0, b"")], linger_s=60)
     )
 

@@ -8,10 +8,11 @@ import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, TriedLoad
 from runner.api.keywords import TARGET_OPTIONS, TargetKeywords, refuse_unknown
-from runner.api.options import read_options, read_value, read_values
+from runner.api.options import read_options, read_values
 from runner.api.run_in_thread import perform_watched
 from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
+from runner.errors import ErrorCollector
 from runner.outputs.capacity import describe_capacity
 
 ARGUMENTS = ("suite", "slo", "share", "load", "first", "most", "loads", "requests", "seed")
@@ -60,10 +61,15 @@ def capacity(
 
     """
     refuse_unknown(options, (*ARGUMENTS, *TARGET_OPTIONS), "capacity")
-    bounds = read_values({"share": share, "first": first, "most": most, "loads": loads})
-    search = CapacitySearch(**bounds, by_rate=read_value("load", load) == "rate")
-    each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-    steps = search_capacities(prepare_search(read_value("suite", suite), each, search), perform_watched)
+    errors = ErrorCollector()
+    bounds = {"share": share, "first": first, "most": most, "loads": loads, "load": load}
+    given = errors.attempt(read_values, {**bounds, "suite": suite}, required=("load", "suite"))
+    each = errors.attempt(read_options, {**options, "slo": slo, "requests": requests, "seed": seed})
+    errors.raise_collected()
+    assert given is not None
+    assert each is not None
+    place, by_rate = given.pop("suite"), given.pop("load") == "rate"
+    steps = search_capacities(prepare_search(place, each, CapacitySearch(**given, by_rate=by_rate)), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
 
 

@@ -11,7 +11,7 @@ from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Verdict
 from runner.analysis.run_results import Run
 from runner.api.keywords import refuse_unknown_keywords
-from runner.api.options import read_value, read_values
+from runner.api.options import read_values
 from runner.api.run_table import RunName, interval_columns, read_run_name, run_of
 from runner.commands.diff import DiffOptions, DiffSides
 from runner.commands.diff import diff as compare
@@ -93,15 +93,15 @@ def diff(
         CompareError: there is no such run, or the two sides have nothing in common.
 
     """
-    pairs = read_values({"between": between, "between_regions": between_regions})
+    rule = {"metric": metric, "alpha": alpha, "min_effect": min_effect, "min_pass_change": min_pass_change}
+    sides = {"between": between, "between_regions": between_regions}
+    given = read_values({**rule, **sides, "slo": slo}, required=rule)
+    pairs = {name: given.pop(name) for name in sides if name in given}
     options = DiffOptions(
         DiffSides(_as_side(base), None if new is None else _as_side(new), **pairs),
-        metrics=read_value("metric", metric),
-        alpha=read_value("alpha", alpha),
-        min_effect=read_value("min_effect", min_effect),
-        min_pass_change=read_value("min_pass_change", min_pass_change),
-        slo=None if slo is None else read_value("slo", slo),
+        metrics=given.pop("metric"),
         spell=spell_keyword,
+        **given,
     )
     return TwoRuns(compare(options))
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from runner.analysis.history import RunSeries
 from runner.api.keywords import refuse_unknown_keywords
-from runner.api.options import read_value
+from runner.api.options import read_values
 from runner.api.run_table import interval_columns
 from runner.commands.history import follow_targets, write_history
 from runner.commands.run.options import spell_keyword
@@ -35,10 +35,9 @@ def history(
         CompareError: there is no such folder, or a measure is unknown.
 
     """
-    outputs = () if output is None else read_value("output", output)
-    series, found = follow_targets(
-        read_value("folder", folder), metrics=read_value("metrics", metrics), outputs=outputs, spell=spell_keyword
-    )
+    given = read_values({"folder": folder, "metrics": metrics, "output": output}, required=("folder", "metrics"))
+    outputs = given.get("output", ())
+    series, found = follow_targets(given["folder"], metrics=given["metrics"], outputs=outputs, spell=spell_keyword)
     if series:
         write_history(series, outputs)
     table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))

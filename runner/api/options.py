@@ -44,15 +44,21 @@ def read_options(given: Mapping[str, Any]) -> RunOptions:
     return check_options(RunOptions(**fields, spell=spell_keyword))
 
 
-def read_values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of keyword arguments by keyword, as the commands take them. None counts as not given.
+def read_values(given: Mapping[str, Any], *, required: Collection[str] = ()) -> dict[str, Any]:
+    """Return the values of keyword arguments by keyword, as the commands take them.
+
+    None counts as not given, and is refused for a required one.
 
     Raises:
         CompareError: options do not accept their values; the message names all of them.
 
     """
     errors = ErrorCollector()
-    values = {name: errors.attempt(read_value, name, value) for name, value in given.items() if value is not None}
+    values = {
+        name: errors.attempt(read_value, name, value)
+        for name, value in given.items()
+        if value is not None or name in required
+    }
     errors.raise_collected()
     return values
 

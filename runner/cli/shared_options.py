@@ -57,6 +57,10 @@ class NumberParam(click.FloatRange):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """Return the range for a help page; nothing if there is none."""
+        return "" if self.min is self.max is None else super()._describe_range()
+
 
 class OutputParam(click.Path):
     """A path of an output; see `parse_output` for a trailing slash."""

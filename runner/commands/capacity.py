@@ -13,7 +13,7 @@ from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, is_folder
 from runner.commands.run.perform import FinishedRun
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import noting_that_nothing_was_sent, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
@@ -74,7 +74,8 @@ def prepare_search(
 
     """
     _check_bounds(bounds, options.spell)
-    suite, registry = load_suite(path)
+    with noting_that_nothing_was_sent():
+        suite, registry = load_suite(path)
     targets = tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
     folder = _choose_folder(options, suite)
     return PreparedSearch(suite, registry, options, bounds, folder, targets, ask)
@@ -90,7 +91,7 @@ def _check_bounds(search: CapacitySearch, spell: Spelling) -> None:
     if search.loads < 1:
         problems.append(f"{spell('loads')} must be 1 or more")
     if problems:
-        raise CompareError("; ".join(problems))
+        raise CompareError("\n".join(problems))
 
 
 def _choose_folder(options: RunOptions, suite: Suite) -> Path:

@@ -30,11 +30,11 @@ def load_named_votes(names: Sequence[Path], outputs: Sequence[Path] = ()) -> Vot
 
     errors = ErrorCollector()
     named = errors.attempt(choose_files, names)
+    loaded = [errors.attempt(load_run, run) for run in (named[0] if named else ())]
     errors.attempt(check_outputs, outputs, VOTES_WRITERS, reads=names)
     errors.raise_collected()
     assert named is not None
-    runs, files = named
-    return load_votes([load_run(run) for run in runs], files)
+    return load_votes([run for run in loaded if run is not None], named[1])
 
 
 def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

@@ -122,6 +122,34 @@ def test_mistakes_of_keywords_and_of_a_run_are_reported_at_once(folder: Path, mo
         runner.diff("gone", "lost")
 
 
+def test_wrong_keywords_of_one_call_are_reported_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a line that names it."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(SeveralErrors, match=r"^metric='foo': .*\nalpha='x': .*\nbetween=\('x',\): "):
+        runner.diff("gone", between=("x",), metric="foo", alpha="x")  # type: ignore[arg-type]
+    with pytest.raises(SeveralErrors, match=r"^metrics='foo': .*\noutput="):
+        runner.history(metrics="foo", output=3)  # type: ignore[arg-type]
+    with pytest.raises(SeveralErrors, match=r"^share=2: .*\nload='foo': .*\nslo='x': "):
+        runner.capacity("suite.yaml", slo="x", share=2, load="foo")  # type: ignore[arg-type]
+
+
+def test_contradicting_options_of_a_resumed_run_are_named_as_typed(folder: Path) -> None:
+    """They are checked before the options of the run fill the omitted ones."""
+    assert compare(folder, "run", "suite.yaml", "-m", "sim/quick", "-o", "first").returncode == 0
+    done = compare(folder, "run", "suite.yaml", "--resume", "first", "--rate", "5", "--sweep", "1,2", "--fast")
+    assert done.returncode == 2
+    assert "--sweep sets" in done.stderr
+    assert "--fast sets" in done.stderr
+
+
+def test_the_runs_and_the_outputs_of_votes_are_checked_together(folder: Path) -> None:
+    """Neither hides what is wrong with the other."""
+    done = compare(folder, "votes", "nosuch", "a.json", "-o", "x.foo")
+    assert done.returncode == 2
+    assert "nosuch" in done.stderr
+    assert "x.foo" in done.stderr
+
+
 def test_several_errors_keep_an_exit_code_that_they_share() -> None:
     """Missing keys alone exit with 4; with any other mistake the exit code is 2."""
     assert SeveralErrors([MissingKey("a"), MissingKey("b")]).exit_code == 4

@@ -354,6 +354,17 @@ def test_a_rubric_that_holds_a_secret_is_refused(run: ResumableRun) -> None:
     assert run.asked() == []
 
 
+def test_a_judge_whose_parameters_hold_a_secret_is_refused(run: ResumableRun) -> None:
+    """They would be sent with each question to it."""
+    secret = {"MY_API_KEY": "sk-1234567890abcdef1234567890"}
+    judge = {"target": "acme/quick", "extra_body": {"user": secret["MY_API_KEY"]}}
+    write_suite(run, {**WHO, "checks": {"rubric": "It is short."}}, judge=judge)
+    done = compare(run.place, *run.command(), variables=secret)
+    assert done.returncode == 2
+    assert "a `extra_body` holds the value of MY_API_KEY" in done.stderr
+    assert run.asked() == []
+
+
 def test_until_ci_refuses_a_pass_rate_that_a_judge_decides(run: ResumableRun) -> None:
     """The judge is asked after the run, so that the rate would never be known before its end."""
     write_suite(run, TALK)

@@ -89,7 +89,7 @@ def prepare_with_gate(
     gate = errors.attempt(open_gate, options)
     if gate is None:
         errors.attempt(prepare_file, path, options, sends=False)
-        with _noting_that_nothing_was_sent(sends=True):
+        with noting_that_nothing_was_sent(sends=True):
             errors.raise_collected()
     assert gate is not None
     prepared = prepare_file(path, options, ask=ask)
@@ -98,12 +98,7 @@ def prepare_with_gate(
 
 
 def prepare_file(
-    path: Path | None,
-    options: RunOptions,
-    *,
-    simulate: bool | None = None,
-    sends: bool = True,
-    ask: AskUser | None = None,
+    path: Path | None, options: RunOptions, *, sends: bool = True, ask: AskUser | None = None
 ) -> PreparedRun:
     """Return the run of a suite file, by default of the run to resume, ready to start; arguments as for `prepare`.
 
@@ -112,19 +107,20 @@ def prepare_file(
 
     """
     path, errors = find_suite(path, options), ErrorCollector()
-    with _noting_that_nothing_was_sent(sends=sends):
+    with noting_that_nothing_was_sent(sends=sends):
         loaded = errors.attempt(load_suite, path)
         if loaded is None:
             errors.attempt(check_options, options)
-            unread = Suite(path.stem, (), digest="", path=str(path))
-            errors.attempt(_choose_outputs, options, unread, datetime.now().astimezone(), None)
+            if options.resume is None:
+                unread = Suite(path.stem, (), digest="", path=str(path))
+                errors.attempt(_choose_outputs, options, unread, datetime.now().astimezone(), None)
         errors.raise_collected()
     assert loaded is not None
-    return prepare(*loaded, options, simulate=simulate, sends=sends, ask=ask)
+    return prepare(*loaded, options, sends=sends, ask=ask)
 
 
 @contextmanager
-def _noting_that_nothing_was_sent(*, sends: bool) -> Iterator[None]:
+def noting_that_nothing_was_sent(*, sends: bool = True) -> Iterator[None]:
     """Add a note to errors that list problems, if requests would have followed."""
     try:
         yield
@@ -165,12 +161,14 @@ def prepare(
         HostNotAllowed: only a suite or a found file names a host, and the user has not allowed it.
 
     """
+    if options.resume is not None:
+        check_options(options)  # contradictions in themselves, before those with the resumed run
     journal = open_resumed_journal(suite, options)
     claim = _claim_outputs(options, journal) if sends else None
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     try:
-        with _noting_that_nothing_was_sent(sends=sends):
+        with noting_that_nothing_was_sent(sends=sends):
             context = PrepareContext.of(suite, registry, options, sends=sends, ask=ask)
             prepared = _prepare(suite, context, journal, simulate=simulate)
     except BaseException:
@@ -181,13 +179,14 @@ def prepare(
 
 
 def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, simulate: bool) -> PreparedRun:
-    source = open_replay_source(context.options.replay, fast=context.options.fast)
-    options = vary_as_recorded(resumed_options(context.options, journal), source)
+    errors = ErrorCollector()
+    options = errors.attempt(check_options, context.options) or context.options
+    source = open_replay_source(options.replay, fast=options.fast)
+    if not errors.errors:
+        options = vary_as_recorded(resumed_options(options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
     started = datetime.now().astimezone()
-    errors = ErrorCollector()
-    errors.attempt(check_options, context.options)
-    chosen = errors.attempt(_choose_cases, suite, options)
+    chosen = errors.attempt(_cases_to_send, suite, options)
     paths = errors.attempt(_choose_outputs, options, suite, started, journal)
     varied = errors.attempt(vary_targets, chosen or suite, options.vary, options.spell("vary"))
     earlier = {} if journal is None else journal.header.variants
@@ -195,7 +194,7 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     if varied is not None:
         selected = errors.attempt(_select, varied, options, context, source, earlier=earlier, simulate=simulate)
     if chosen is not None and _is_judged(chosen, source):
-        errors.attempt(_select_judge, chosen, context)
+        errors.attempt(_select_judge, _judge_alone(chosen), context)
     errors.raise_collected()
     assert paths is not None
     assert varied is not None
@@ -221,7 +220,7 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
     return _with_judge(prepared, context)
 
 
-def _choose_cases(suite: Suite, options: RunOptions) -> Suite:
+def _cases_to_send(suite: Suite, options: RunOptions) -> Suite:
     chosen = choose_cases(suite, options.cases, options.spell)
     return probe_caches(chosen, options.cache_idles) if options.cache_probe else chosen
 
@@ -265,24 +264,29 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
         CompareError: the judge cannot be asked for another reason.
 
     """
-    selected = _select_judge(suite, context)
+    alone = _judge_alone(suite)
+    selected = _select_judge(alone, context)
     if selected is None:
         return None
-    selected = _refuse_unsafe(suite, selected, context)
+    selected = _refuse_unsafe(alone, selected, context)
     (target,) = selected.targets
     prices = _find_prices(selected, context, started)
     return PreparedJudge(target, selected.endpoints[target.provider], prices, selected.notes)
 
 
-def _select_judge(suite: Suite, context: PrepareContext) -> SelectedTargets | None:
+def _judge_alone(suite: Suite) -> Suite:
+    """Return a suite whose only target is its judge."""
     assert suite.judge is not None, "a suite with rubrics names a judge"
-    alone = replace(suite, targets=(suite.judge,), variants=())
+    return replace(suite, targets=(suite.judge,), variants=())
+
+
+def _select_judge(alone: Suite, context: PrepareContext) -> SelectedTargets | None:
     try:
         selected = choose_targets(alone, TargetSelection(context.options.spell), context.registry, context.environ)
     except MissingKey as error:
         if context.options.skip_missing:
             return None
-        raise MissingKey(f"the judge {suite.judge.names[0]}: {error}") from None
+        raise MissingKey(f"the judge {alone.targets[0].names[0]}: {error}") from None
     refuse_unknown_simulated(selected)
     return selected
 

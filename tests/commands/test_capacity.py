@@ -158,7 +158,7 @@ def test_limits_out_of_range_are_refused_together(tmp_path: Path) -> None:
     suite, limits = write_yaml(tmp_path / "s.yaml", SUITE), CapacitySearch(share=1, first=9, most=4, loads=0)
     with pytest.raises(CompareError, match=r"--slo-share must be .*\n--from must be .* --most, 4\n--loads must be 1"):
         prepare_search(suite, RunOptions(), limits)
-    with pytest.raises(CompareError, match=r"^share must be .*; first must be above 0 and at most most, 4$"):
+    with pytest.raises(CompareError, match=r"^share must be .*\nfirst must be above 0 and at most most, 4$"):
         capacity(suite, slo="ttft=1s", share=1, first=9, most=4)
     with pytest.raises(CompareError, match=r"^loads=0: give a whole number, 1 or more$"):
         capacity(suite, slo="ttft=1s", loads=0)

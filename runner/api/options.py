@@ -18,9 +18,9 @@ from runner.commands.run.options import (
     spell_keyword,
 )
 from runner.core.answered_by import AnsweredByColumn
+from runner.core.durations_and_shares import LONGEST_S, parse_share
 from runner.core.load_profile import ARRIVALS, RampSetting
 from runner.core.percentiles import choose_percentiles
-from runner.core.quantities import LONGEST_S, parse_share
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import MAX_TEMPERATURE, parse_reply_limit
 from runner.core.until_ci import UntilCi, parse_until_ci

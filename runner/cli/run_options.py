@@ -30,8 +30,8 @@ from runner.cli.shared_options import (
     whole_number,
 )
 from runner.commands.run.options import RunOptions
+from runner.core.durations_and_shares import parse_duration
 from runner.core.load_profile import ARRIVALS, RampSetting
-from runner.core.quantities import parse_duration
 from runner.core.suite import parse_reply_limit
 from runner.core.until_ci import parse_until_ci
 from runner.errors import CompareError

@@ -15,8 +15,8 @@ from click.core import ParameterSource
 from runner.cli.completion import Complete, complete_metrics, complete_runs
 from runner.commands.run.options import RANGES, parse_output
 from runner.core.answered_by import AnsweredByColumn
+from runner.core.durations_and_shares import parse_duration, parse_share
 from runner.core.percentiles import PERCENTILES, parse_percentiles
-from runner.core.quantities import parse_duration, parse_share
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from runner.outputs.text.translation import languages

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from runner.core.quantities import NUMBER, UNIT, UNITS_S
+from runner.core.durations_and_shares import NUMBER, UNIT, UNITS_S
 from runner.errors import CompareError
 
 _THRESHOLD = re.compile(rf"\s*([a-z]+)\s*=\s*({NUMBER})\s*({UNIT})\s*")

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from runner.core.quantities import NUMBER, UNIT, UNITS_S
+from runner.core.durations_and_shares import NUMBER, UNIT, UNITS_S
 
 _FORM = re.compile(rf"(lognormal )?({NUMBER})({UNIT})(?: ({NUMBER}))?")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from runner.core.quantities import parse_share
+from runner.core.durations_and_shares import parse_share
 from runner.errors import CompareError
 
 EXAMPLE = "5%, or ttft=5%,passes=4%"

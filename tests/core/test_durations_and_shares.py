@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from runner.core.quantities import parse_duration, parse_share
+from runner.core.durations_and_shares import parse_duration, parse_share
 from runner.errors import CompareError
 
 

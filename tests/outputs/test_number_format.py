@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from runner.analysis.intervals import Interval
-from runner.outputs.text.number_format import interval_ends, percent, rate, seconds, times, with_interval
+from runner.outputs.text.number_format import ends_below, interval_ends, percent, rate, seconds, times, with_interval
 from runner.outputs.text.translation import in_language
 
 
@@ -26,6 +26,7 @@ def test_an_interval_has_one_notation(
 ) -> None:
     """The unit is written once if figure and ends share it."""
     assert with_interval(write(value), interval, write) == beside
+    assert f"{write(value)} {ends_below(write(value), interval, write)}" == beside
     assert interval_ends(interval, write) == alone
 
 

@@ -8,7 +8,7 @@ from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
 from runner.outputs.report.reply_grid import GridTurn, TargetColumn
-from runner.outputs.text.number_format import MISSING, amount, interval_ends, percent, seconds
+from runner.outputs.text.number_format import MISSING, amount, ends_below, percent, seconds
 from runner.outputs.text.translation import _
 
 MAX_CELLS = 3_000
@@ -207,7 +207,7 @@ def _pass_interval(figures: CaseFigures) -> str | None:
     if passed is None:
         return None
     undecided = _(", {n} undecided", n=f"{passed.undecided:,}") if passed.undecided else ""
-    return (interval_ends(passed.interval, percent) or MISSING) + undecided
+    return (ends_below(percent(passed.share), passed.interval, percent) or MISSING) + undecided
 
 
 def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[HeatmapMetric]) -> list[tuple[HeatmapFigure, ...]]:

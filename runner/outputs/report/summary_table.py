@@ -16,7 +16,7 @@ from runner.core.slo import Slo
 from runner.outputs.report.diff_section import FigureDelta, deltas_of
 from runner.outputs.report.reply_grid import TargetColumn
 from runner.outputs.text.labels import name_in_words
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, rate, seconds
+from runner.outputs.text.number_format import MISSING, ends_below, percent, rate, seconds
 from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.translation import _, comma_list, plural
 from runner.outputs.text.variants import describe_settings
@@ -194,18 +194,20 @@ def _statistic(
 ) -> SummaryCell:
     if statistic is None:
         return EMPTY
-    ends = interval_ends(statistic.interval, write)
+    figure = write(statistic.value)
+    ends = ends_below(figure, statistic.interval, write)
     below = [ends] if ends else []
     below += [] if statistic.n == figures.summary.timed else [f"n {statistic.n:,}"]
-    return SummaryCell(write(statistic.value), tuple(below))
+    return SummaryCell(figure, tuple(below))
 
 
 def _read_met(figures: TargetFigures) -> SummaryCell:
     goodput = figures.summary.goodput
     if goodput is None:
         return EMPTY
-    ends = interval_ends(goodput.interval, percent)
-    return SummaryCell(percent(goodput.share), (*([ends] if ends else []), f"n {goodput.n:,}"))
+    share = percent(goodput.share)
+    ends = ends_below(share, goodput.interval, percent)
+    return SummaryCell(share, (*([ends] if ends else []), f"n {goodput.n:,}"))
 
 
 def _read_goodput(read: Callable[[Goodput], float | None], figures: TargetFigures) -> SummaryCell:
@@ -241,6 +243,8 @@ def _read_passed(figures: TargetFigures) -> SummaryCell:
 def write_passed(passed: PassRate) -> SummaryCell:
     """Return a pass rate with lines below it: its interval, how many passed, cases, and what is undecided."""
     k_of_n = _("{k} of {n}", k=f"{passed.passed:,}", n=f"{passed.n:,}")
-    below = [interval_ends(passed.interval, percent) or MISSING, k_of_n, plural(passed.cases, "{n} case", "{n} cases")]
+    share = percent(passed.share)
+    ends = ends_below(share, passed.interval, percent) or MISSING
+    below = [ends, k_of_n, plural(passed.cases, "{n} case", "{n} cases")]
     below += [_("{n} undecided", n=f"{passed.undecided:,}")] if passed.undecided else []
-    return SummaryCell(percent(passed.share), tuple(below))
+    return SummaryCell(share, tuple(below))

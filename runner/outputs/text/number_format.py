@@ -90,14 +90,17 @@ def low_to_high(low: str, high: str) -> str:
 
 def with_interval(figure: str, interval: "Interval | None", write: Callable[[float], str]) -> str:
     """Append an interval to a figure: `350 ms [310, 402]`, or `1.00 s [984 ms, 1.02 s]` if the units differ."""
+    ends = ends_below(figure, interval, write)
+    return figure if ends is None else BilingualText(f"{figure} {ends}", f"{other_of(figure)} {other_of(ends)}")
+
+
+def ends_below(figure: str, interval: "Interval | None", write: Callable[[float], str]) -> str | None:
+    """Format an interval for the line below its figure: `[310, 402]`, or `[984 ms, 1.02 s]` if the units differ."""
     if interval is None:
-        return figure
+        return None
     low, high = write(interval.low), write(interval.high)
-    return BilingualText(_append_ends(figure, low, high), _append_ends(*map(other_of, (figure, low, high))))
-
-
-def _append_ends(figure: str, low: str, high: str) -> str:
-    return f"{figure} {_in_brackets(low, high, _unit_of(figure))}"
+    other = _in_brackets(other_of(low), other_of(high), _unit_of(other_of(figure)))
+    return BilingualText(_in_brackets(low, high, _unit_of(figure)), other)
 
 
 def interval_ends(interval: "Interval | None", write: Callable[[float], str]) -> str | None:

@@ -106,7 +106,8 @@ def test_the_same_words_and_counts_come_through_the_proxy(asked: Path, api: str,
     if (api, model) not in WITHOUT_REASONING:
         same.append("reasoning")
         assert all(row["chunks"] == row["output_tokens"] for row in rows), "each token is a chunk"
-        assert all(row["ttft_s"] < row["ttfa_s"] <= row["total_s"] for row in rows)
+        assert all(row["ttft_s"] <= row["ttfa_s"] <= row["total_s"] for row in rows)
+        assert rows[1]["ttft_s"] < rows[1]["ttfa_s"], "the first may come at once, after the proxy has loaded an API"
     assert [[row[name] for name in same] for row in rows] == [[row[name] for name in same] for row in usual]
     assert all(row["request_id"] for row in rows)
 
